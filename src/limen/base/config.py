@@ -1,0 +1,107 @@
+"""The settings of an App, with their defaults. A domain may have its own: `config.domain("clinic.example")`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Config:
+    """Settings as attributes. A misspelt name is refused.
+
+    >>> config = Config()
+    >>> config.IS_DEVELOPMENT = True
+    >>> config.IS_DEVELOPMENT
+    True
+    >>> config.domain("a.example").MAX_ORIGIN_ABUSE_LEVEL = 20
+    >>> config.domain("a.example").MAX_ORIGIN_ABUSE_LEVEL, config.MAX_ORIGIN_ABUSE_LEVEL
+    (20, 10.0)
+    >>> config.IS_DEVELOPEMENT = True
+    Traceback (most recent call last):
+    AttributeError: there is no setting 'IS_DEVELOPEMENT'; did you mean IS_DEVELOPMENT?
+    """
+
+    # -- what this server is
+    IS_DEVELOPMENT: bool = False
+    """TLS is not forced, errors show their source, modules reload, addresses may be declared twice."""
+    DOMAIN: str = "localhost"
+    """The default domain (tenant, WAMP realm, host name)."""
+    DB: str = ""
+    """URL of the default store, e.g. 'sqlite:///todo.db'; empty: records are kept in memory only."""
+    KEYS: str = ""
+    """Path of the key file; empty: beside the SQLite file."""
+
+    # -- sessions (seconds)
+    SESSION_TIMEOUT: float = 3600.0
+    """A session without any call for so long ends."""
+    SESSION_MAX_AGE: float = 12 * 3600.0
+    """A session ends so long after its login."""
+    MAX_USER_SESSIONS: int = 32
+    """Most slots (tabs) of one user at once; one more is refused with MaxActiveSessions."""
+    PARK_TIMEOUT: float = 60.0
+    """So long a lost session keeps its running calls and their results for a resume."""
+    PARK_MAX_RESULTS: int = 256
+    """Most results (and 4 MiB) that a parked session keeps."""
+    LOGIN_TIMEOUT: float = 30.0
+    """So long a login may be pending."""
+    MAX_PENDING_LOGINS: int = 16
+    """Most logins of one origin pending at once."""
+
+    # -- abuse (levels; seconds)
+    ABUSE_WATCH_PERIOD: float = 600.0
+    SOFT_ORIGIN_ABUSE_LEVEL: float = 5.0
+    MAX_ORIGIN_ABUSE_LEVEL: float = 10.0
+
+    # -- bounds (bytes; seconds; counts)
+    MAX_MESSAGE_SIZE: int = 4 * 2**20
+    """Largest WebSocket message and HTTP body taken."""
+    MAX_QUEUE_SIZE: int = 8 * 2**20
+    """Bytes queued for a peer that does not read before it is cut."""
+    MAX_STALL: float = 10.0
+    """Seconds that a peer may leave its queue unread before it is cut."""
+    HELLO_TIMEOUT: float = 10.0
+    """A WebSocket that has not said HELLO, or an HTTP connection that has not sent its request's head, by then is closed."""
+    BODY_TIMEOUT: float = 30.0
+    """An HTTP request whose body is not whole by then is refused."""
+    PING_INTERVAL: float = 10.0
+    PING_TIMEOUT: float = 15.0
+    """A peer that has not answered a ping for so long is gone."""
+    MAX_PENDING_CALLS: int = 4096
+    """Most calls of one session under way at once."""
+    MAX_DEPTH: int = 128
+    """Deepest nesting of a value that is taken or sent."""
+    THREADS: int = 16
+    """Worker threads for services that are plain functions."""
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_domains", {})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not hasattr(Config, name) or not name.isupper():
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, [n for n in dir(Config) if n.isupper()], 1)
+            raise AttributeError(
+                f"there is no setting {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+            )
+        object.__setattr__(self, name, value)
+
+    def domain(self, name: str) -> Config:
+        """The settings of one domain: what is set on it wins over what is set on the App.
+
+        *name*: the domain as `limen.base.names.domain_name` writes it.
+        """
+        domains: dict[str, Config] = self.__dict__["_domains"]
+        if name not in domains:
+            domains[name] = _DomainConfig(self)
+        return domains[name]
+
+
+class _DomainConfig(Config):
+    def __init__(self, parent: Config) -> None:
+        super().__init__()
+        object.__setattr__(self, "_parent", parent)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.isupper() and name not in object.__getattribute__(self, "__dict__"):
+            return getattr(object.__getattribute__(self, "_parent"), name)
+        return object.__getattribute__(self, name)
