@@ -33,7 +33,7 @@ class Handshake:
 
     *path*: raw path without the query. *host*: the Host header as sent. *origin*: the Origin header, None without one.
     *subprotocols*: as offered, in the client's order. *client*: IP address of the socket's other end ('' if unknown).
-    *tls*: the transport is encrypted. *headers*: names in lower case, the last of repeated ones. *query*: raw, without '?'.
+    *tls*: the transport is encrypted. *headers*: names in lower case, the last of repeated ones. *query*: without '?'.
     """
 
     path: str
@@ -88,7 +88,7 @@ class Wire(Protocol):
         ...
 
     def pause(self) -> None:
-        """Takes no more from the peer until `resume()`: the door has enough to do. What was read already still comes."""
+        """Takes no more from the peer until `resume()`: the door has enough to do. What was read already, comes."""
         ...
 
     def resume(self) -> None:
