@@ -1,0 +1,164 @@
+"""Who may log in and which tabs may come back: the rows, and the ports that every store fills.
+
+A store offers its parts as attributes: `store.accounts`, `store.slots`, `store.ledger`, `store.meta` (and `store.records`,
+whose port is in `limen.core.record`). Every method is synchronous, may be called from any thread, and is durable when it
+returns. `limen.testing.stores` holds the suites that a store of one's own must pass.
+
+All names arrive in the form of `limen.base.names`; all times are seconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One user of one domain, as kept.
+
+    *record*: OPAQUE's registration record (192 bytes), worthless without the key file. *key_number*: which key of the
+    key file it was made under. *profile*: JSON-like values that `get_state().profile` shows.
+
+    >>> Account("localhost", "ada", b"", 1, roles=("admin",)).disabled
+    False
+    """
+
+    domain: str
+    user: str
+    record: bytes = field(repr=False)
+    key_number: int
+    roles: tuple[str, ...] = ()
+    profile: Mapping[str, Any] = _NOTHING
+    disabled: bool = False
+    created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A tab that may come back without the password (`docs/security.md`, "Slots and resume").
+
+    *handle*: 16 random bytes. *public*: the tab's X25519 key (32 bytes). *opened*, *used*: when the slot was made and last
+    used; *login*: when the password was last given. *epoch*: the epoch in which it was made. *origin*: from where.
+    *key_number*: which key of the key file its domain key is of.
+    """
+
+    handle: bytes
+    domain: str
+    user: str
+    public: bytes
+    opened: float
+    used: float
+    login: float
+    epoch: int
+    origin: str = ""
+    key_number: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One line of the abuse ledger, as kept: what it says is `limen.core.guard.ledger`'s affair.
+
+    *scope*: "origin", "account" or "pair". *until*: from then on the row means nothing and may be dropped.
+    *data*: JSON text; None removes the row.
+    """
+
+    domain: str
+    scope: str
+    key: str
+    until: float
+    data: str | None
+
+
+class AccountStore(Protocol):
+    """Accounts by (domain, user)."""
+
+    def get(self, domain: str, user: str) -> Account | None:
+        """The account, disabled or not; None where there is none."""
+        ...
+
+    def put(self, account: Account, *, create: bool = False) -> bool:
+        """Keeps *account* in place of what was there. With *create*: only if nothing was there, else False.
+
+        After a new password end the user's slots **first** (`SlotStore.remove_user`): should the machine stop in between,
+        the old password is still the only one that works and no old tab outlives it.
+        """
+        ...
+
+    def remove(self, domain: str, user: str) -> bool:
+        """Forgets the account and, at once, all slots of that user that this store keeps. False: there was none."""
+        ...
+
+    def list(self, domain: str | None = None) -> list[Account]:
+        """All accounts, or those of one domain, ordered by (domain, user)."""
+        ...
+
+
+class SlotStore(Protocol):
+    """Slots by handle."""
+
+    def get(self, handle: bytes) -> Slot | None: ...
+
+    def put(self, slot: Slot, *, at_most: int | None = None) -> bool:
+        """Keeps *slot*. With *at_most*: False, and nothing is kept, if that user already has so many others."""
+        ...
+
+    def remove(self, handle: bytes) -> bool: ...
+
+    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> list[bytes]:
+        """Ends all slots of a user (but the one named *keep*); gives the handles that ended."""
+        ...
+
+    def touch(self, used: Mapping[bytes, float]) -> None:
+        """Sets `used` of several slots in one batch; unknown handles are passed over, and `used` never goes back."""
+        ...
+
+    def count(self, domain: str, user: str) -> int: ...
+
+    def list(self, domain: str | None = None, user: str | None = None) -> list[Slot]:
+        """Slots, the oldest first."""
+        ...
+
+    def purge(self, *, used_before: float, login_before: float, epoch: int) -> list[bytes]:
+        """Ends every slot that was last used before *used_before*, or whose login is before *login_before*, or that is of
+        another *epoch*; gives the handles that ended."""
+        ...
+
+
+class LedgerStore(Protocol):
+    """The abuse ledger between two starts."""
+
+    def load(self, now: float) -> list[LedgerRow]:
+        """All rows that still mean something at *now*."""
+        ...
+
+    def flush(self, batch: Iterable[LedgerRow], now: float) -> None:
+        """Keeps each row in place of the one of the same (domain, scope, key), all or none; drops what is over."""
+        ...
+
+    def clear(self, domain: str | None = None, key: str | None = None) -> int:
+        """Forgets all rows, those of a domain, or those of one key; gives how many."""
+        ...
+
+
+class MetaStore(Protocol):
+    """What a database knows of itself."""
+
+    @property
+    def database_id(self) -> str:
+        """32 hexadecimal digits, random, made with the database and never changed."""
+        ...
+
+    def get(self, name: str) -> str | None:
+        """A setting of the database itself: "epoch", "fingerprints", …"""
+        ...
+
+    def set(self, name: str, value: str) -> None: ...
+
+    def highest_txn(self) -> int:
+        """Number of the newest transaction; 0 before the first."""
+        ...
