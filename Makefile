@@ -1,0 +1,45 @@
+# What one does with Limen. `make` lists the commands; tools/bootstrap.py sees to what they need.
+#
+#   PYTHON=python3.13 make test    takes another Python than the first that is new enough
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+            $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+ifeq ($(strip $(PYTHON)),)
+$(error Limen needs Python 3.11 or later, and none is on the PATH. On Debian or Ubuntu: sudo apt-get install python3)
+endif
+
+BIN  := .venv/bin
+NEED := @$(PYTHON) tools/bootstrap.py
+PORT ?= 9000
+HOST ?= localhost
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint browser image pins clean
+
+help: ## this list
+	@$(PYTHON) tools/commands.py $(MAKEFILE_LIST)
+
+demo: ## the todo example on http://localhost:9000, with an SQLite file
+	$(NEED) runtime browser
+	@exec $(BIN)/python examples/todo/demo.py --host $(HOST) --port $(PORT)
+
+test: ## every test of both languages
+	$(NEED) runtime browser test chromium
+	@$(BIN)/python tools/test.py $(ARGS)
+
+lint: ## what reads without running: ruff, mypy, tsc, the floors
+	$(NEED) runtime browser test lint
+	@$(BIN)/python tools/lint.py
+
+browser: ## the browser's files anew, after a change in js/
+	$(NEED) runtime browser
+
+image: ## docs/images/todo.png, from the running example
+	$(NEED) runtime browser test chromium
+	@$(BIN)/python tools/screenshot.py
+
+pins: ## requirements/*.txt from pyproject.toml; UPGRADE=--upgrade for newer versions (needs uv)
+	@$(PYTHON) tools/pins.py $(UPGRADE)
+
+clean: ## removes what these commands made
+	rm -rf .venv .cache node_modules src/limen/browser build dist examples/todo/todo.db*

@@ -1,0 +1,103 @@
+"""What all tests may ask for: a real server, a real browser::
+
+def test_it_answers(serve):
+    server = serve("examples/todo/app.py")           # the real `limen serve`, an SQLite file of its own
+    urllib.request.urlopen(server.url)
+
+async def test_it_shows(serve, page, troubles):      # tests with a page are `async def`
+    await page.goto(serve("examples/todo/app.py").url)
+    assert troubles == []                            # errors of the console, of scripts, of the CSP
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
+
+import chromium  # noqa: E402  tools/chromium.py
+from served import Server  # noqa: E402  tests/served.py
+
+SWITCHES = ["--disable-quic", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"]
+BROWSER_FIXTURES = {"browser", "context", "page", "new_page"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a page share the loop that the browser was started on."""
+    for item in items:
+        if BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+# -- the server -------------------------------------------------------------------------------------------------
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """`serve(target, *arguments)` starts `limen serve` on a free port and comes back when it is ready.
+
+    A path as *target* is relative to the project's folder. Unless *arguments* name them, the server gets an SQLite
+    file in the test's own folder and any free port. It is stopped with the test, in order.
+    """
+    running: list[Server] = []
+
+    def start(target: str | Path, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Server:
+        words = [str(target), *arguments]
+        if "--port" not in arguments:
+            words += ["--port", "0"]
+        if "--db" not in arguments:
+            words += ["--db", f"sqlite:///{tmp_path / f'served{len(running)}.db'}"]
+        running.append(Server(words, cwd=cwd, env={**os.environ, **(env or {})}))
+        return running[-1]
+
+    yield start
+    for server in reversed(running):
+        server.stop()
+
+
+# -- the browser ------------------------------------------------------------------------------------------------
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for the whole run."""
+    path = chromium.find()
+    if path is None:
+        pytest.fail("\n    ".join([chromium.NONE_FOUND, *chromium.REMEDIES]), pytrace=False)
+    switches = [*SWITCHES, "--no-sandbox"] if os.geteuid() == 0 else SWITCHES
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=switches)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def context(browser: Browser, troubles: list[str]) -> AsyncIterator[BrowserContext]:
+    """A fresh profile; `await context.new_page()` is a further tab in it."""
+    context = await browser.new_context()
+    watch(context, troubles)
+    yield context
+    await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(context: BrowserContext) -> Page:
+    """A tab in a fresh profile."""
+    return await context.new_page()
+
+
+@pytest.fixture
+def troubles() -> list[str]:
+    """Errors of the pages of this test, as they come: console, scripts, Content-Security-Policy."""
+    return []
+
+
+def watch(context: BrowserContext, troubles: list[str]) -> None:
+    """Notes in *troubles* what goes wrong in the pages of *context*."""
+    context.set_default_timeout(15_000)
+    context.on("console", lambda said: said.type == "error" and troubles.append(f"console: {said.text}"))
+    context.on("weberror", lambda error: troubles.append(f"script: {error.error}"))
