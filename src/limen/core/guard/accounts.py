@@ -1,20 +1,18 @@
 """Who may log in and which tabs may come back: the rows, and the ports that every store fills.
 
-A store offers its parts as attributes: `store.accounts`, `store.slots`, `store.ledger`, `store.meta` (and `store.records`,
-whose port is in `limen.core.record`). Every method is synchronous, may be called from any thread, and is durable when it
-returns. `limen.testing.stores` holds the suites that a store of one's own must pass.
+A store offers its parts as attributes: `store.accounts`, `store.slots`, `store.ledger`, `store.meta` (and
+`store.records`, whose port is in `limen.core.record`). Every method is synchronous, may be called from any thread,
+and is durable when it returns. `limen.testing.stores` holds the suites that a store of one's own must pass.
 
 All names arrive in the form of `limen.base.names`; all times are seconds since 1970 (UTC).
 """
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Protocol
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Account:
     record: bytes = field(repr=False)
     key_number: int
     roles: tuple[str, ...] = ()
-    profile: Mapping[str, Any] = _NOTHING
+    profile: Mapping[str, Any] = field(default_factory=dict)
     disabled: bool = False
     created: float = 0.0
 
@@ -42,8 +40,9 @@ class Account:
 class Slot:
     """A tab that may come back without the password (`docs/security.md`, "Slots and resume").
 
-    *handle*: 16 random bytes. *public*: the tab's X25519 key (32 bytes). *opened*, *used*: when the slot was made and last
-    used; *login*: when the password was last given. *epoch*: the epoch in which it was made. *origin*: from where.
+    *handle*: 16 random bytes. *public*: the tab's X25519 key (32 bytes). *opened*, *used*: when the slot was made
+    and last used; *login*: when the password was last given. *epoch*: the epoch in which it was made. *origin*: from
+    where.
     *key_number*: which key of the key file its domain key is of.
     """
 
@@ -84,8 +83,8 @@ class AccountStore(Protocol):
     def put(self, account: Account, *, create: bool = False) -> bool:
         """Keeps *account* in place of what was there. With *create*: only if nothing was there, else False.
 
-        After a new password end the user's slots **first** (`SlotStore.remove_user`): should the machine stop in between,
-        the old password is still the only one that works and no old tab outlives it.
+        After a new password end the user's slots **first** (`SlotStore.remove_user`): should the machine stop in
+        between, the old password is still the only one that works and no old tab outlives it.
         """
         ...
 
@@ -93,7 +92,7 @@ class AccountStore(Protocol):
         """Forgets the account and, at once, all slots of that user that this store keeps. False: there was none."""
         ...
 
-    def list(self, domain: str | None = None) -> list[Account]:
+    def list(self, domain: str | None = None) -> builtins.list[Account]:
         """All accounts, or those of one domain, ordered by (domain, user)."""
         ...
 
@@ -109,7 +108,7 @@ class SlotStore(Protocol):
 
     def remove(self, handle: bytes) -> bool: ...
 
-    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> list[bytes]:
+    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[bytes]:
         """Ends all slots of a user (but the one named *keep*); gives the handles that ended."""
         ...
 
@@ -119,13 +118,13 @@ class SlotStore(Protocol):
 
     def count(self, domain: str, user: str) -> int: ...
 
-    def list(self, domain: str | None = None, user: str | None = None) -> list[Slot]:
+    def list(self, domain: str | None = None, user: str | None = None) -> builtins.list[Slot]:
         """Slots, the oldest first."""
         ...
 
-    def purge(self, *, used_before: float, login_before: float, epoch: int) -> list[bytes]:
-        """Ends every slot that was last used before *used_before*, or whose login is before *login_before*, or that is of
-        another *epoch*; gives the handles that ended."""
+    def purge(self, *, used_before: float, login_before: float, epoch: int) -> builtins.list[bytes]:
+        """Ends every slot that was last used before *used_before*, or whose login is before *login_before*, or that
+        is of another *epoch*; gives the handles that ended."""
         ...
 
 
