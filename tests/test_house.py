@@ -19,7 +19,7 @@ LINES_AT_MOST = 500
 ROOMS = {".py", ".js", ".mjs", ".ts", ".css", ".html"}
 
 MAY_NOT_STAND = {
-    "the host of a package registry": r"registry[.]npmjs|registry[.]yarnpkg|pypi[.]org|files[.]pythonhosted|npmmirro[r]",
+    "the host of a package registry": r"registry[.](?:npmjs|yarnpkg)|pypi[.]org|files[.]pythonhosted|npmmirro[r]",
     "a package's address in a lock": r'"resolved"\s*:|--(extra-)?index[-]url|registry\s*=\s*"?http',
     "a path of one machine": r"(?<![\w./-])/(?:work|root|home)/",
     "who or what typed it": r"(?i)\bclaude\b|\banthropic\b|\bopenai\b|\bcopilot\b|\bsub-?agent\b|co-authored[-]by",
