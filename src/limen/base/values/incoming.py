@@ -53,7 +53,8 @@ def _read_tag(key: str, item: Any, depth: int) -> Any:
     if key not in _READERS:
         raise Refused(f"There is no tag {key[:32]}.")
     expected, read = _READERS[key]
-    if type(item) is not expected:
+    kind: type = type(item)
+    if kind is not expected:
         raise Refused(f"This is no {key}.")
     if expected is list:
         item = untag(item, depth + 1)
