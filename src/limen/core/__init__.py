@@ -1,0 +1,1 @@
+"""Machines without I/O: no await, no clock, no entropy, no socket; time and chance come as arguments."""

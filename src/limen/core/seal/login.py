@@ -1,0 +1,386 @@
+"""Login and resume of a sealed session, client and server: details and exact frame bytes in, details out, at the end
+a `Channel`.
+
+Login (OPAQUE, three messages), *hello*, *challenge* and *authenticate* being the payload bytes of the frames as they
+travelled, *extra* the `authextra` of HELLO or the extra of CHALLENGE and AUTHENTICATE::
+
+    client                                                    server
+    login = ClientLogin(user, password, …)
+    HELLO with login.extra                                ->  login = ServerLogin(ring, …)
+    extra = login.answer(hello, challenge, extra)         <-  CHALLENGE with login.challenge(hello, extra)
+    AUTHENTICATE with extra                               ->  channel = login.accept(challenge, authenticate, extra)
+    channel = login.channel(authenticate)                 <-  channel.seal(WELCOME)
+
+Resume (Noise KK; AUTHENTICATE is the client's first sealed frame)::
+
+    resume = ClientResume(key, server_key, …)
+    HELLO with resume.extra                               ->  resume = ServerResume(key, …)
+    channel = resume.answer(hello, challenge, extra)      <-  CHALLENGE with resume.challenge(hello, extra)
+    channel.seal(AUTHENTICATE)                            ->  channel, message = resume.accept(challenge, frame)
+
+docs/security.md has the bytes. Bytes in details are as the subprotocol has them: in JSON the text U+0000 and base64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+from limen import exc
+from limen.base.names import domain_name, password_bytes, user_name
+from limen.core.seal import opaque
+from limen.core.seal.channel import BadFrame, Channel
+from limen.core.seal.kdf import VERSION, hkdf_expand, hkdf_extract, lp
+from limen.core.seal.keys import DomainKeys, KeyRing
+from limen.core.seal.noise import Initiator, NoiseError, PrivateKey, Responder
+from limen.core.seal.oprf import DeserializeError, OpaqueError, random_scalar
+
+CLIENT_ENTROPY: Final = 128
+SERVER_ENTROPY: Final = 96
+RESUME_ENTROPY: Final = 32
+REGISTRATION_ENTROPY: Final = 96
+SLOT: Final = 16
+KK: Final = 48
+
+
+class LoginRefused(Exception):
+    """The other side is not who it must be, or what it sent has not the form it must have. Says nothing of why."""
+
+
+def opaque_context(domain: str, subprotocol: str, lane: str = "ws") -> bytes:
+    """OPAQUE's context: a login for one lane, domain and encoding is good for no other."""
+    return lp(VERSION, lane, domain, subprotocol)
+
+
+def kk_prologue(domain: str, subprotocol: str, slot: bytes, epoch: int, lane: str = "ws") -> bytes:
+    """Noise's prologue: what both sides must agree on besides the keys."""
+    return lp(VERSION, lane, domain, subprotocol, slot, epoch.to_bytes(8, "big"))
+
+
+def slot_of(extra: object) -> bytes:
+    """The slot's handle in a resuming HELLO's `authextra`; LoginRefused when there is none."""
+    return _take(extra, "slot", SLOT)
+
+
+# -- login ------------------------------------------------------------------------------------------------------
+class ClientLogin:
+    """The client of one login. `extra` goes into HELLO as authextra, `user` as authid, `domain` as the realm."""
+
+    __slots__ = ("_client", "_lane", "_seen", "_subprotocol", "domain", "extra", "user")
+
+    def __init__(
+        self,
+        user: str,
+        password: str,
+        *,
+        domain: str,
+        subprotocol: str,
+        entropy: bytes,
+        ksf: opaque.Ksf = opaque.argon2id,
+        lane: str = "ws",
+    ) -> None:
+        """*entropy*: 128 random bytes. Raises exc.InvalidCredential and exc.InvalidAddress for impossible names."""
+        _need(entropy, CLIENT_ENTROPY)
+        self.user, self.domain = user_name(user), domain_name(domain)
+        self._subprotocol, self._lane, self._seen = subprotocol, lane, b""
+        self._client = opaque.Client(
+            password_bytes(password),
+            blind=random_scalar(entropy[:64]),
+            nonce=entropy[64:96],
+            keyshare_seed=entropy[96:],
+            context=opaque_context(self.domain, subprotocol, lane),
+            client_identity=self.user.encode(),
+            server_identity=self.domain.encode(),
+            ksf=ksf,
+        )
+        self.extra: dict[str, Any] = {"ke1": _give(self._client.ke1, subprotocol)}
+
+    def answer(self, hello: bytes, challenge: bytes, extra: object) -> dict[str, Any]:
+        """The extra of AUTHENTICATE. Runs the key stretching: 0.1 to 0.2 s of a thread, not of the event loop.
+
+        Raises exc.InvalidCredential (user or password wrong, or the server is not the one they belong to), or
+        LoginRefused when *extra* is no KE2.
+        """
+        ke2 = _take(extra, "ke2", opaque.KE2)
+        try:
+            ke3 = self._client.ke3(ke2)
+        except DeserializeError as error:
+            raise LoginRefused("this CHALLENGE is malformed") from error
+        except OpaqueError:
+            raise exc.InvalidCredential from None
+        self._seen = lp(hello, challenge)
+        return {"ke3": _give(ke3, self._subprotocol)}
+
+    def channel(self, authenticate: bytes) -> Channel:
+        """The channel, once AUTHENTICATE has been encoded; WELCOME is its first frame in."""
+        if not self._seen:
+            raise LoginRefused("there was no CHALLENGE yet")
+        th, c2s, s2c = _schedule(self._seen + lp(authenticate), self._client.session_key, self._lane)
+        self._seen = self._client.session_key = b""
+        return Channel(c2s, s2c, th, "c2s", lane=self._lane)
+
+    def __repr__(self) -> str:
+        return f"ClientLogin({self.user!r}, {self.domain!r})"
+
+
+class ServerLogin:
+    """The server of one login: `challenge` once, `accept` once. The same work and the same bytes for unknown users."""
+
+    __slots__ = ("_hello", "_lane", "_server", "_subprotocol", "domain", "known", "user")
+
+    def __init__(
+        self,
+        ring: KeyRing,
+        *,
+        domain: str,
+        subprotocol: str,
+        user: str,
+        record: bytes | None,
+        number: int | None = None,
+        entropy: bytes,
+        lane: str = "ws",
+    ) -> None:
+        """*user*: HELLO's authid. *record*, *number*: what registration stored; a *record* of None, or one that cannot
+        be used, stands for an unknown user. *entropy*: 96 random bytes.
+
+        LoginRefused when *user* is no name in its normal form.
+        """
+        _need(entropy, SERVER_ENTROPY)
+        try:
+            normal = isinstance(user, str) and user_name(user) == user
+        except exc.InvalidCredential:
+            normal = False
+        if not normal:
+            raise LoginRefused("this is no user name in its normal form")
+        self.user, self.domain = user, domain
+        self._subprotocol, self._lane, self._hello = subprotocol, lane, b""
+        keys = ring.domain(domain, ring.first)
+        chosen = keys.fake_record(user)  # for everyone: the same work
+        number = ring.current if number is None else number
+        usable = _usable(chosen if record is None else record)
+        self.known = record is not None and usable and number in ring
+        if record is not None and self.known:
+            keys, chosen = ring.domain(domain, number), record
+        self._server = opaque.Server(
+            oprf_seed=keys.oprf_seed,
+            private_key=keys.private_key,
+            public_key=keys.public_key,
+            credential_identifier=lp(domain, user),
+            record=chosen,
+            masking_nonce=entropy[:32],
+            nonce=entropy[32:64],
+            keyshare_seed=entropy[64:],
+            context=opaque_context(domain, subprotocol, lane),
+            client_identity=user.encode(),
+            server_identity=domain.encode(),
+        )
+
+    def challenge(self, hello: bytes, extra: object) -> dict[str, Any]:
+        """The extra of CHALLENGE. From here on this counts as an attempt. LoginRefused when *extra* is no KE1."""
+        ke1 = _take(extra, "ke1", opaque.KE1)
+        try:
+            ke2 = self._server.ke2(ke1)
+        except OpaqueError as error:
+            raise LoginRefused("this HELLO is malformed") from error
+        self._hello = bytes(hello)
+        return {"ke2": _give(ke2, self._subprotocol)}
+
+    def accept(self, challenge: bytes, authenticate: bytes, extra: object) -> Channel:
+        """The channel, if the client knows the password; else LoginRefused. There is one guess."""
+        try:
+            session_key = self._server.finish(_take(extra, "ke3", opaque.KE3))
+        except opaque.ClientAuthenticationError:
+            session_key = b""
+        if not session_key or not self.known:
+            raise LoginRefused("user or password is not right")
+        th, c2s, s2c = _schedule(lp(self._hello, challenge, authenticate), session_key, self._lane)
+        return Channel(s2c, c2s, th, "s2c", lane=self._lane)
+
+    def __repr__(self) -> str:
+        return f"ServerLogin({self.user!r}, {self.domain!r})"
+
+
+# -- resume -----------------------------------------------------------------------------------------------------
+class ClientResume:
+    """The client of one resume. `extra` goes into HELLO as authextra."""
+
+    __slots__ = ("_lane", "_noise", "extra")
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        server_key: bytes,
+        *,
+        domain: str,
+        subprotocol: str,
+        slot: bytes,
+        epoch: int,
+        entropy: bytes,
+        lane: str = "ws",
+    ) -> None:
+        """*key*: the tab's. *server_key*, *slot*, *epoch*: from `limen.slot.open`. *entropy*: 32 random bytes."""
+        _need(entropy, RESUME_ENTROPY)
+        self._lane = lane
+        self._noise = Initiator(key, server_key, prologue=kk_prologue(domain, subprotocol, slot, epoch, lane))
+        kk1 = self._noise.write(entropy)
+        self.extra: dict[str, Any] = {"slot": _give(slot, subprotocol), "kk1": _give(kk1, subprotocol)}
+
+    def answer(self, hello: bytes, challenge: bytes, extra: object) -> Channel:
+        """The channel; AUTHENTICATE is its first frame out. LoginRefused when the server is not the one that it was."""
+        kk2 = _take(extra, "kk2", KK)
+        try:
+            self._noise.read(kk2)
+            c2s, s2c = self._noise.split()
+        except NoiseError as error:
+            raise LoginRefused("this CHALLENGE is not of the server that knows this slot") from error
+        th = _resume_hash(self._noise.handshake_hash, hello, challenge)
+        return Channel(c2s, s2c, th, "c2s", lane=self._lane)
+
+
+class ServerResume:
+    """The server of one resume. Nothing may change on the server before `accept` has come back."""
+
+    __slots__ = ("_entropy", "_hello", "_lane", "_noise", "_subprotocol")
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        *,
+        domain: str,
+        subprotocol: str,
+        slot: bytes,
+        public: bytes,
+        epoch: int,
+        entropy: bytes,
+        lane: str = "ws",
+    ) -> None:
+        """*key*: the domain's, of the slot's key number (`DomainKeys.resume`). *public*: the slot's key. *entropy*: 32
+        random bytes."""
+        _need(entropy, RESUME_ENTROPY)
+        self._noise = Responder(key, public, prologue=kk_prologue(domain, subprotocol, slot, epoch, lane))
+        self._subprotocol, self._lane, self._entropy, self._hello = subprotocol, lane, entropy, b""
+
+    def challenge(self, hello: bytes, extra: object) -> dict[str, Any]:
+        """The extra of CHALLENGE. LoginRefused when *extra* holds no message 1 of the slot's key."""
+        kk1 = _take(extra, "kk1", KK)
+        try:
+            self._noise.read(kk1)
+            kk2 = self._noise.write(self._entropy)
+        except NoiseError as error:
+            raise LoginRefused("this HELLO is not of the slot's key") from error
+        self._hello, self._entropy = bytes(hello), b""
+        return {"kk2": _give(kk2, self._subprotocol)}
+
+    def accept(self, challenge: bytes, frame: bytes) -> tuple[Channel, bytes]:
+        """The channel and the message (AUTHENTICATE) in its first *frame*; LoginRefused when that does not open."""
+        try:
+            c2s, s2c = self._noise.split()
+            channel = Channel(s2c, c2s, _resume_hash(self._noise.handshake_hash, self._hello, challenge), "s2c",
+                              lane=self._lane)  # fmt: skip
+            return channel, channel.open(frame)
+        except (NoiseError, BadFrame) as error:
+            raise LoginRefused("this AUTHENTICATE does not open") from error
+
+
+# -- registration -----------------------------------------------------------------------------------------------
+class ClientRegistration:
+    """A new password, by the client: `request` goes to `limen.password.begin`, `record(response)` to `…finish`."""
+
+    __slots__ = ("_blind", "_domain", "_ksf", "_nonce", "_password", "_user", "request")
+
+    def __init__(
+        self, user: str, password: str, *, domain: str, entropy: bytes, ksf: opaque.Ksf = opaque.argon2id
+    ) -> None:
+        """*entropy*: 96 random bytes. Raises exc.InvalidCredential and exc.InvalidAddress for impossible names."""
+        _need(entropy, REGISTRATION_ENTROPY)
+        self._user, self._domain, self._password = user_name(user), domain_name(domain), password_bytes(password)
+        self._blind, self._nonce, self._ksf = random_scalar(entropy[:64]), entropy[64:], ksf
+        self.request = opaque.registration_request(self._password, self._blind)
+
+    def record(self, response: bytes) -> bytes:
+        """The record of 192 bytes that the server keeps. Runs the key stretching, as `ClientLogin.answer`.
+
+        LoginRefused when *response* is none.
+        """
+        try:
+            return opaque.registration_record(
+                self._password,
+                self._blind,
+                response,
+                self._nonce,
+                server_identity=self._domain.encode(),
+                client_identity=self._user.encode(),
+                ksf=self._ksf,
+            )[0]
+        except OpaqueError as error:
+            raise LoginRefused("this response is malformed") from error
+
+    def __repr__(self) -> str:
+        return f"ClientRegistration({self._user!r}, {self._domain!r})"
+
+
+def registration_response(keys: DomainKeys, user: str, request: bytes) -> bytes:
+    """The server's answer to `ClientRegistration.request`, 64 bytes; the record that follows belongs to *keys*' number.
+
+    *user*: in its normal form. exc.InvalidValue when *request* is none.
+    """
+    try:
+        return opaque.registration_response(request, keys.public_key, lp(keys.domain, user), keys.oprf_seed)
+    except OpaqueError:
+        raise exc.InvalidValue("This is not an OPAQUE registration request.") from None
+
+
+def make_record(
+    keys: DomainKeys, user: str, password: str, *, entropy: bytes, ksf: opaque.Ksf = opaque.argon2id
+) -> bytes:
+    """Both halves of a registration in one process, for `limen user` and `auth.add_user`; belongs to *keys*' number.
+
+    *entropy*: 96 random bytes. Runs the key stretching.
+    """
+    client = ClientRegistration(user, password, domain=keys.domain, entropy=entropy, ksf=ksf)
+    return client.record(registration_response(keys, user_name(user), client.request))
+
+
+# -- inside -----------------------------------------------------------------------------------------------------
+def _schedule(transcript: bytes, session_key: bytes, lane: str) -> tuple[bytes, bytes, bytes]:
+    """(transcript hash, chain key c2s, chain key s2c)"""
+    th = hashlib.sha512(transcript).digest()
+    prk = hkdf_extract(th, session_key)
+    c2s, s2c = (hkdf_expand(prk, f"{VERSION} {lane} {way}".encode(), 32) for way in ("c2s", "s2c"))
+    return th, c2s, s2c
+
+
+def _resume_hash(handshake_hash: bytes, hello: bytes, challenge: bytes) -> bytes:
+    return hashlib.sha512(lp(handshake_hash, hello, challenge)).digest()
+
+
+def _usable(record: bytes) -> bool:
+    try:
+        return bool(opaque.check_record(record))
+    except DeserializeError:
+        return False
+
+
+def _give(data: bytes, subprotocol: str) -> bytes | str:
+    """Bytes as they stand in the details of this encoding."""
+    return "\x00" + b64encode(data).decode() if subprotocol.endswith(".json") else data
+
+
+def _take(extra: object, key: str, length: int) -> bytes:
+    """The *length* bytes under *key*; LoginRefused when there is anything else."""
+    value = extra.get(key) if isinstance(extra, Mapping) else None
+    if isinstance(value, str) and value[:1] == "\x00":
+        try:
+            value = b64decode(value[1:], validate=True)
+        except ValueError:
+            value = None
+    if not isinstance(value, (bytes, bytearray, memoryview)) or len(value) != length:
+        raise LoginRefused(f"{key} must be {length} bytes")
+    return bytes(value)
+
+
+def _need(entropy: bytes, length: int) -> None:
+    if len(entropy) != length:
+        raise ValueError(f"this takes {length} random bytes, not {len(entropy)}")
