@@ -52,10 +52,9 @@ def _label(label: str, text: str) -> str:
     label = normalize("NFC", normalize("NFKC", label).lower())
     if label.isascii():
         return label
-    try:
-        return "xn--" + label.encode("punycode").decode("ascii")
-    except UnicodeError:
-        raise exc.InvalidAddress(f"{text[:80]!r} is not a host name.") from None
+    if any(category(c)[0] in "CZ" for c in label):  # controls, surrogates, unassigned, spaces
+        raise exc.InvalidAddress(f"{text[:80]!r} is not a host name.")
+    return "xn--" + label.encode("punycode").decode("ascii")
 
 
 def _ipv6(text: str) -> str:
