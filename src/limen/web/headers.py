@@ -1,0 +1,126 @@
+"""The strict header sets, each encoded once.
+
+What they hold against, and where it is said:
+
+- `X-Content-Type-Options: nosniff`: a browser takes the answer for what it says it is, so JSON is never run as a
+  script (WHATWG Fetch, "nosniff").
+- `Content-Security-Policy` of data, `default-src 'none'; frame-ancestors 'none'`: shown on its own, the answer can load
+  and run nothing, and nobody can frame it (CSP Level 3).
+- `Cross-Origin-Resource-Policy: same-origin`: another site's page can't even load it as an image or script, which also
+  keeps it out of that page's process (WHATWG Fetch, "CORP").
+- `Referrer-Policy`: addresses, which may hold arguments, don't leak to other sites.
+- `Cache-Control: no-store` unless something else was asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import Final
+
+Pair = tuple[bytes, bytes]
+
+DATA_CSP: Final = "default-src 'none'; frame-ancestors 'none'"
+"""Of every answer that is data: nothing may load, nothing may run, nobody may frame it."""
+
+PAGE_CSP: Final = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+"""Of static files unless `csp=` says otherwise: scripts, styles, workers and connections of the own origin only,
+nothing inline. WebSockets are included: CSP Level 3, 6.7.2.8, lets 'self' stand for ws and wss as well."""
+
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+SAME_ORIGIN: Final = (b"cross-origin-resource-policy", b"same-origin")
+NO_REFERRER: Final = (b"referrer-policy", b"no-referrer")
+OWN_REFERRER: Final = (b"referrer-policy", b"same-origin")
+OWN_WINDOW: Final = (b"cross-origin-opener-policy", b"same-origin")
+NO_STORE: Final = (b"cache-control", b"no-store")
+REVALIDATE: Final = (b"cache-control", b"no-cache")
+DATA_CSP_PAIR: Final = (b"content-security-policy", DATA_CSP.encode())
+
+JSON: Final = b"application/json"
+TAGGED: Final = b"application/limen+json"
+
+YEAR: Final = 365 * 24 * 3600
+
+
+def header_text(text: str) -> bytes:
+    """*text* as the value of a header. Raises ValueError for what that can't hold (control characters, non-ASCII)."""
+    if not text.isascii() or not text.isprintable():
+        raise ValueError(f"a header can't hold {text!r}")
+    return text.encode()
+
+
+def data_headers(content_type: bytes, csp: str | None = None, *, attachment: bytes | None = None) -> tuple[Pair, ...]:
+    """The fixed headers of an answer that is data, without those about caching and length.
+
+    *csp*: in place of `DATA_CSP`. *attachment*: a whole Content-Disposition.
+
+    >>> dict(data_headers(JSON))[b"content-security-policy"]
+    b"default-src 'none'; frame-ancestors 'none'"
+    """
+    policy = DATA_CSP_PAIR if csp is None else (b"content-security-policy", header_text(csp))
+    pairs: tuple[Pair, ...] = ((b"content-type", content_type), NOSNIFF, policy, NO_REFERRER, SAME_ORIGIN)
+    if attachment is not None:
+        pairs += ((b"content-disposition", attachment),)
+    return pairs
+
+
+def page_headers(csp: str | None = PAGE_CSP) -> tuple[Pair, ...]:
+    """The fixed headers of a static file, without type, length and caching. *csp* None: without a policy."""
+    pairs: tuple[Pair, ...] = (NOSNIFF, OWN_REFERRER, SAME_ORIGIN, OWN_WINDOW)
+    if csp is not None:
+        pairs += ((b"content-security-policy", header_text(csp)),)
+    return pairs
+
+
+def cache_seconds(cache: bool | float) -> int:
+    """The whole seconds that `cache=` means: False 0, True a year, a number itself.
+
+    >>> cache_seconds(False), cache_seconds(True), cache_seconds(90.5)
+    (0, 31536000, 90)
+    """
+    if cache is True:
+        return YEAR
+    return max(0, int(cache))
+
+
+class Caching:
+    """The headers of `cache=`: Cache-Control, Pragma, Expires for *seconds*; `no-store` without.
+
+    >>> Caching(0).pairs(now=0)
+    ((b'cache-control', b'no-store'),)
+    >>> Caching(60).pairs(now=0)[0], Caching(60).pairs(now=0)[2]
+    ((b'cache-control', b'public, max-age=60'), (b'expires', b'Thu, 01 Jan 1970 00:01:00 GMT'))
+    """
+
+    __slots__ = ("_made", "_pairs", "seconds")
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        self._made = -1
+        self._pairs: tuple[Pair, ...] = (NO_STORE,)
+
+    def pairs(self, now: float | None = None) -> tuple[Pair, ...]:
+        """*now*: Unix time; the moment it is called if None. Made anew at most once a second."""
+        if not self.seconds:
+            return self._pairs
+        moment = int(time.time() if now is None else now)
+        if moment != self._made:
+            self._made = moment
+            self._pairs = (
+                (b"cache-control", b"public, max-age=%d" % self.seconds),
+                (b"pragma", b"public"),
+                (b"expires", http_date(moment + self.seconds)),
+            )
+        return self._pairs
+
+
+def http_date(moment: float) -> bytes:
+    """Unix time as an HTTP date (RFC 9110, 5.6.7).
+
+    >>> http_date(784111777)
+    b'Sun, 06 Nov 1994 08:49:37 GMT'
+    """
+    return formatdate(moment, usegmt=True).encode()

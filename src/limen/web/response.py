@@ -1,0 +1,34 @@
+"""What a door sends back, whoever carries it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from .headers import Pair
+
+
+class Response:
+    """*status*, *headers* (names in lower case, no Content-Length), and *body* or a *stream* of exactly *length* bytes.
+
+    Whoever takes a stream must close it (`aclose`) when the other side goes away: files hang on it.
+
+    >>> Response(200, [(b"content-type", b"text/plain")], b"hello").length
+    5
+    """
+
+    __slots__ = ("body", "headers", "length", "status", "stream")
+
+    def __init__(
+        self,
+        status: int,
+        headers: Sequence[Pair],
+        body: bytes = b"",
+        *,
+        stream: AsyncIterator[bytes] | None = None,
+        length: int | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.stream = stream
+        self.length = len(body) if length is None else length
