@@ -1,13 +1,13 @@
 """WAMP messages to bytes and back: JSON, MessagePack and CBOR, for plain WAMP peers and for Limen's own.
 
-    >>> json = codec("json")
-    >>> json.encode(Result(1, {}, [b"hi"]))
-    b'[50,1,{},["\\\\u0000aGk="]]'
-    >>> json.decode(b'[48,1,{},"com.example.add",[2,3]]')
-    Call(request=1, options={}, procedure='com.example.add', args=[2, 3], kwargs=None)
-    >>> json.decode(b'[48,"1",{},"com.example.add"]')
-    Traceback (most recent call last):
-    limen.core.wamp.codecs.Malformed: Expected `int`, got `str` - at `$[1]`
+>>> json = codec("json")
+>>> json.encode(Result(1, {}, [b"hi"]))
+b'[50,1,{},["\\\\u0000aGk="]]'
+>>> json.decode(b'[48,1,{},"com.example.add",[2,3]]')
+Call(request=1, options={}, procedure='com.example.add', args=[2, 3], kwargs=None)
+>>> json.decode(b'[48,"1",{},"com.example.add"]')
+Traceback (most recent call last):
+limen.core.wamp.codecs.Malformed: Expected `int`, got `str` - at `$[1]`
 """
 
 from __future__ import annotations

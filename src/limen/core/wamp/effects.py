@@ -1,0 +1,56 @@
+"""What a realm decides: the edge does it, in this order, one `match` or `type()` for all."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from limen.core.wamp.messages import Abort, Event, Goodbye, Message
+from limen.core.wamp.session import Session
+
+
+class Send(Struct, frozen=True, gc=False):
+    """Send *message* to *session*. Where its payload cannot be encoded for that peer: `Realm.undeliverable`."""
+
+    session: Session
+    message: Message
+
+
+class Broadcast(Struct, frozen=True, gc=False):
+    """Send the same *message* to all *sessions*: encode it once for each codec."""
+
+    sessions: list[Session]
+    message: Event
+
+
+class Invoke(Struct, frozen=True, gc=False):
+    """Run the local service *procedure* for a CALL. `Realm.settle(session, request)` says whether its answer is still
+    awaited; `Realm.pending` the same for progressive results."""
+
+    session: Session
+    request: int
+    uri: str
+    procedure: Any
+    args: list[Any]
+    kwargs: dict[str, Any]
+    options: dict[str, Any]
+
+
+class Interrupt(Struct, frozen=True, gc=False):
+    """Stop the local service that runs for *request* of *session*. With *mode* "kill" its answer is awaited, with
+    "killnowait" the caller has had one already."""
+
+    session: Session
+    request: int
+    mode: str
+
+
+class Close(Struct, frozen=True, gc=False):
+    """*session* is over and has left the realm: send *message* if there is one, then close the connection."""
+
+    session: Session
+    message: Abort | Goodbye | None
+
+
+Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close

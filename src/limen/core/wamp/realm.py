@@ -1,0 +1,203 @@
+"""The realm: one domain's router, a machine without I/O. Messages go in, effects come out.
+
+    bytes -> codec(name).decode -> realm.receive(session, message) -> effects -> the edge acts
+
+Before a session there is `session.handshake(message, known, methods) -> Greeting | Abort`, for the first message of a
+connection; the door authenticates the Greeting, makes a `Session(id, principal, roles, codec_name, peer)`, attaches it
+and sends `Welcome(session.id, {"roles": ROUTER_ROLES, …})`.
+
+    >>> from limen.core.wamp.session import Session
+    >>> from limen.core.wamp.messages import Call, Subscribe
+    >>> realm = Realm("a.example", rng=lambda: 7, procedures={"add": "the service"}.get, authorize=lambda *who: True)
+    >>> alice = Session(1)
+    >>> realm.attach(alice)
+    >>> realm.receive(alice, Call(1, {}, "add", [2, 3]))
+    (Invoke(session=<Session 1 >, request=1, uri='add', procedure='the service', args=[2, 3], kwargs={}, options={}),)
+    >>> realm.settle(alice, 1)
+    True
+    >>> realm.receive(alice, Subscribe(3, {}, "todo.changed"))[-1].message.reason
+    'wamp.error.protocol_violation'
+
+The edge, in full:
+
+    for effect in realm.receive(session, message):
+        match effect:
+            case Send(session, message): …                    # realm.undeliverable where encoding raises InvalidValue
+            case Broadcast(sessions, message): …              # encode once for each codec
+            case Invoke(session, request, uri, procedure, args, kwargs, options): …  # answer if realm.settle says so
+            case Interrupt(session, request, mode): …         # stop that local service
+            case Close(session, message): …                   # send it if there is one, then close
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from limen.core.wamp.broker import PUBLISH, Broker
+from limen.core.wamp.dealer import CALL, Dealer
+from limen.core.wamp.effects import Broadcast, Close, Effect, Interrupt, Invoke, Send
+from limen.core.wamp.messages import (
+    Abort,
+    Args,
+    Call,
+    Cancel,
+    Error,
+    Goodbye,
+    Invocation,
+    Kwargs,
+    Message,
+    Publish,
+    Register,
+    Result,
+    Subscribe,
+    Unregister,
+    Unsubscribe,
+    Yield,
+)
+from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
+from limen.exc import InvalidValue
+
+__all__ = ["Broadcast", "Close", "Effect", "Interrupt", "Invoke", "Realm", "Send"]
+
+Effects = tuple[Effect, ...] | list[Effect]
+
+
+class Realm:
+    """The router of one domain.
+
+    *rng*: draws publication ids, 1 to 2^53. *procedures*: the local service at a URI, or None; they win over
+    registrations. *authorize(session, action, uri)*: whether a session may "register", "publish" or "subscribe" there,
+    or "call" a procedure that another session registered; local services guard themselves. *now*: a monotonic clock in
+    seconds, the one whose time `tick` gets. *max_…*: bounds of one session.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        rng: Callable[[], int],
+        procedures: Callable[[str], object | None],
+        authorize: Callable[[Session, str, str], bool],
+        now: Callable[[], float] = time.monotonic,
+        max_pending: int = 4096,
+        max_registrations: int = 4096,
+        max_subscriptions: int = 4096,
+    ) -> None:
+        self.name = name
+        self.sessions: dict[int, Session] = {}
+        self._rng = rng
+        self._dealer = dealer = Dealer(procedures, authorize, now, max_pending, max_registrations)
+        self._broker = broker = Broker(rng, authorize, max_subscriptions)
+        self._requests: dict[type[Any], Callable[[Session, Any], Effects]] = {
+            Call: dealer.call,
+            Publish: broker.publish,
+            Subscribe: broker.subscribe,
+            Unsubscribe: broker.unsubscribe,
+            Register: dealer.register,
+            Unregister: dealer.unregister,
+        }
+        self._others: dict[type[Any], Callable[[Session, Any], Effects | None]] = {
+            Yield: dealer.yield_,
+            Error: dealer.error,
+            Cancel: dealer.cancel,
+            Goodbye: self._goodbye,
+            Abort: self._abort,
+        }
+        self.settle = dealer.settle
+        """`settle(session, request) -> bool`: whether the final answer of a local service is still awaited; from then
+        on it is not. Whoever gets True sends the RESULT or ERROR."""
+        self.next_deadline = dealer.next_deadline
+        """`next_deadline() -> float | None`: when `tick` is due, by *now*'s clock."""
+        self.tick = dealer.tick
+        """`tick(now) -> effects`: ends the calls whose time is up."""
+
+    # -- sessions -----------------------------------------------------------------------------------------------
+    def attach(self, session: Session) -> None:
+        """*session* joins the realm. Raises ValueError for an id that is taken."""
+        if session.id in self.sessions:
+            raise ValueError(f"there is a session {session.id} already")
+        self.sessions[session.id] = session
+        session.attached = True
+
+    def detach(self, session: Session) -> Effects:
+        """*session* leaves, whatever the reason, and nothing of it stays; its callers and callees are told. Doing it
+        twice does no harm. Local services that run for it are the edge's: stop them or let them go on."""
+        if not session.attached:
+            return ()
+        session.attached = False
+        del self.sessions[session.id]
+        self._broker.leave(session)
+        return self._dealer.leave(session)
+
+    # -- what sessions say --------------------------------------------------------------------------------------
+    def receive(self, session: Session, message: Message) -> Effects:
+        """What follows from *message* of *session*. Of a session that has left nothing does."""
+        if not session.attached:
+            return ()
+        request = self._requests.get(type(message))
+        if request is not None:
+            number: int = cast("Call", message).request
+            if number != session.next_request:
+                return self._out_of_order(session, number)
+            session.next_request = number + 1
+            return request(session, message)
+        other = self._others.get(type(message))
+        effects = other(session, message) if other is not None else None
+        if effects is None:
+            return self._violation(session, f"{type(message).__name__.upper()} was not expected here")
+        return effects
+
+    def refuse(self, session: Session, message: Message, error: InvalidValue) -> Effects:
+        """What follows from a *message* whose payload is not acceptable (`codecs.Unacceptable`)."""
+        if type(message) is Yield and (call := session.invocations.get(message.request)) is not None:
+            return self._dealer.stop(call, _failure(CALL, call.request, error))
+        if not isinstance(message, Call | Publish) or not session.attached:
+            return self.receive(session, message)
+        if message.request != session.next_request:
+            return self._out_of_order(session, message.request)
+        session.next_request += 1
+        if type(message) is Publish and message.options.get("acknowledge") is not True:
+            return ()
+        return (Send(session, _failure(CALL if type(message) is Call else PUBLISH, message.request, error)),)
+
+    def undeliverable(self, session: Session, message: Message, error: InvalidValue) -> Effects:
+        """What follows where *message* could not be encoded for *session*: the caller is told why, events are lost."""
+        match message:
+            case Invocation(request) if request in session.invocations:
+                call = session.invocations[request]
+                return self._dealer.drop(call, _failure(CALL, call.request, error))
+            case Result(request) if request in session.calls:
+                return self._dealer.stop(session.calls[request], _failure(CALL, request, error))
+            case Result(request):
+                return (Send(session, _failure(CALL, request, error)),)
+            case Error(kind, request, _, uri) if message.args or message.kwargs:
+                return (Send(session, Error(kind, request, {}, uri)),)
+        return ()
+
+    def _goodbye(self, session: Session, message: Goodbye) -> Effects:
+        answer = None if message.reason == GOODBYE_AND_OUT else Goodbye({}, GOODBYE_AND_OUT)
+        return [*self.detach(session), Close(session, answer)]
+
+    def _abort(self, session: Session, message: Abort) -> Effects:
+        return [*self.detach(session), Close(session, None)]
+
+    def _out_of_order(self, session: Session, number: int) -> Effects:
+        return self._violation(session, f"request {number} came where {session.next_request} was due")
+
+    def _violation(self, session: Session, sentence: str) -> Effects:
+        return [*self.detach(session), Close(session, Abort({"message": sentence}, PROTOCOL_VIOLATION))]
+
+    # -- what the server says -----------------------------------------------------------------------------------
+    def publish(self, uri: str, args: Args, kwargs: Kwargs, options: Mapping[str, Any] | None = None) -> Effects:
+        """An event of the server itself. *options*: black- and whitelists, as PUBLISH has them."""
+        return self._broker.dispatch(uri, args, kwargs, self._rng(), options or {}, None)
+
+    def pending(self, session: Session, request: int) -> bool:
+        """Whether an answer of a local service to *request* is still awaited."""
+        return request in session.calls
+
+
+def _failure(kind: int, request: int, error: InvalidValue) -> Error:
+    return Error(kind, request, {}, error.uri, list(error.err), error.to_wire())

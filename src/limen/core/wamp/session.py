@@ -1,0 +1,145 @@
+"""What a realm knows of a session, and what a first message must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from limen.core.wamp.messages import Abort, Hello, Message
+
+if TYPE_CHECKING:
+    from limen.base.principal import Principal
+    from limen.core.wamp.broker import Subscription
+    from limen.core.wamp.dealer import PendingCall, Registration
+
+ROUTER_ROLES: Final[dict[str, Any]] = {
+    "dealer": {"features": {"progressive_call_results": True, "call_canceling": True, "call_timeout": True}},
+    "broker": {"features": {"publisher_exclusion": True, "subscriber_blackwhite_listing": True}},
+}
+"""WELCOME.Details.roles: nothing that is not done."""
+
+CLIENT_ROLES: Final = frozenset({"caller", "callee", "publisher", "subscriber"})
+PROTOCOL_VIOLATION: Final = "wamp.error.protocol_violation"
+GOODBYE_AND_OUT: Final = "wamp.close.goodbye_and_out"
+
+
+class Session:
+    """A session of one realm.
+
+    *id*: 1 to 2^53. *roles*: HELLO.Details.roles, as it came. *authid*, *authroles*: what black- and whitelists go by.
+    *codec_name*: its encoding. *peer*: whatever the edge knows it by; never looked at here.
+    """
+
+    __slots__ = (
+        "attached",
+        "authid",
+        "authroles",
+        "calls",
+        "can_be_interrupted",
+        "can_progress",
+        "can_time",
+        "codec_name",
+        "id",
+        "invocations",
+        "last_invocation",
+        "next_request",
+        "peer",
+        "principal",
+        "registrations",
+        "roles",
+        "subscriptions",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        principal: Principal | None = None,
+        roles: Any = None,
+        codec_name: str = "json",
+        peer: Any = None,
+        *,
+        authid: str = "",
+        authroles: Collection[str] | None = None,
+    ) -> None:
+        self.id = id
+        self.principal = principal
+        self.roles = roles
+        self.codec_name = codec_name
+        self.peer: Any = peer
+        self.authid = authid
+        if authroles is None:
+            authroles = () if principal is None else principal.roles
+        self.authroles = frozenset(authroles)
+        features = callee_features(roles)
+        self.can_be_interrupted = "call_canceling" in features
+        # A callee that could not be interrupted must not be asked to stream (section "Progressive Call Results").
+        self.can_progress = self.can_be_interrupted and "progressive_call_results" in features
+        self.can_time = "call_timeout" in features
+        self.attached = False
+        self.next_request = 1
+        """The request id that this peer must use next (section "IDs")."""
+        self.last_invocation = 0
+        self.calls: dict[int, PendingCall] = {}
+        """Its calls that have no answer yet, by request id."""
+        self.invocations: dict[int, PendingCall] = {}
+        """Calls that it has to answer, by the id of the INVOCATION."""
+        self.registrations: dict[int, Registration] = {}
+        self.subscriptions: dict[int, Subscription] = {}
+
+    def __repr__(self) -> str:
+        return f"<Session {self.id} {self.authid}>"
+
+
+def callee_features(roles: Any) -> frozenset[str]:
+    """The features that a HELLO's roles announce for the callee; none where they are not well formed."""
+    features = roles.get("callee") if type(roles) is dict else None
+    features = features.get("features") if type(features) is dict else None
+    if type(features) is not dict:
+        return frozenset()
+    return frozenset(name for name, value in features.items() if value is True)
+
+
+class Greeting(Struct, frozen=True):
+    """A HELLO that may go on to be authenticated: *method* is the first of the client's that the door takes."""
+
+    realm: str
+    method: str
+    authid: str
+    extra: dict[str, Any]
+    roles: dict[str, Any]
+
+
+def handshake(message: Message, known: Callable[[str], bool], methods: Collection[str]) -> Greeting | Abort:
+    """Decides on the first message of a connection: what to authenticate, or the ABORT that answers it.
+
+    *known*: whether there is such a realm. *methods*: the authentication methods that this door takes. A HELLO that
+    names none asks for "anonymous".
+
+    >>> handshake(Hello("a.example", {"roles": {"caller": {}}}), {"a.example"}.__contains__, ["anonymous"])
+    Greeting(realm='a.example', method='anonymous', authid='', extra={}, roles={'caller': {}})
+    >>> handshake(Hello("b.example", {"roles": {"caller": {}}}), {"a.example"}.__contains__, ["anonymous"]).reason
+    'wamp.error.no_such_realm'
+    """
+    if type(message) is not Hello:
+        return _abort(PROTOCOL_VIOLATION, "the first message must be HELLO")
+    details = message.details
+    roles = details.get("roles")
+    if type(roles) is not dict or CLIENT_ROLES.isdisjoint(roles):
+        return _abort(PROTOCOL_VIOLATION, "HELLO.Details.roles must name a role")
+    if not known(message.realm):
+        return _abort("wamp.error.no_such_realm", "there is no such realm here")
+    offered, authid, extra = details.get("authmethods"), details.get("authid"), details.get("authextra")
+    if offered is None or offered == []:
+        offered = ["anonymous"]
+    if type(offered) is not list or type(authid or "") is not str or type(extra or {}) is not dict:
+        return _abort(PROTOCOL_VIOLATION, "HELLO.Details: authmethods is a list, authid a string, authextra a dict")
+    for method in offered:
+        if type(method) is str and method in methods:
+            return Greeting(message.realm, method, authid or "", extra or {}, roles)
+    return _abort("wamp.error.no_matching_auth_method", f"this door takes: {', '.join(methods)}")
+
+
+def _abort(reason: str, sentence: str) -> Abort:
+    return Abort({"message": sentence}, reason)
