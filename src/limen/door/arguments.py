@@ -1,0 +1,210 @@
+"""From query, form and JSON to the arguments of a call.
+
+| where | what |
+|---|---|
+| further segments of the path | positional, text |
+| query, form (urlencoded, multipart) | by name, text; a name that comes several times is a list of texts |
+| JSON object | by name |
+| JSON array | positional, after those of the path |
+| JSON `{"$call": [[…], {…}]}` (only `application/limen+json`) | positional and by name |
+
+The same name from two places is refused. Whatever these bytes are, they end as plain values or as an `exc.InvalidCall`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.message import Message
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from limen import exc
+from limen.base.limits import load_json
+from limen.base.values import untag
+
+from .request import check_escapes
+
+MAX_FIELDS: Final = 1000
+"""Most fields of a query or form."""
+
+Fields = dict[str, Any]
+
+
+class Malformed(Exception):
+    """These bytes are not at all what their type says: the ledger weighs that more than a wrong value.
+
+    *error*: what the caller is told.
+    """
+
+    def __init__(self, *err: str) -> None:
+        super().__init__(*err)
+        self.error = exc.InvalidValue(*err)
+
+
+def parse_fields(data: bytes, what: str = "query") -> Fields:
+    """The fields of `application/x-www-form-urlencoded` (WHATWG URL, 5.1; but strict: broken escapes are refused).
+
+    >>> parse_fields(b"a=1&b=x+y%21&a=2")
+    {'a': ['1', '2'], 'b': 'x y!'}
+    """
+    fields: Fields = {}
+    if not data:
+        return fields
+    pairs = data.split(b"&", MAX_FIELDS)
+    if len(pairs) > MAX_FIELDS:
+        raise exc.InvalidCall(f"The {what} has more than {MAX_FIELDS} fields.")
+    plain = b"%" not in data and b"+" not in data
+    try:
+        for pair in pairs:
+            if not pair:
+                continue
+            name, _, value = pair.partition(b"=")
+            if plain:
+                _put(fields, name.decode(), value.decode())
+            else:
+                _put(fields, _unquoted(name), _unquoted(value))
+    except UnicodeDecodeError:
+        raise exc.InvalidCall(f"The {what} is not UTF-8.") from None
+    return fields
+
+
+def _unquoted(text: bytes) -> str:
+    if b"%" in text:
+        check_escapes(text.decode("latin-1"))
+        return unquote_to_bytes(text.replace(b"+", b" ")).decode()
+    return text.replace(b"+", b" ").decode()
+
+
+def _put(fields: Fields, name: str, value: str) -> None:
+    if name not in fields:
+        fields[name] = value
+    elif isinstance(fields[name], list):
+        fields[name].append(value)
+    else:
+        fields[name] = [fields[name], value]
+
+
+def parse_multipart(data: bytes, boundary: bytes) -> Fields:
+    """The fields of `multipart/form-data` (RFC 7578). Raises `exc.UnsupportedMediaType` for files, `Malformed`.
+
+    >>> parse_multipart(b'--x\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n1\\r\\n--x--\\r\\n', b"x")
+    {'a': '1'}
+    """
+    fields: Fields = {}
+    for part in _parts(data, boundary):
+        head, blank, value = part.partition(b"\r\n\r\n")
+        if not blank or len(head) > 4096:
+            raise Malformed("A part of the form has no head.")
+        disposition = _disposition(head)
+        if disposition.get_filename() is not None:
+            raise exc.UnsupportedMediaType("Files are not taken here.")
+        name = disposition.get_param("name", header="content-disposition")
+        if not isinstance(name, str):
+            raise Malformed("A part of the form has no name.")
+        try:
+            _put(fields, name, value.decode())
+        except UnicodeDecodeError:
+            raise Malformed("The form is not UTF-8.") from None
+    return fields
+
+
+def _parts(data: bytes, boundary: bytes) -> Iterator[bytes]:
+    delimiter = b"\r\n--" + boundary
+    pieces = (b"\r\n" + data).split(delimiter, MAX_FIELDS + 1)
+    if len(pieces) > MAX_FIELDS + 1:
+        raise exc.InvalidCall(f"The form has more than {MAX_FIELDS} fields.")
+    if len(pieces) < 2 or pieces[-1].rstrip(b"\r\n") != b"--":
+        raise Malformed("The form does not end with its boundary.")
+    for piece in pieces[1:-1]:
+        padding, end, part = piece.partition(b"\r\n")
+        if not end or padding.strip(b" \t"):
+            raise Malformed("A boundary of the form is not alone on its line.")
+        yield part
+
+
+def _disposition(head: bytes) -> Message:
+    message = Message()
+    try:
+        lines = head.decode().split("\r\n")
+    except UnicodeDecodeError:
+        raise Malformed("The form is not UTF-8.") from None
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-disposition":
+            message["content-disposition"] = value.strip()
+    if message.get_content_disposition() != "form-data":
+        raise Malformed("A part of the form is no form-data.")
+    return message
+
+
+def media_type(value: bytes) -> tuple[bytes, bytes | None]:
+    """A Content-Type as (type in lower case, boundary). Raises `exc.UnsupportedMediaType` for other texts than UTF-8.
+
+    >>> media_type(b'Application/JSON; charset="UTF-8"')
+    (b'application/json', None)
+    """
+    kind, *parameters = value.split(b";")
+    boundary = None
+    for parameter in parameters:
+        name, _, setting = parameter.partition(b"=")
+        name, setting = name.strip().lower(), setting.strip().strip(b'"')
+        if name == b"charset" and setting.lower() not in (b"utf-8", b"utf8"):
+            raise exc.UnsupportedMediaType("Text is taken in UTF-8 only.")
+        if name == b"boundary":
+            boundary = setting
+    return kind.strip().lower(), boundary
+
+
+def from_body(data: bytes, content_type: bytes | None, max_depth: int) -> tuple[list[Any], Fields]:
+    """The arguments that a body holds, positional and by name.
+
+    Raises `exc.UnsupportedMediaType` for types that are not in the table above, `Malformed`, `exc.InvalidCall`.
+    """
+    if content_type == b"application/json":  # nearly always, letter for letter
+        return from_json(data, max_depth, tagged=False)
+    if content_type is None:
+        if data:
+            raise exc.UnsupportedMediaType("A body needs a Content-Type, e.g. application/json.")
+        return [], {}
+    kind, boundary = media_type(content_type)
+    if kind == b"application/json":
+        return from_json(data, max_depth, tagged=False)
+    if kind == b"application/limen+json":
+        return from_json(data, max_depth, tagged=True)
+    if kind == b"application/x-www-form-urlencoded":
+        return [], parse_fields(data, "form")
+    if kind == b"multipart/form-data":
+        if not boundary or len(boundary) > 70:
+            raise Malformed("The form names no boundary.")
+        return [], parse_multipart(data, boundary)
+    raise exc.UnsupportedMediaType(
+        "The body is to be application/json, application/limen+json, application/x-www-form-urlencoded or "
+        "multipart/form-data."
+    )
+
+
+def from_json(data: bytes, max_depth: int, *, tagged: bool) -> tuple[list[Any], Fields]:
+    """See the module. No bytes at all are no arguments."""
+    if not data:
+        return [], {}
+    try:
+        value = load_json(data, max_depth)
+    except exc.InvalidValue as error:
+        raise Malformed(*error.err) from None
+    kind = type(value)
+    if kind is dict:
+        if not tagged:
+            return [], value
+        if len(value) == 1 and "$call" in value:
+            return _both(value["$call"])
+        return [], {name: untag(item, "json") for name, item in value.items()}
+    if kind is list:
+        return ([untag(item, "json") for item in value] if tagged else value), {}
+    raise exc.InvalidCall("The body is to be an object (arguments by name) or an array (arguments in order).")
+
+
+def _both(value: Any) -> tuple[list[Any], Fields]:
+    match value:
+        case [list() as args, dict() as kwargs]:
+            return [untag(item, "json") for item in args], {name: untag(item, "json") for name, item in kwargs.items()}
+    raise exc.InvalidCall('"$call" holds an array and an object.')
