@@ -32,7 +32,7 @@ class Principal:
     roles: tuple[str, ...] = (ANONYMOUS,)
     sealed: bool = False
     tls: bool = False
-    profile: Mapping[str, Any] = _NOTHING
+    profile: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)  # 3.11 takes an unhashable one for mutable
     impersonated_by: str | None = None
     session: int | None = None
 
