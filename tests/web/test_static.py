@@ -311,7 +311,7 @@ async def test_a_stream_that_is_given_up_closes_its_file(root: Path) -> None:
     before = descriptors()
     assert answer.stream is not None
     await anext(answer.stream)
-    await answer.stream.aclose()  # type: ignore[attr-defined]
+    await answer.stream.aclose()
     assert descriptors() == before - 1
 
 

@@ -1,8 +1,8 @@
-"""Who made the browser ask: the own page, a click on another site's link, or another site's page behind the user's back.
+"""Who made the browser ask: the own page, a click on another site's link, or another site's page unseen.
 
-A browser says so itself: `Sec-Fetch-Site` (W3C Fetch Metadata) and `Origin` (RFC 6454). What sends neither is no browser
-of this decade, and carries nobody else's authority. Sibling subdomains and other ports ("same-site") count as other
-sites: here they are other tenants.
+A browser says so itself: `Sec-Fetch-Site` (W3C Fetch Metadata) and `Origin` (RFC 6454). What sends neither is no
+browser of this decade, and carries nobody else's authority. Sibling subdomains and other ports ("same-site") count as
+other sites: here they are other tenants.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Awaiting what mostly does not wait.
 
-A task, a timer or a watcher for each request costs microseconds; most requests never wait for anything. `WhenWaiting` steps
-an awaitable in the running task, and calls for help only if it is really suspended.
+A task, a timer or a watcher for each request costs microseconds; most requests never wait for anything. `WhenWaiting`
+steps an awaitable in the running task, and calls for help only if it is really suspended.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class WhenWaiting(Generic[T]):
             while True:
                 try:
                     yield future
-                except BaseException as error:  # noqa: BLE001 a cancellation, on its way to who waits inside
+                except BaseException as error:  # a cancellation, on its way to who waits inside
                     future = steps.throw(error)
                 else:
                     future = next(steps)
@@ -55,7 +55,7 @@ async def _awaited(awaitable: Awaitable[T]) -> T:
 
 
 async def within(seconds: float, awaitable: Awaitable[T]) -> T:
-    """What *awaitable* gives. Raises TimeoutError if that takes longer than *seconds*; no timer is made if it need not wait.
+    """What *awaitable* gives. Raises TimeoutError if that takes longer than *seconds*; no timer without a wait.
 
     >>> asyncio.run(within(0.01, asyncio.sleep(5)))
     Traceback (most recent call last):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from .headers import Pair
 
@@ -24,7 +24,7 @@ class Response:
         headers: Sequence[Pair],
         body: bytes = b"",
         *,
-        stream: AsyncIterator[bytes] | None = None,
+        stream: AsyncGenerator[bytes, None] | None = None,
         length: int | None = None,
     ) -> None:
         self.status = status

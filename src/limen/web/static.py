@@ -19,7 +19,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -296,7 +296,7 @@ def _multipart(parts: list[tuple[int, int]], size: int, kind: bytes, boundary: b
     yield b"\r\n--" + boundary + b"--\r\n"
 
 
-async def _stream(found: _Found, pieces: list[Piece], executor: Executor | None) -> AsyncIterator[bytes]:
+async def _stream(found: _Found, pieces: list[Piece], executor: Executor | None) -> AsyncGenerator[bytes, None]:
     """The pieces in chunks, each read on a worker thread when the one before was taken."""
     run: Callable[..., asyncio.Future[bytes]] = asyncio.get_running_loop().run_in_executor
     reading: asyncio.Future[bytes] | None = None
