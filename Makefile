@@ -11,7 +11,7 @@ endif
 BIN  := .venv/bin
 NEED := @$(PYTHON) tools/bootstrap.py
 PORT ?= 9000
-HOST ?= localhost
+HOST ?= 127.0.0.1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint browser image pins clean
@@ -21,7 +21,8 @@ help: ## this list
 
 demo: ## the todo example on http://localhost:9000, with an SQLite file
 	$(NEED) runtime browser
-	@exec $(BIN)/python examples/todo/demo.py --host $(HOST) --port $(PORT)
+	@echo "Log in as ada with the password lovelace (in a second window as grace with hopper). Ctrl-C stops the server."
+	@exec $(BIN)/limen serve examples/todo/app.py --dev --host $(HOST) --port $(PORT) --db sqlite:///examples/todo/todo.db
 
 test: ## every test of both languages
 	$(NEED) runtime browser test chromium

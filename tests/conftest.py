@@ -14,7 +14,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -26,6 +28,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
 import chromium  # noqa: E402  tools/chromium.py
 from served import Server  # noqa: E402  tests/served.py
 
+LIMEN = str(Path(sys.executable).with_name("limen"))
 SWITCHES = ["--disable-quic", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"]
 BROWSER_FIXTURES = {"browser", "context", "page", "new_page"}
 
@@ -39,26 +42,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # -- the server -------------------------------------------------------------------------------------------------
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """`serve(target, *arguments)` starts `limen serve` on a free port and comes back when it is ready.
-
-    A path as *target* is relative to the project's folder. Unless *arguments* name them, the server gets an SQLite
-    file in the test's own folder and any free port. It is stopped with the test, in order.
-    """
+def start() -> Iterator[Callable[..., Server]]:
+    """`start(command, cwd=…, env=…)` starts any server that says `Limen listens on …`, and stops it with the test."""
     running: list[Server] = []
 
-    def start(target: str | Path, *arguments: str, env: dict[str, str] | None = None, cwd: Path = ROOT) -> Server:
-        words = [str(target), *arguments]
-        if "--port" not in arguments:
-            words += ["--port", "0"]
-        if "--db" not in arguments:
-            words += ["--db", f"sqlite:///{tmp_path / f'served{len(running)}.db'}"]
-        running.append(Server(words, cwd=cwd, env={**os.environ, **(env or {})}))
+    def start(command: list[str], cwd: Path = ROOT, env: dict[str, str] | None = None) -> Server:
+        running.append(Server(command, cwd=cwd, env={**os.environ, **(env or {})}))
         return running[-1]
 
     yield start
     for server in reversed(running):
         server.stop()
+
+
+@pytest.fixture
+def serve(start: Callable[..., Server], tmp_path: Path) -> Callable[..., Server]:
+    """`serve(target, *options)` starts `limen serve` on a free port and comes back when it is ready.
+
+    A path as *target* is relative to the project's folder. Unless *options* name them, the server gets any free port
+    and an SQLite file in the test's own folder.
+    """
+    files = count()
+
+    def serve(target: str | Path, *options: str, **more: Any) -> Server:
+        command = [LIMEN, "serve", str(target), *options]
+        if "--port" not in options:
+            command += ["--port", "0"]
+        if "--db" not in options:
+            command += ["--db", f"sqlite:///{tmp_path / f'served{next(files)}.db'}"]
+        return start(command, **more)
+
+    return serve
 
 
 # -- the browser ------------------------------------------------------------------------------------------------

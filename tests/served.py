@@ -1,32 +1,30 @@
-"""A real `limen serve`, started for a test."""
+"""A real server, started for a test."""
 
 from __future__ import annotations
 
 import re
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
-LIMEN = Path(sys.executable).with_name("limen")
 READY = re.compile(r"Limen listens on (https?://\S+)")
 
 
 class Server:
-    """`limen serve` with *arguments*; ready when this returns.
+    """The server that *command* starts; ready when this returns.
 
     `url` has no slash at its end; `lines` is what the server has said up to now.
     """
 
-    def __init__(self, arguments: list[str], cwd: Path, env: dict[str, str], patience: float = 30) -> None:
-        self.arguments, self.cwd, self.env, self.patience = arguments, cwd, env, patience
+    def __init__(self, command: list[str], cwd: Path, env: dict[str, str], patience: float = 30) -> None:
+        self.command, self.cwd, self.env, self.patience = command, cwd, env, patience
         self.lines: list[str] = []
         self._start()
 
     def _start(self) -> None:
         self.process = subprocess.Popen(
-            [LIMEN, "serve", *self.arguments],
+            self.command,
             cwd=self.cwd,
             env=self.env,
             stdout=subprocess.PIPE,
@@ -44,7 +42,7 @@ class Server:
         else:
             self.process.wait()
             said = "\n".join(self.lines)
-            raise AssertionError(f"limen serve ended with {self.process.returncode} before it was ready:\n{said}")
+            raise AssertionError(f"The server ended with {self.process.returncode} before it was ready:\n{said}")
         watchdog.cancel()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -68,12 +66,14 @@ class Server:
                 self.process.kill()
                 raise
         self._reader.join()
-        return self.process.wait()
+        return self.process.returncode
 
     def restart(self, with_signal: int = signal.SIGTERM) -> None:
         """The same server anew, on the same port and the same file."""
-        port = str(self.port)
         self.stop(with_signal)
-        at = self.arguments.index("--port")
-        self.arguments[at + 1] = port
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Starts a server that was stopped, on the port that it had."""
+        self.command[self.command.index("--port") + 1] = str(self.port)
         self._start()
