@@ -46,7 +46,10 @@ MAX_EXPONENT: Final = 6144
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 # Possessive, and a string that is never closed matches to its end: linear whatever comes.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?'
+_STRING = re.compile(_TEXT, re.DOTALL)
+_STRETCH = re.compile(rb'(?:[^"]++|%b){1,4096}+' % _TEXT, re.DOTALL)
+"""Some strings and what is between them, so that the memory that counting takes has a bound."""
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}.__getitem__
 
@@ -55,9 +58,14 @@ def json_depth(data: bytes, max_depth: int = MAX_DEPTH) -> None:
     """Raises InvalidValue where JSON text nests deeper than *max_depth*, without decoding it."""
     if data.count(b"[") + data.count(b"{") <= max_depth:
         return
-    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
-    if max(accumulate(map(_STEP, brackets)), default=0) > max_depth:
-        raise InvalidValue(f"JSON: nested more than {max_depth} deep")
+    depth = 0
+    for stretch in _STRETCH.finditer(data):
+        brackets = _STRING.sub(b"", stretch[0]).translate(None, _NO_BRACKETS)
+        for at in range(0, len(brackets), 4096):
+            part = brackets[at : at + 4096]
+            if depth + max(accumulate(map(_STEP, part))) > max_depth:
+                raise InvalidValue(f"JSON: nested more than {max_depth} deep")
+            depth += 2 * (part.count(b"[") + part.count(b"{")) - len(part)
 
 
 def json_keys(data: bytes, decoded: Any) -> None:
