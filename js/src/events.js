@@ -1,0 +1,27 @@
+/** What a page listens to: names and their handlers. Subscribing returns its undo. @module */
+
+/** A handler of the page's that throws is the page's error, not ours. @param {() => void} work */
+export function safely(work) {
+  try {
+    work();
+  } catch (error) {
+    if (typeof reportError === "function") reportError(error);
+    else console.error(error);
+  }
+}
+
+export class Events {
+  /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map();
+
+  /** @param {string} name @param {(detail: any) => void} handler @returns {() => void} undo */
+  on(name, handler) {
+    const handlers = this.#handlers.get(name) ?? new Set();
+    this.#handlers.set(name, handlers.add(handler));
+    return () => void handlers.delete(handler);
+  }
+
+  /** @param {string} name @param {any} [detail] */
+  emit(name, detail) {
+    for (const handler of [...(this.#handlers.get(name) ?? [])]) safely(() => handler(detail));
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Limen in the page: functions on the server, as if they were here.
+ *
+ *     <script src="/limen/limen.js"></script>                       the global Limen
+ *     import { login, safe_call } from "/limen/limen.mjs";          or the module
+ *
+ *     await Limen.login("ada", password);
+ *     const todo = await Limen.safe_call("add", "Play with Limen");
+ *     await Limen.subscribe("todo.changed", (todo) => show(todo));
+ *
+ * @module
+ */
+import { spread } from "./calls.js";
+import { LimenError, handle } from "./exc.js";
+import { call as httpCall } from "./http.js";
+import { safely } from "./events.js";
+import { domainName, uriOf } from "./names.js";
+import { Session } from "./session.js";
+import { Slots } from "./slots.js";
+import { Tagged, decimal, isPlain } from "./values.js";
+
+export { LimenError, Tagged, decimal };
+
+/** @typedef {import("./session.js").State} State */
+/** @typedef {import("./calls.js").Options} CallOptions */
+/** @typedef {import("./calls.js").Stream} Stream */
+
+/** Where this file came from: `…/limen/limen.js`; the address tree's root is one folder up. */
+const SOURCE = new URL((typeof document === "object" && /** @type {HTMLScriptElement | null} */ (document.currentScript)?.src) || import.meta.url);
+const BASE = new URL("../", SOURCE);
+
+const session = new Session({
+  url: new URL("ws", BASE).href.replace(/^http/, "ws"),
+  domain: domainName(BASE.hostname),
+  slots: new Slots(),
+  loadLogin: async () => {
+    const part = await import(/* @vite-ignore */ new URL("login.mjs", SOURCE).href);
+    return part.loginPart(new URL("argon2.js", SOURCE).href);
+  },
+});
+
+/** What the page does with errors, by name; `exc.Error` hears of those that have no handler. The promise rejects all the same. @type {import("./exc.js").Handlers} */
+export const exc = {};
+
+/** Tells the page's handlers of a rejection, unless the page itself cancelled. @template {Promise<any>} P @param {P} promise @returns {P} */
+function reported(promise) {
+  promise.catch((error) => {
+    if (error instanceof LimenError && error.exc !== "Canceled") safely(() => handle(exc, error));
+  });
+  return promise;
+}
+
+/** A promise that a mistake in the arguments rejects, rather than an exception here. @template {Promise<any>} P @param {() => P} work @returns {P} */
+function attempt(work) {
+  try {
+    return reported(work());
+  } catch (error) {
+    return reported(/** @type {any} */ (iterable(Promise.reject(error))));
+  }
+}
+
+/** A plain promise as a stream: of the items of its result. @param {Promise<any>} promise @returns {Stream} */
+const iterable = (promise) =>
+  Object.assign(promise, {
+    async *[Symbol.asyncIterator]() {
+      const value = await promise;
+      yield* Array.isArray(value) ? value : value === null ? [] : [value];
+    },
+  });
+
+/**
+ * Logs in. Rejects with InvalidCredential, Abusive, ConnectionLost, MaxActiveSessions, or RequireSSL where the page is not secure.
+ * @param {string} user
+ * @param {string} password never kept, never sent
+ * @param {{progress?: (done: number) => void}} [options] *progress*: told 0 … 1 during the second that it takes
+ * @returns {Promise<State>}
+ */
+export const login = (user, password, options) => attempt(() => session.login(user, password, options));
+
+/** Ends the session, here and on the server. @returns {Promise<void>} */
+export const logout = () => attempt(() => session.logout());
+
+/** Gives the user of this session a new password; all their other sessions end. @param {string} password @param {{progress?: (done: number) => void}} [options] */
+export const set_password = (password, options) => attempt(() => session.setPassword(password, options));
+
+/**
+ * A sealed call of a service; exactly one plain object means arguments by name.
+ *
+ *     await safe_call("add", "text");    await safe_call("update", { id, vsn, done: true });
+ *     for await (const row of safe_call("rows")) …
+ *
+ * @param {string} name "add", "todo.add" or "/todo/add.json"
+ * @param {...any} args
+ * @returns {Stream}
+ */
+export const safe_call = (name, ...args) => safe_apply(name, ...spread(args));
+
+/**
+ * A sealed call with positional arguments, named ones and options.
+ * @param {string} name
+ * @param {any[]} [args]
+ * @param {Record<string, any>} [kwargs]
+ * @param {CallOptions} [options] signal, timeout (seconds), progress
+ * @returns {Stream}
+ */
+export const safe_apply = (name, args = [], kwargs = {}, options = {}) =>
+  attempt(() => session.call(uriOf(name), list(args), dict(kwargs), options));
+
+/** A plain call over HTTP, for services with `safe=False`. @param {string} name @param {...any} args @returns {Stream} */
+export const call = (name, ...args) => apply(name, ...spread(args));
+
+/** A plain call with positional arguments, named ones and options. @param {string} name @param {any[]} [args] @param {Record<string, any>} [kwargs] @param {CallOptions} [options] @returns {Stream} */
+export const apply = (name, args = [], kwargs = {}, options = {}) => attempt(() => iterable(httpCall(BASE, name, list(args), dict(kwargs), options)));
+
+/**
+ * Listens to a topic, over lost connections too (`on("missed")` says when something may have been missed), until the session ends.
+ * @param {string} topic
+ * @param {import("./subscriptions.js").Handler} handler gets the event's positional arguments; named ones come last, as an object
+ * @param {{match?: "prefix" | "wildcard"}} [options]
+ * @returns {Promise<() => void>} undo
+ */
+export const subscribe = (topic, handler, options) => attempt(() => session.subscribe(uriOf(topic), handler, options));
+
+/**
+ * Listens to what happens to the session: `state`, `online`, `offline` (get the state), `missed` ({topics}), `signed_out` ({reason, error}),
+ * `taken_over` (the error, whose words say when and from where).
+ * @param {"state" | "online" | "offline" | "missed" | "signed_out" | "taken_over"} event
+ * @param {(detail: any) => void} handler
+ * @returns {() => void} undo
+ */
+export const on = (event, handler) => session.events.on(event, handler);
+
+/** How things stand: status "anonymous", "signing-in", "online" or "offline"; user, role, roles, profile, domain; secure: one may log in here. @type {State} */
+export let state = session.state;
+session.events.on("state", (now) => (state = now));
+
+if (!state.secure) console.warn("Limen: this page is neither https nor localhost; nobody can log in on it.");
+
+/** Resolves to the state once it is known whether this tab's session goes on; after a reload it does so by itself. @type {Promise<State>} */
+export const ready = session.resume().then(() => state);
+
+if (typeof window === "object") {
+  window.addEventListener("pagehide", ({ persisted }) => persisted && session.suspend());
+  window.addEventListener("pageshow", ({ persisted }) => persisted && void session.resume());
+  window.addEventListener("online", () => session.nudge());
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && session.nudge());
+}
+
+/** @param {unknown} args @returns {any[]} */
+function list(args) {
+  if (!Array.isArray(args)) throw new LimenError("InvalidCall", ["Positional arguments come as an array."]);
+  return args;
+}
+
+/** @param {unknown} kwargs @returns {Record<string, any>} */
+function dict(kwargs) {
+  if (!isPlain(kwargs)) throw new LimenError("InvalidCall", ["Named arguments come as a plain object."]);
+  return /** @type {Record<string, any>} */ (kwargs);
+}
