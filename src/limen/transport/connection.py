@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from limen.transport.link import Link, linger
+from limen.transport.upgrade import shorten
 from limen.transport.utf8 import Utf8Check, is_utf8
 from limen.transport.wire import Handshake, Peer
 
@@ -123,7 +124,7 @@ class Connection(WSListener):
             self._plain
             and (kind is TEXT or kind is BINARY)
             and frame.fin
-            and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+            and not (frame.rsv1 or frame.rsv2 or frame.rsv3 or ws.is_close_frame_sent)
         ):
             data = frame.get_payload_as_bytes()
             if kind is BINARY or data.isascii() or is_utf8(data):
@@ -138,13 +139,15 @@ class Connection(WSListener):
                 except Exception:
                     self._broken()
                 return
-        self._rare(frame, kind)
+        if not ws.is_close_frame_sent:
+            self._rare(frame, kind)
+        elif kind is CLOSE and self._closing:
+            self.link.transport.close()  # the answer to our goodbye
+        # else picows has found a mistake, and goes on parsing until it closes 10 ms later
 
     def _rare(self, frame: WSFrame, kind: WSMsgType) -> None:
         """Every frame that is not a whole message on a connection where nothing else is under way."""
         if self._closing:
-            if kind is CLOSE:
-                self.link.transport.close()
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(1002, "a reserved bit is set")
@@ -362,12 +365,3 @@ def _verdict(ws: Any) -> str:
     if handshake is not None and handshake.sent is not None:
         return f"{int(handshake.sent.code)} {handshake.sent.reason}"
     return "the connection was lost"
-
-
-def shorten(reason: str) -> bytes:
-    """What fits into a close frame: 123 bytes, no half character.
-
-    >>> len(shorten("ä" * 100))
-    122
-    """
-    return reason.encode()[:123].decode(errors="ignore").encode()

@@ -1,4 +1,4 @@
-"""The opening handshake of a WebSocket (RFC 6455, section 4.2): a request's head to a `Handshake`, and the answers."""
+"""The opening handshake of a WebSocket (RFC 6455, section 4.2): a request's head to a `Handshake`; its answers."""
 
 from __future__ import annotations
 
@@ -114,3 +114,12 @@ def refused(refusal: Refusal, default_headers: Iterable[tuple[bytes, bytes]] = (
     lines += [f"{name}: {value}".encode("latin-1") for name, value in refusal.headers]
     lines += [b"content-length: %d" % len(refusal.body), b"connection: close", b"", refusal.body]
     return b"\r\n".join(lines)
+
+
+def shorten(reason: str) -> bytes:
+    """What fits into a close frame: 123 bytes, no half character.
+
+    >>> len(shorten("ä" * 100))
+    122
+    """
+    return reason.encode()[:123].decode(errors="ignore").encode()
