@@ -1,0 +1,250 @@
+"""`App`: one program's services, pages, models and users, and how its rooms are wired together.
+
+Reading order: `App.__init__` says what a program declares; `App.open` what a running one holds; `App.accept` and
+`App.asgi` are the two doors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from limen import exc
+from limen.base.config import Config
+from limen.base.names import domain_name
+from limen.base.principal import Principal
+from limen.service.registry import Registry
+from limen.service.service import make_service_decorator
+from limen.service.topic import Topic
+from limen.transport.wire import Handshake, Peer, Refusal
+from limen.web.static import StaticTree
+
+from .auth import Auth
+from .datastore import DataStore, Storage
+from .origins import host_name, is_loopback, origin_of, same_origin
+from .server import Server
+
+if TYPE_CHECKING:
+    from limen.core.wamp.session import Session
+    from limen.door.hub import Hub
+    from limen.service.pipeline import Pipeline
+
+    from .vault import Vault
+
+T = TypeVar("T")
+
+SUBPROTOCOLS = {
+    f"{kind}.{encoding}": (encoding, kind == "limen.1")
+    for kind in ("wamp.2", "limen.1")
+    for encoding in ("json", "msgpack", "cbor")
+}
+"""WebSocket subprotocol to (encoding, sealed)."""
+
+
+class App:
+    """One program. `limen.service`, `limen.static`, … act on a default one; make another for a second in a process.
+
+    >>> app = App()
+    >>> @app.service(safe=False)
+    ... def hello(name="World"):
+    ...     return f"Hello, {name}!"
+    >>> hello("Ada"), hello.urlpath, hello.safe
+    ('Hello, Ada!', 'hello', False)
+    """
+
+    def __init__(self) -> None:
+        self.config = Config()
+        self.registry = Registry(self.config)
+        self.service = make_service_decorator(self.registry.add)
+        """`@app.service(…)`: makes a function callable from afar; see `limen.service.service`."""
+        self.statics: list[StaticTree] = []
+        self.storage = Storage(self._default_storage)
+        """`with app.storage("why") as db:` is one unit of work; see `limen.app.datastore`."""
+        self.auth = Auth(self)
+        self.server = Server(self)
+        self.domains: set[str] = set()
+        """Tenants besides `config.DOMAIN`."""
+        self.open_realms = False
+        """Anonymous WAMP sessions may register, publish and subscribe anything (`--realm-rules open`)."""
+        self._auth_storage: DataStore | None = None
+        self._vault: Vault | None = None
+        self._own_storage: DataStore | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._pipeline: Pipeline | None = None
+        self.hub: Hub | None = None
+        """Realms and connections, while a server runs."""
+
+    # -- what a program declares --------------------------------------------------------------------------------
+    def static(self, urlpath: str, root: str | Path, **options: Any) -> StaticTree:
+        """Serves the files below *root* at *urlpath*; options and rules: `limen.web.static.StaticTree`."""
+        tree = StaticTree(urlpath, root, **options)
+        self.statics.append(tree)
+        self.statics.sort(key=lambda t: len(t.urlpath), reverse=True)
+        return tree
+
+    def topic(
+        self,
+        uri: str,
+        *,
+        safe: bool = True,
+        roles: Iterable[str] = (),
+        check_perm: Callable[..., bool] | None = None,
+    ) -> Topic:
+        """Declares a topic that sessions may subscribe to and that only this program publishes to.
+
+        *safe*: only sealed sessions may subscribe. *roles*, *check_perm*: as for services.
+        """
+        topic = Topic(uri, safe=safe, roles=tuple(roles), check_perm=check_perm, send=self._publish)
+        self.registry.add_topic(topic)
+        return topic
+
+    def add_model(self, *models: type) -> None:
+        """Keeps records of these models in the App's default store (`config.DB`, `--db`)."""
+        self.storage.add_models(None, *models)
+
+    def add_storage(self, storage: DataStore, *models: type) -> None:
+        """Keeps records of these models in *storage*."""
+        self.storage.add_models(storage, *models)
+
+    def add_domain(self, name: str) -> None:
+        """Answers for one more tenant; its host name must be this."""
+        self.domains.add(domain_name(name))
+
+    def set_auth_storage(self, storage: DataStore) -> None:
+        """See `Auth.setup`."""
+        if self._vault is not None and self._vault.storage is not storage:
+            raise exc.StoreError("auth.setup() came too late: users were read or written already; call it first.")
+        self._auth_storage = storage
+
+    # -- what a running program holds ---------------------------------------------------------------------------
+    def _default_storage(self) -> DataStore:
+        if self._own_storage is None:
+            from limen import dbm
+
+            url = self.config.DB
+            self._own_storage = DataStore(dbm.SQLStore(url) if url else dbm.MemDictStore())
+        return self._own_storage
+
+    @property
+    def vault(self) -> Vault:
+        """Accounts, slots, ledger and keys; opened when first needed."""
+        if self._vault is None:
+            from .vault import Vault
+
+            self._vault = Vault(self._auth_storage or self._default_storage(), self.config)
+        return self._vault
+
+    @property
+    def executor(self) -> ThreadPoolExecutor:
+        """Worker threads for plain functions and for stores."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(self.config.THREADS, thread_name_prefix="limen")
+        return self._executor
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The way of every call from guard to function."""
+        if self._pipeline is None:
+            from limen.service.pipeline import Pipeline
+
+            self._pipeline = Pipeline(self.config, executor=self.executor)
+        return self._pipeline
+
+    def open(self) -> Hub:
+        """Opens the stores, and makes the hub. Called by the server at its start; a second call gives the same hub."""
+        if self.hub is None:
+            from .running import make_hub
+
+            self.hub = make_hub(self)
+        return self.hub
+
+    # -- who may ------------------------------------------------------------------------------------------------
+    def domain_of(self, host: str) -> str | None:
+        """The domain that a Host header means, None for one that is not ours (DNS rebinding, RFC 9110 §7.4).
+
+        >>> app = App()
+        >>> app.domain_of("localhost:9000"), app.domain_of("127.0.0.1:9000"), app.domain_of("evil.example")
+        ('localhost', 'localhost', None)
+        """
+        name = host_name(host)
+        if name == self.config.DOMAIN or name in self.domains:
+            return name
+        if self.config.DOMAIN == "localhost" and is_loopback(name):
+            return self.config.DOMAIN
+        return None
+
+    def authorize(self, session: Session, action: str, uri: str) -> bool:
+        """Closed by default: services decide on calls; subscriptions need a declared topic; the rest a rule."""
+        if action == "call":
+            return True
+        if action == "subscribe":
+            topic = self.registry.topic(uri)
+            if topic is not None:
+                return topic.may_subscribe(session.principal)
+        return self.open_realms
+
+    def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        if self.hub is not None:
+            self.hub.publish(domain, uri, args, kwargs)
+
+    def end_sessions(self, domain: str, user: str, keep: bytes | None = None) -> None:
+        """Ends all sessions of a user (but the slot *keep*), from any thread."""
+        self.vault.slots.remove_user(domain, user, keep=keep)
+        if self.hub is not None:
+            hub = self.hub
+
+            def end() -> None:
+                for tab in hub.tabs.of_user(domain, user):
+                    if keep is None or tab.slot != keep:
+                        hub.end_tab(tab, "wamp.close.logout", {"message": "This session was ended."})
+
+            hub.loop.call_soon_threadsafe(end)
+
+    def on_loop(self, function: Callable[[], T]) -> T:
+        """Runs *function* where the ledger lives: on the server's loop, or here when none runs. Not for use on it."""
+        if self.hub is None:
+            return function()
+
+        async def run() -> T:
+            return function()
+
+        return asyncio.run_coroutine_threadsafe(run(), self.hub.loop).result(30)
+
+    # -- the doors ----------------------------------------------------------------------------------------------
+    def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:
+        """The WebSocket door: decides on a handshake (transport/wire.py)."""
+        from limen.door.connection import Connection
+
+        if handshake.path != "/ws":
+            return Refusal(404)
+        domain = self.domain_of(handshake.host)
+        if domain is None:
+            return Refusal(421)
+        if handshake.origin is not None and not same_origin(handshake.origin, handshake.host, handshake.tls):
+            return Refusal(403)
+        for subprotocol in handshake.subprotocols:
+            kind = SUBPROTOCOLS.get(subprotocol)
+            if kind is not None:
+                encoding, sealed = kind
+                peer = Connection(self.open(), domain, origin_of(handshake.client), encoding, sealed=sealed)
+                return subprotocol, peer
+        return Refusal(400, (("content-type", "text/plain"),), b"offer one of " + ", ".join(SUBPROTOCOLS).encode())
+
+    def asgi(self) -> Callable[..., Any]:
+        """The App as an ASGI application, for any ASGI server."""
+        from .running import make_asgi
+
+        return make_asgi(self)
+
+    def local(self, user: str | None = None, **more: Any) -> Principal:
+        """A principal for calls in this process (tests, scripts): sealed, if *user* is given."""
+        return Principal(
+            more.pop("domain", self.config.DOMAIN),
+            user=user,
+            sealed=user is not None,
+            tls=True,
+            **({"roles": ("user",), "profile": {"username": user}} if user is not None else {}) | more,
+        )

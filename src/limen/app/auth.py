@@ -1,0 +1,110 @@
+"""Users: `limen.auth`. Passwords are kept as OPAQUE registration records (docs/security.md), never as themselves.
+
+from limen import auth
+auth.setup(storage)                                    # which DataStore keeps accounts, sessions and the ledger
+auth.add_user("ada", "correct horse", domain="localhost", roles=["admin"])
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+from limen.base.names import domain_name, user_name
+from limen.core.guard.accounts import Account
+
+if TYPE_CHECKING:
+    from .app import App
+    from .datastore import DataStore
+
+DEFAULT_ROLE = "user"
+
+
+class Auth:
+    """The accounts of one App. May be used before the server starts, and from any thread while it runs."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def setup(self, storage: DataStore) -> None:
+        """Says which DataStore keeps accounts, sessions, abuse and settings. Without it: the App's default store.
+
+        Raises `StoreError` once the App has opened its stores.
+        """
+        self._app.set_auth_storage(storage)
+
+    def add_user(
+        self,
+        name: str,
+        password: str,
+        domain: str | None = None,
+        roles: Iterable[str] = (),
+        profile: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Adds a user. True: added. False: that user exists already and is left as it is, so that a program may say
+        this at every start.
+
+        *domain*: the tenant, default `config.DOMAIN`. *roles*: the first is `get_state().role`; default 'user'.
+        *profile*: JSON-like values for `get_state().profile`. Takes about 0.2 s (Argon2id).
+        Raises `InvalidCredential` for a name or password that can't be one.
+        """
+        tenant, user = self._names(name, domain)
+        if self._app.vault.accounts.get(tenant, user) is not None:
+            return False
+        account = self._account(tenant, user, password, tuple(roles) or (DEFAULT_ROLE,), dict(profile or {}))
+        return self._app.vault.accounts.put(account, create=True)
+
+    def set_password(self, name: str, password: str, domain: str | None = None) -> None:
+        """Gives a user a new password; all of that user's sessions end. Raises `RecordNotFound`."""
+        tenant, user = self._names(name, domain)
+        old = self._get(tenant, user)
+        fresh = self._account(tenant, user, password, old.roles, dict(old.profile))
+        self._app.end_sessions(tenant, user)
+        self._app.vault.accounts.put(replace(old, record=fresh.record, key_number=fresh.key_number))
+
+    def set_roles(self, name: str, roles: Iterable[str], domain: str | None = None) -> None:
+        """Gives a user other roles; they hold from the next login or resume. Raises `RecordNotFound`."""
+        tenant, user = self._names(name, domain)
+        self._app.vault.accounts.put(replace(self._get(tenant, user), roles=tuple(roles) or (DEFAULT_ROLE,)))
+
+    def disable(self, name: str, domain: str | None = None, disabled: bool = True) -> None:
+        """Shuts a user out (or lets them in again); their sessions end. Raises `RecordNotFound`."""
+        tenant, user = self._names(name, domain)
+        self._app.vault.accounts.put(replace(self._get(tenant, user), disabled=disabled))
+        if disabled:
+            self._app.end_sessions(tenant, user)
+
+    def remove_user(self, name: str, domain: str | None = None) -> bool:
+        """Removes a user; their sessions end. False: there was none."""
+        tenant, user = self._names(name, domain)
+        found = self._app.vault.accounts.remove(tenant, user)
+        self._app.end_sessions(tenant, user)
+        return found
+
+    def users(self, domain: str | None = None) -> list[Account]:
+        """All users, or those of one domain, ordered by domain and name."""
+        return self._app.vault.accounts.list(domain_name(domain) if domain else None)
+
+    def _names(self, name: str, domain: str | None) -> tuple[str, str]:
+        tenant = domain_name(domain or self._app.config.DOMAIN)
+        self._app.domains.add(tenant)
+        return tenant, user_name(name)
+
+    def _get(self, domain: str, user: str) -> Account:
+        account = self._app.vault.accounts.get(domain, user)
+        if account is None:
+            raise exc.RecordNotFound(f"There is no user {user!r} in {domain!r}.")
+        return account
+
+    def _account(
+        self, domain: str, user: str, password: str, roles: tuple[str, ...], profile: dict[str, Any]
+    ) -> Account:
+        from limen.core.seal.login import make_record  # heavy, and needed only here
+
+        keys = self._app.vault.keys.domain(domain)
+        record = make_record(keys, user, password, entropy=secrets.token_bytes(96))
+        return Account(domain, user, record, keys.number, roles, profile, created=time.time())

@@ -1,0 +1,73 @@
+"""One structured line a call: a JSON object on standard error, written in batches so that it costs about a microsecond.
+
+    {"t":1763728496.123,"call":"todo.add","domain":"localhost","user":"ada","origin":"192.0.2.7","ms":0.310,"out":"ok"}
+
+Arguments and results are never written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from limen import exc
+    from limen.base.principal import Principal
+
+
+class CallLog:
+    """Collects lines and writes them at most every *every* seconds, in one piece.
+
+    >>> import io
+    >>> from limen.base.principal import Principal
+    >>> out = io.StringIO()
+    >>> log = CallLog(out, clock=lambda: 12.5)
+    >>> log("todo.add", Principal("localhost", "192.0.2.7", "ada"), 0.00031, None)
+    >>> log.flush()
+    >>> out.getvalue()
+    '{"t":12.500,"call":"todo.add","domain":"localhost","user":"ada","origin":"192.0.2.7","ms":0.310,"out":"ok"}\\n'
+    """
+
+    def __init__(
+        self, stream: TextIO | None = None, every: float = 0.1, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._stream = stream
+        self._every = every
+        self._clock = clock
+        self._lines: list[str] = []
+        self._quoted: dict[str | None, str] = {}
+        self._due = False
+
+    def _quote(self, text: str | None) -> str:
+        quoted = self._quoted.get(text)
+        if quoted is None:
+            if len(self._quoted) > 4096:
+                self._quoted.clear()
+            quoted = self._quoted[text] = json.dumps(text)
+        return quoted
+
+    def __call__(self, service: str, principal: Principal, seconds: float, error: exc.Error | None) -> None:
+        quote = self._quote
+        self._lines.append(
+            f'{{"t":{self._clock():.3f},"call":{quote(service)},"domain":{quote(principal.domain)},'
+            f'"user":{quote(principal.user)},"origin":{quote(principal.origin)},"ms":{seconds * 1000:.3f},'
+            f'"out":"{"ok" if error is None else error.exc}"}}\n'
+        )
+        if not self._due:
+            try:
+                asyncio.get_running_loop().call_later(self._every, self.flush)
+                self._due = True
+            except RuntimeError:  # no loop here: a call from a script
+                self.flush()
+
+    def flush(self) -> None:
+        """Writes what was collected."""
+        lines, self._lines, self._due = self._lines, [], False
+        if lines:
+            stream = self._stream or sys.stderr
+            stream.write("".join(lines))
+            stream.flush()

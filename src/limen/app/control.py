@@ -1,0 +1,80 @@
+"""The Unix socket (0600) beside the SQLite file, over which `limen user` and `limen abuse` speak to a running server.
+
+One request a connection: a line of JSON `{"operation": name, "arguments": {…}}`, answered by one line, `{"value": …}`
+or an error as it travels, `{"exc": …, "err": […]}`. Whoever may open the socket may read the file it stands beside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .operations import Operation
+
+MAX_LINE = 1 << 16
+"""Longest request taken, in bytes."""
+
+
+async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractServer:
+    """Serves *table* at the socket *path* (0600); a stale socket of a server that died is replaced."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(10):
+                line = await reader.readline()
+            answer = await asyncio.to_thread(_answer, table, line)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            await writer.drain()
+        except (TimeoutError, ValueError, ConnectionError):
+            pass  # whoever asked is gone, or said more than a line
+        finally:
+            writer.close()
+
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    before = os.umask(0o177)
+    try:
+        return await asyncio.start_unix_server(serve, path, limit=MAX_LINE)
+    finally:
+        os.umask(before)
+
+
+def _answer(table: dict[str, Operation], line: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(line)
+        operation = table.get(request["operation"])
+        if operation is None:
+            raise exc.NotFound(f"This server does not know {request['operation']!r}; is it of another version?")
+        return {"value": operation(**request["arguments"])}
+    except exc.Error as error:
+        return error.to_wire()
+    except (ValueError, KeyError, TypeError):
+        return exc.InvalidCall("That is no request of `limen`.").to_wire()
+
+
+def ask(path: Path, operation: str, **arguments: Any) -> Any:
+    """Asks the server that listens at *path*. Raises `ConnectionLost` where none does, else what the server raised."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(30)
+            connection.connect(os.fspath(path))
+            connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                line = answers.readline()
+    except (FileNotFoundError, ConnectionError, TimeoutError) as error:
+        raise exc.ConnectionLost(f"No server answers at {path}.") from error
+    if not line:
+        raise exc.ConnectionLost("The server closed the connection without an answer.")
+    answer = json.loads(line)
+    if "exc" in answer:
+        raise exc.from_wire("", answer)
+    return answer["value"]

@@ -1,0 +1,146 @@
+"""An App that runs: how its hub and its ASGI callable are made, and what happens every second.
+
+start   claim the store, mark the epoch, load the ledger, listen on the control socket
+sweep   once a second: late greetings, idle sessions, the ledger's flush
+stop    drain, flush, mark
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limen.door.gate import Gate
+from limen.door.hub import Hub
+from limen.web.static import StaticTree
+
+from . import control
+from .calllog import CallLog
+from .operations import operations
+from .origins import origin_of
+from .vault import socket_path
+
+if TYPE_CHECKING:
+    from .app import App
+
+log = logging.getLogger("limen")
+
+
+def make_hub(app: App) -> Hub:
+    """The hub of *app*, on its stores."""
+    vault = app.vault
+    gate = Gate(
+        app.config,
+        accounts=vault.accounts,
+        slots=vault.slots,
+        ledger=vault.ledger,
+        ledger_store=vault.ledger_store,
+        keys=vault.keys,
+        epoch=vault.mark.epoch,
+        executor=app.executor,
+    )
+    app.pipeline.guard(charge=gate.charge, refused=gate.refused)
+    return Hub(app.config, app.registry, app.pipeline, gate, app.authorize)
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: App) -> AsyncIterator[None]:
+    """From the first to the last moment of a server."""
+    calls = CallLog()
+    app.pipeline.on_done = lambda service, principal, seconds, error: calls(service.uri, principal, seconds, error)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(calls.flush)
+        stack.enter_context(app.vault.claimed())
+        hub = app.open()
+        _ = hub.loop  # the hub lives on this loop
+        app.vault.load_ledger()
+        app.vault.purge()
+        path = socket_path(app.vault.url)
+        if path is not None:
+            listener = await control.listen(path, operations(app))
+            stack.callback(path.unlink, missing_ok=True)
+            stack.callback(listener.close)
+        sweeper = asyncio.get_running_loop().create_task(_sweep(app, hub))
+        try:
+            yield
+        finally:
+            await hub.drain()
+            sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeper
+            await asyncio.to_thread(hub.gate.collect())
+            app.vault.mark.write()
+
+
+async def _sweep(app: App, hub: Hub) -> None:
+    gate = hub.gate
+    marked = time.monotonic()
+    while True:
+        await asyncio.sleep(1.0)
+        try:
+            now = hub.loop.time()
+            for connection in tuple(hub.connections):
+                if connection.overdue(now):
+                    connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
+            gate.ledger.tick(time.time())
+            for tab in hub.sweep():
+                if tab.slot is not None:
+                    gate.ended.add(tab.slot)
+            await asyncio.to_thread(gate.collect())
+            if time.monotonic() - marked >= 5.0:
+                marked = time.monotonic()
+                await asyncio.to_thread(app.vault.mark.write)
+        except Exception:  # a full disk must not end the sweeping
+            log.exception("the once-a-second work failed; it goes on")
+
+
+def make_asgi(app: App) -> Callable[..., Any]:
+    """The ASGI callable: HTTP, WebSocket and lifespan."""
+    from limen.door.asgi import Asgi
+    from limen.door.http import HttpDoor
+    from limen.transport.asgi_ws import AsgiWebSockets
+
+    hub = app.open()
+    gate = hub.gate
+    door = HttpDoor(
+        config=app.config,
+        registry=app.registry,
+        pipeline=app.pipeline,
+        statics=app.statics,
+        domain_of=app.domain_of,
+        origin_of=origin_of,
+        refused=gate.refused,
+        charge=gate.charge,
+        delay=gate.delay,
+        assets=assets(),
+        status=lambda: status(app, hub),
+        executor=app.executor,
+    )
+    life = contextlib.AsyncExitStack()
+
+    async def start() -> None:
+        await life.enter_async_context(lifespan(app))
+
+    return Asgi(door, AsgiWebSockets(app.accept, app.config), start=start, stop=life.aclose)
+
+
+def assets() -> StaticTree:
+    """The browser's half, built by `make` and packed into the wheel, at `/limen`."""
+    return StaticTree("/limen", Path(__file__).parent.parent / "browser", index=None)
+
+
+def status(app: App, hub: Hub) -> dict[str, Any]:
+    """What `/limen/status.json` shows, in development only."""
+    return {
+        "domain": app.config.DOMAIN,
+        "domains": sorted(app.domains),
+        "services": [service.uri for service in app.registry],
+        "topics": sorted(app.registry.topics),
+        "connections": len(hub.connections),
+        "sessions": len(hub.tabs),
+    }

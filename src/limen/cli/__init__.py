@@ -1,0 +1,154 @@
+"""The command `limen`. Each command is a thin door to a plain function; nothing heavy is imported before it is used."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from limen import exc
+
+DB_HELP = "URL of the store, e.g. sqlite:///todo.db (default: $LIMEN_DB)."
+
+
+class Sentences(click.Group):
+    """Shows an error of ours as its sentences, never as a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except exc.Error as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Sentences, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="limen")
+def main() -> None:
+    """Limen: functions and objects of the server, used from the browser as if they were there."""
+
+
+@main.command()
+@click.argument("target")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=9000, show_default=True, help="Port; 0 takes a free one.")
+@click.option("--domain", multiple=True, help="Domain (tenant, host name) to answer for; the first is the default one.")
+@click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
+@click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
+@click.option("--tls", default=None, help="'local' makes an own authority and certificate; or CERT,KEY files.")
+@click.option("--dev", is_flag=True, help="Development: TLS is not forced, modules reload, errors show their source.")
+@click.option(
+    "--realm-rules",
+    type=click.Choice(["closed", "open"]),
+    default="closed",
+    show_default=True,
+    help="'open' lets anonymous WAMP sessions register and publish: for trying, and for testing clients.",
+)
+def serve(target: str, **options: Any) -> None:
+    """Serve TARGET: a module, module:app, or a .py file."""
+    from .serve import serve_target
+
+    sys.exit(serve_target(target, **options))
+
+
+def _operator(db: str | None, keys: str | None) -> Any:
+    from .operate import operator
+
+    if not db:
+        raise click.UsageError("Say which store: --db sqlite:///FILE, or set LIMEN_DB.")
+    return operator(db, keys)
+
+
+_db = click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
+_keys = click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
+_domain = click.option("--domain", default="localhost", show_default=True, help="The tenant.")
+
+
+@main.group()
+def user() -> None:
+    """Users: add, list, passwd, remove. Speaks to the running server, or opens the file when none runs."""
+
+
+def _password(prompt: str) -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = click.prompt(prompt, hide_input=True, confirmation_prompt=True)
+    return password
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, help="May be given again; the first is the main one. Default: user.")
+@_domain
+@_db
+@_keys
+def user_add(name: str, roles: tuple[str, ...], domain: str, db: str | None, keys: str | None) -> None:
+    """Add the user NAME; the password is asked for, or read as one line from standard input."""
+    with _operator(db, keys) as operate:
+        operate("user.add", name=name, password=_password("Password"), domain=domain, roles=list(roles))
+    click.echo(f"Added {name} in {domain}.")
+
+
+@user.command("list")
+@click.option("--domain", default=None, help="Only this tenant.")
+@_db
+@_keys
+def user_list(domain: str | None, db: str | None, keys: str | None) -> None:
+    """List the users: domain, name, roles."""
+    with _operator(db, keys) as operate:
+        rows = operate("user.list", domain=domain)
+    for row in rows:
+        roles = ",".join(row["roles"])
+        click.echo(f"{row['domain']}\t{row['user']}\t{roles}" + ("\tdisabled" if row["disabled"] else ""))
+
+
+@user.command("passwd")
+@click.argument("name")
+@_domain
+@_db
+@_keys
+def user_passwd(name: str, domain: str, db: str | None, keys: str | None) -> None:
+    """Give NAME a new password; all of that user's sessions end."""
+    with _operator(db, keys) as operate:
+        operate("user.passwd", name=name, password=_password("New password"), domain=domain)
+    click.echo(f"{name} in {domain} has a new password; open sessions were ended.")
+
+
+@user.command("remove")
+@click.argument("name")
+@_domain
+@_db
+@_keys
+def user_remove(name: str, domain: str, db: str | None, keys: str | None) -> None:
+    """Remove NAME; all of that user's sessions end."""
+    with _operator(db, keys) as operate:
+        operate("user.remove", name=name, domain=domain)
+    click.echo(f"Removed {name} from {domain}.")
+
+
+@main.group()
+def abuse() -> None:
+    """The abuse ledger: which origins have misbehaved of late."""
+
+
+@abuse.command("list")
+@_db
+@_keys
+def abuse_list(db: str | None, keys: str | None) -> None:
+    """List origins by level: domain, origin, level, whether they are refused."""
+    with _operator(db, keys) as operate:
+        rows = operate("abuse.list")
+    for row in rows:
+        click.echo(f"{row['domain']}\t{row['origin']}\t{row['level']:.1f}" + ("\trefused" if row["refused"] else ""))
+
+
+@abuse.command("clear")
+@click.argument("origin", required=False)
+@click.option("--domain", default=None, help="Only this tenant.")
+@_db
+@_keys
+def abuse_clear(origin: str | None, domain: str | None, db: str | None, keys: str | None) -> None:
+    """Forget ORIGIN, or all of them."""
+    with _operator(db, keys) as operate:
+        count = operate("abuse.clear", origin=origin, domain=domain)
+    click.echo(f"Cleared {count} row(s).")

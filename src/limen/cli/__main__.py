@@ -1,0 +1,5 @@
+"""`python -m limen.cli`: the same as the command `limen`."""
+
+from . import main
+
+main()

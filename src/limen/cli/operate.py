@@ -1,0 +1,34 @@
+"""How `limen user` and `limen abuse` reach the data: over the running server's socket, or by opening the file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from limen import exc
+from limen.app.app import App
+from limen.app.control import ask
+from limen.app.operations import operations
+from limen.app.vault import socket_path
+
+
+@contextlib.contextmanager
+def operator(db: str, keys: str | None) -> Iterator[Callable[..., Any]]:
+    """A function `operate(name, **arguments)` for the store *db*; open for the length of the block."""
+    path = socket_path(db)
+    if path is not None and path.exists():
+        try:
+            ask(path, "user.list")
+        except exc.ConnectionLost:
+            pass  # the socket of a server that died
+        else:
+            yield lambda name, **arguments: ask(path, name, **arguments)
+            return
+    app = App()
+    app.config.DB = db
+    app.config.KEYS = keys or ""
+    with app.vault.claimed():
+        table = operations(app)
+        app.vault.load_ledger()
+        yield lambda name, **arguments: table[name](**arguments)

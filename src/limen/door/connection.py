@@ -1,0 +1,363 @@
+"""One WebSocket connection, from HELLO to GOODBYE, sealed or not.
+
+    received -> (open the frame) -> codec.decode -> greeting, or realm.receive -> Hub.act -> send -> (seal) -> wire
+
+Who greets: `door/login.py` for sealed subprotocols, `_greeted` here for anonymous sessions of plain WAMP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+from limen.base.principal import ANONYMOUS, Principal
+from limen.core.guard.ledger import Kind
+from limen.core.seal.channel import BadFrame
+from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
+from limen.core.wamp.messages import Abort, Goodbye, Hello, Message, Welcome
+from limen.core.wamp.session import ROUTER_ROLES, Session, handshake
+
+from .hub import Hub, error_message, result_message
+
+if TYPE_CHECKING:
+    from limen.core.seal.channel import Channel
+    from limen.transport.wire import Wire
+
+    from .sessions import KeptCall, Tab
+
+WRONG_KIND = "text frames carry json, binary frames the other encodings"
+
+STREAM_HIGH = 1 << 20
+"""Bytes queued for a peer above which a stream waits for it to read."""
+
+
+class Connection:
+    """The `Peer` of one WebSocket, and the `peer` of its WAMP session.
+
+    *domain*: that of the Host header. *sealed*: the subprotocol is `limen.1.*`. *origin*: as the ledger counts it.
+    """
+
+    __slots__ = (
+        "_greeting",
+        "_inbox",
+        "channel",
+        "closing",
+        "codec",
+        "domain",
+        "hub",
+        "origin",
+        "principal",
+        "running",
+        "sealed",
+        "session",
+        "since",
+        "tab",
+        "wire",
+    )
+
+    def __init__(self, hub: Hub, domain: str, origin: str, encoding: str, *, sealed: bool) -> None:
+        self.hub, self.domain, self.origin, self.sealed = hub, domain, origin, sealed
+        self.codec: Codec = codec(encoding, tagged=sealed)
+        self.channel: Channel | None = None
+        self.session: Session | None = None
+        self.tab: Tab | None = None
+        self.principal = Principal(domain, origin)
+        self.running: dict[int, tuple[asyncio.Task[None], Any, KeptCall | None]] = {}
+        self.closing = False
+        self.since = 0.0
+        self._greeting: asyncio.Task[None] | None = None
+        self._inbox: asyncio.Future[tuple[bytes, bool]] | None = None
+        self.wire: Wire
+
+    # -- what the transport calls -------------------------------------------------------------------------------
+    def opened(self, wire: Wire) -> None:
+        self.wire = wire
+        self.since = self.hub.loop.time()
+        self.hub.connections.add(self)
+
+    def received(self, data: bytes, text: bool) -> None:
+        if self.closing:
+            return
+        if self.session is None:
+            self._greeted(data, text)
+            return
+        if self.channel is not None:
+            try:
+                data = self.channel.open(data) if not text else _not_sealed()
+            except BadFrame:
+                self.blame(Kind.BAD_FRAME)
+                self.drop(1002, "a frame did not open")
+                return
+        elif text is not self.codec.text:
+            self.refuse("wamp.error.protocol_violation", WRONG_KIND, 1003)
+            return
+        error: exc.InvalidValue | None = None
+        try:
+            message = self.codec.decode(data)
+        except Malformed as malformed:
+            self.malformed(malformed)
+            return
+        except Unacceptable as unacceptable:  # a message, but its payload can't be taken: the realm says how to answer
+            message, error = unacceptable.message, unacceptable.error
+        if type(message) is Goodbye:
+            self.farewell(message)
+            return
+        realm = self.hub.realm(self.domain)
+        if error is None:
+            self.hub.act(realm, realm.receive(self.session, message))
+        else:
+            self.hub.act(realm, realm.refuse(self.session, message, error))
+
+    def lost(self, reason: str) -> None:
+        self.closing = True
+        self.hub.connections.discard(self)
+        if self._greeting is not None:
+            self._greeting.cancel()
+        if self._inbox is not None and not self._inbox.done():
+            self._inbox.cancel()
+        self._leave()
+        tab = self.tab
+        if tab is not None and tab.connection is self:
+            tab.connection = None
+            if tab.slot is None:
+                self.hub.tabs.remove(tab)  # it has no key to come back with
+            else:
+                tab.parked = self.hub.loop.time()
+                tab.received = self.channel.received if self.channel is not None else None
+                tab.calls.detach(self)
+
+    def _leave(self) -> None:
+        """Leaves the realm; calls that nobody can ask for again are cancelled."""
+        session, self.session = self.session, None
+        if session is None:
+            return
+        realm = self.hub.realm(self.domain)
+        self.hub.act(realm, realm.detach(session))
+        for task, cancellation, kept in tuple(self.running.values()):
+            if kept is None:
+                cancellation.set()
+                task.cancel()
+
+    # -- before the session -------------------------------------------------------------------------------------
+    def _greeted(self, data: bytes, text: bool) -> None:
+        if self._inbox is not None and not self._inbox.done():
+            self._inbox.set_result((data, text))
+            return
+        if self._greeting is not None:
+            self.refuse("wamp.error.protocol_violation", "a message came before the last one was answered", 1002)
+            return
+        if text is not self.codec.text:
+            self.refuse("wamp.error.protocol_violation", WRONG_KIND, 1003)
+            return
+        try:
+            message = self.codec.decode(data)
+        except Malformed as malformed:
+            self.malformed(malformed)
+            return
+        except Unacceptable as unacceptable:
+            self.malformed(Malformed(str(unacceptable)))
+            return
+        if self.sealed and type(message) is Hello:
+            from .login import greet  # the sealed part is loaded when first needed
+
+            self._greeting = self.hub.loop.create_task(greet(self, message, data))
+            return
+        greeting = handshake(message, lambda realm: realm == self.domain, (ANONYMOUS,))
+        if type(greeting) is Abort:
+            self.send(greeting)
+            self.drop(1008, "")
+            return
+        retry_after = self.hub.gate.refused(self.domain, self.origin)
+        if retry_after is not None:
+            error = exc.Abusive(retry_after=round(retry_after))
+            self.send(Abort({"message": str(error), **error.to_wire()}, error.uri))
+            self.drop(1008, "")
+            return
+        session = new_session_id()
+        principal = Principal(self.domain, self.origin, tls=self.wire.tls, session=session)
+        self.join(greeting.roles, principal, session, {"authid": f"anonymous-{session}", "authmethod": ANONYMOUS})
+
+    def join(self, roles: Any, principal: Principal, session_id: int, details: dict[str, Any]) -> None:
+        """The session begins: WELCOME, then the realm."""
+        self.principal = principal
+        self._greeting = None
+        welcome = {
+            "realm": self.domain,
+            "authrole": principal.role,
+            "authprovider": "limen",
+            "roles": ROUTER_ROLES,
+            **details,
+        }
+        self.session = Session(
+            session_id,
+            principal=principal,
+            roles=roles,
+            codec_name=self.codec.name,
+            peer=self,
+            authid=details["authid"],
+        )
+        self.hub.realm(self.domain).attach(self.session)
+        self.send(Welcome(session_id, welcome))
+
+    async def next_frame(self) -> tuple[bytes, bool]:
+        """The next frame of a greeting; raises TimeoutError after LOGIN_TIMEOUT."""
+        self._inbox = self.hub.loop.create_future()
+        async with asyncio.timeout(self.hub.config.LOGIN_TIMEOUT):
+            return await self._inbox
+
+    # -- what the realm and the hub call ------------------------------------------------------------------------
+    def send(self, message: Message) -> int:
+        """Sends one message; gives its encoded size in bytes."""
+        return self._send(self.codec.encode(message))
+
+    def send_shared(self, message: Message, frames: dict[object, bytes]) -> None:
+        """Sends a message that others get too: encoded once for each codec."""
+        data = frames.get(self.codec)
+        if data is None:
+            try:
+                data = frames[self.codec] = self.codec.encode(message)
+            except exc.InvalidValue:
+                data = frames[self.codec] = b""  # this encoding can't say it (NaN in JSON): no event for its peers
+        if data:
+            self._send(data)
+
+    def _send(self, data: bytes) -> int:
+        if self.closing:
+            return 0
+        if self.channel is not None:
+            self.wire.send(self.channel.seal(data), False)
+        else:
+            self.wire.send(data, self.codec.text)
+        return len(data)
+
+    def write(self, data: bytes) -> None:
+        """Sends the payload bytes of an open frame, of a greeting: they go into the transcript as they are."""
+        if not self.closing:
+            self.wire.send(data, self.codec.text)
+
+    def result(self, request: int, value: Any) -> int:
+        """Answers a call of a local service; an answer that can't be encoded becomes the error that says so."""
+        if self.session is None:
+            return 0
+        realm = self.hub.realm(self.domain)
+        if not realm.settle(self.session, request):
+            return 0
+        try:
+            return self.send(result_message(request, value))
+        except exc.Error as error:
+            return self.send(error_message(request, error))
+
+    def error(self, request: int, error: exc.Error) -> int:
+        if self.session is None:
+            return 0
+        realm = self.hub.realm(self.domain)
+        if not realm.settle(self.session, request):
+            return 0
+        try:
+            return self.send(error_message(request, error))
+        except exc.Error:  # a fact of it can't travel
+            return self.send(error_message(request, type(error)(*error.err)))
+
+    def progress(self, request: int) -> Callable[[Any], Awaitable[None] | None]:
+        """What a stream calls with each value; gives something to await when the peer reads too slowly."""
+
+        def send(value: Any) -> Awaitable[None] | None:
+            if self.session is None or not self.hub.realm(self.domain).pending(self.session, request):
+                return None
+            self.send(result_message(request, value, progress=True))
+            return self._drained() if self.wire.queued > STREAM_HIGH else None
+
+        return send
+
+    async def _drained(self) -> None:
+        while not self.closing and self.wire.queued > STREAM_HIGH // 2:
+            await asyncio.sleep(0.02)  # the port has no drain event: a stream that waits for its reader may poll
+
+    def interrupt(self, request: int) -> None:
+        """The caller has cancelled, or its time is up."""
+        running = self.running.get(request)
+        if running is not None:
+            running[1].set()
+            running[0].cancel()
+
+    # -- ends ---------------------------------------------------------------------------------------------------
+    def end(self, message: Abort | Goodbye | None) -> None:
+        """The realm has ended this session."""
+        if message is not None:
+            self.send(message)
+        if type(message) is Abort:
+            self.blame(Kind.MALFORMED)
+        self.drop(1002 if type(message) is Abort else 1000, "")
+
+    def farewell(self, message: Goodbye) -> None:
+        """The client says GOODBYE. In a sealed session that ends its tab (an end without it is a truncation)."""
+        self.send(Goodbye({}, "wamp.close.goodbye_and_out"))
+        tab, self.tab = self.tab, None
+        if tab is not None and tab.connection is self:
+            tab.connection = None
+            self.hub.tabs.remove(tab)
+            if tab.slot is not None:
+                self.hub.gate.ended.add(tab.slot)
+        self.drop(1000, "")
+
+    def goodbye(self, reason: str, details: dict[str, Any]) -> None:
+        """The server says GOODBYE."""
+        if self.session is not None:
+            self.send(Goodbye(details, reason))
+        self.drop(1001 if reason == "wamp.close.system_shutdown" else 1000, "")
+
+    def taken_over(self, origin: str) -> None:
+        """The same slot has come back elsewhere; whoever sits here learns when and from where."""
+        tab, self.tab = self.tab, None
+        if tab is not None:
+            tab.connection = None
+            tab.received = self.channel.received if self.channel is not None else None
+            tab.calls.detach(self)
+        self.goodbye("limen.close.taken_over", {"when": stamp(), "from": origin})
+
+    def malformed(self, malformed: Malformed) -> None:
+        self.blame(Kind.MALFORMED)
+        self.refuse("wamp.error.protocol_violation", malformed.reason, malformed.close_code)
+
+    def refuse(self, reason: str, message: str, code: int = 1002) -> None:
+        """ABORT, then the end."""
+        self.send(Abort({"message": message}, reason))
+        self.drop(code, "")
+
+    def drop(self, code: int, reason: str) -> None:
+        """Ends the connection after what is queued."""
+        if self.closing:
+            return
+        self.closing = True
+        self.wire.close(code, reason)
+        self._leave()
+
+    def blame(self, kind: Kind) -> None:
+        self.hub.gate.charge(self.domain, self.origin, kind)
+
+    def overdue(self, now: float) -> bool:
+        """No session yet, and no greeting under way, HELLO_TIMEOUT after the start."""
+        return (
+            self.session is None
+            and self._greeting is None
+            and not self.closing
+            and now - self.since > self.hub.config.HELLO_TIMEOUT - 1.0
+        )
+
+
+def new_session_id() -> int:
+    """A session id: random, 1 to 2^53 (WAMP, "IDs")."""
+    return secrets.randbelow(2**53) + 1
+
+
+def _not_sealed() -> bytes:
+    raise BadFrame("a text frame in a sealed session")
+
+
+def stamp(seconds: float | None = None) -> str:
+    """A time for a person's page: ISO 8601, UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() if seconds is None else seconds))

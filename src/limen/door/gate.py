@@ -1,0 +1,121 @@
+"""The gate: everything a door asks before it lets someone in. Ledger, accounts, slots and keys, behind one object.
+
+The ledger is in memory and is asked at once; accounts and slots are in a store and are read on a worker thread, so
+that a slow disk delays one login and not everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from limen import exc
+from limen.base.principal import Principal
+from limen.core.guard.ledger import Kind, Ledger
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from limen.base.config import Config
+    from limen.core.guard.accounts import Account, AccountStore, LedgerStore, SlotStore
+    from limen.core.seal.keys import KeyRing
+
+T = TypeVar("T")
+
+
+class Gate:
+    """Who may come in. *epoch*: the database's epoch (docs/security.md), read at start."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        accounts: AccountStore,
+        slots: SlotStore,
+        ledger: Ledger,
+        ledger_store: LedgerStore,
+        keys: KeyRing,
+        epoch: int,
+        executor: Executor,
+    ) -> None:
+        self.config, self.accounts, self.slots, self.keys, self.epoch = config, accounts, slots, keys, epoch
+        self.ledger = ledger
+        self._ledger_store = ledger_store
+        self._executor = executor
+        self._used: dict[bytes, float] = {}
+        self.ended: set[bytes] = set()
+        """Slots whose sessions are over and that the store still holds, until the next `collect`."""
+
+    # -- abuse --------------------------------------------------------------------------------------------------
+    def charge(self, domain: str, origin: str, kind: Kind) -> None:
+        """Counts *kind* against *origin*; calls in process have none and are not counted."""
+        if origin:
+            self.ledger.charge(domain, origin, kind, time.time())
+
+    def refused(self, domain: str, origin: str) -> float | None:
+        """Seconds after which the origin may come again, None if it may now."""
+        if not origin:
+            return None
+        now = time.time()
+        if not self.ledger.refused(domain, origin, now):
+            return None
+        return max(1.0, self.ledger.retry_after(domain, origin, now))
+
+    def delay(self, domain: str, origin: str) -> float:
+        """Seconds by which an answer to this origin is slowed."""
+        return self.ledger.delay(domain, origin, time.time()) if origin else 0.0
+
+    def collect(self) -> Callable[[], None]:
+        """Gathers, on the loop, what changed in the ledger and in the use of slots; gives what writes it in one batch,
+        off the loop. Called about once a second."""
+        now = time.time()
+        rows = self.ledger.dirty()
+        used, self._used = self._used, {}
+        ended = tuple(self.ended)
+
+        def write() -> None:
+            if rows:
+                self._ledger_store.flush(rows, now)
+            if used:
+                self.slots.touch(used)
+            for slot in ended:
+                self.slots.remove(slot)
+                self.ended.discard(slot)
+
+        return write
+
+    def touch(self, slot: bytes, used: float) -> None:
+        """Remembers when a slot was last used, for the next `flush`."""
+        self._used[slot] = used
+
+    def account_secret(self, domain: str) -> bytes:
+        """What names are hidden under in the ledger: derived from the key file, so that it survives a restart."""
+        return self.keys.domain(domain, self.keys.first).fake_key
+
+    # -- the store ----------------------------------------------------------------------------------------------
+    async def on_thread(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Runs a store's method where it may block."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args, **kwargs))
+
+    def principal(self, account: Account, origin: str, tls: bool, session: int) -> Principal:
+        """The principal of a sealed session, with roles and profile as they are now."""
+        profile: Mapping[str, Any] = {"username": account.user, **account.profile}
+        return Principal(
+            domain=account.domain,
+            origin=origin,
+            user=account.user,
+            roles=account.roles or ("user",),
+            sealed=True,
+            tls=tls,
+            profile=profile,
+            session=session,
+        )
+
+    async def open_slot(self, slot: Any, at_most: int) -> None:
+        """Keeps a new slot. Raises `MaxActiveSessions` where the user has *at_most* already."""
+        if not await self.on_thread(self.slots.put, slot, at_most=at_most):
+            raise exc.MaxActiveSessions(
+                f"This user has {at_most} open sessions, the most that are allowed; log out elsewhere first."
+            )

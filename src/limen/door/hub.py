@@ -1,0 +1,310 @@
+"""The hub: the edge of all realms. It does what the realms decide, runs local services, and keeps the time.
+
+    bytes -> Connection.received -> codec -> realm.receive -> effects -> Hub.act -> Connection.send -> bytes
+
+A realm is a machine without I/O (`core/wamp/realm.py`); the hub is the only one who acts on its effects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+import secrets
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from limen import exc
+from limen.base import values
+from limen.base.principal import Cancellation
+from limen.core.wamp import realm as wamp
+from limen.core.wamp.messages import Error as WampError
+from limen.core.wamp.messages import Result
+from limen.core.wamp.realm import Realm
+
+from .sessions import Calls, Tab, Tabs
+
+if TYPE_CHECKING:
+    from limen.base.config import Config
+    from limen.base.principal import Principal
+    from limen.core.wamp.session import Session
+    from limen.service.pipeline import Pipeline
+    from limen.service.registry import Registry
+
+    from .connection import Connection
+    from .gate import Gate
+
+_EAGER = sys.version_info >= (3, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A procedure that Limen itself answers, in a sealed session only: `run(connection, *args)`."""
+
+    run: Callable[..., Any]
+
+
+class Hub:
+    """Realms by domain, tabs, and the calls under way. Lives on one event loop.
+
+    *authorize(session, action, uri)* says whether a session may call, register, publish or subscribe.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        registry: Registry,
+        pipeline: Pipeline,
+        gate: Gate,
+        authorize: Callable[[Session, str, str], bool],
+    ) -> None:
+        self.config, self.registry, self.pipeline, self.gate = config, registry, pipeline, gate
+        self.authorize = authorize
+        self.tabs = Tabs()
+        self.connections: set[Connection] = set()
+        self.own: dict[str, Own] = {}
+        self._realms: dict[str, Realm] = {}
+        self._deadline: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    # -- realms -------------------------------------------------------------------------------------------------
+    def realm(self, domain: str) -> Realm:
+        """The realm of *domain*, made when first asked for. The caller has checked that the domain exists."""
+        found = self._realms.get(domain)
+        if found is None:
+            found = self._realms[domain] = Realm(
+                domain,
+                rng=lambda: secrets.randbelow(2**53) + 1,
+                procedures=self._procedure,
+                authorize=self.authorize,
+                now=self.loop.time,
+                max_pending=self.config.MAX_PENDING_CALLS,
+            )
+        return found
+
+    def _procedure(self, uri: str) -> object | None:
+        return self.registry.by_uri(uri) or self.own.get(uri)
+
+    def publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        """Publishes by the server itself; from any thread."""
+        if self._loop is None:
+            return  # nobody is connected yet
+        if asyncio._get_running_loop() is self._loop:
+            self._publish(domain, uri, args, kwargs)
+        else:
+            self._loop.call_soon_threadsafe(self._publish, domain, uri, args, kwargs)
+
+    def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+        realm = self._realms.get(domain)
+        if realm is not None:
+            self.act(realm, realm.publish(uri, args, kwargs))
+
+    # -- acting -------------------------------------------------------------------------------------------------
+    def act(self, realm: Realm, effects: Iterable[wamp.Effect]) -> None:
+        """Does what a realm decided."""
+        for effect in effects:
+            kind = type(effect)
+            if kind is wamp.Send:
+                try:
+                    effect.session.peer.send(effect.message)
+                except exc.InvalidValue as error:  # NaN to a JSON peer, say: the caller learns why
+                    self.act(realm, realm.undeliverable(effect.session, effect.message, error))
+            elif kind is wamp.Invoke:
+                self._invoke(realm, effect)
+            elif kind is wamp.Broadcast:
+                frames: dict[object, bytes] = {}
+                for session in effect.sessions:
+                    session.peer.send_shared(effect.message, frames)
+            elif kind is wamp.Interrupt:
+                effect.session.peer.interrupt(effect.request)
+            elif kind is wamp.Close:
+                effect.session.peer.end(effect.message)
+        self._watch(realm)
+
+    def _watch(self, realm: Realm) -> None:
+        """Wakes the realm for the next call that times out."""
+        deadline = realm.next_deadline()
+        if deadline is None:
+            return
+        if self._deadline is not None:
+            if not self._deadline.cancelled() and self._deadline.when() <= deadline:
+                return
+            self._deadline.cancel()
+        self._deadline = self.loop.call_at(deadline, self._tick)
+
+    def _tick(self) -> None:
+        self._deadline = None
+        now = self.loop.time()
+        for realm in self._realms.values():
+            self.act(realm, realm.tick(now))
+            self._watch(realm)
+
+    # -- calls --------------------------------------------------------------------------------------------------
+    def _invoke(self, realm: Realm, effect: wamp.Invoke) -> None:
+        connection: Connection = effect.session.peer
+        procedure = effect.procedure
+        if type(procedure) is Own:
+            if connection.tab is None:
+                connection.error(effect.request, exc.NotFound())
+                return
+            self._run_own(connection, effect, procedure)
+            return
+        kept = key = None
+        options = effect.options
+        tab = connection.tab
+        if tab is not None:
+            tab.used = time.time()
+            key = options.get("x_id")
+            if isinstance(key, bytes) and len(key) == 16 and not options.get("receive_progress"):
+                digest = _digest(effect.uri, effect.args, effect.kwargs)
+                try:
+                    repeat = options.get("x_repeat") is True
+                    kept = tab.calls.begin(key, digest, connection, effect.request, repeat=repeat)
+                except exc.Error as error:
+                    connection.error(effect.request, error)
+                    return
+                if kept is None:
+                    return
+            elif options.get("x_repeat"):
+                connection.error(effect.request, exc.OutcomeUnknown())
+                return
+        cancellation = Cancellation()
+        progress = connection.progress(effect.request) if options.get("receive_progress") else None
+        try:
+            outcome = self.pipeline.call(
+                connection.principal,
+                procedure,
+                effect.args,
+                effect.kwargs,
+                progress=progress,
+                cancellation=cancellation,
+            )
+        except exc.Error as error:
+            self._answer(connection, effect.request, kept, key, None, error)
+            return
+        if not inspect.isawaitable(outcome):
+            self._answer(connection, effect.request, kept, key, outcome, None)
+            return
+        task = self._start(self._finish(connection, effect.request, kept, key, outcome))
+        if task.done():
+            return
+        if kept is not None:
+            kept.task, kept.cancellation = task, cancellation
+        connection.running[effect.request] = (task, cancellation, kept)
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        if _EAGER:
+            # An eager task runs at once up to its first wait: most services never wait.
+            return asyncio.Task(coroutine, loop=self.loop, eager_start=True)
+        return self.loop.create_task(coroutine)
+
+    async def _finish(
+        self, connection: Connection, request: int, kept: Any, key: bytes | None, outcome: Awaitable[Any]
+    ) -> None:
+        value, error = None, None
+        try:
+            value = await outcome
+        except exc.Error as caught:
+            error = caught
+        except asyncio.CancelledError:
+            error = exc.Canceled()
+        connection.running.pop(request, None)
+        self._answer(connection, request, kept, key, value, error)
+
+    def _answer(
+        self, connection: Connection, request: int, kept: Any, key: bytes | None, value: Any, error: exc.Error | None
+    ) -> None:
+        if kept is None or key is None:
+            if error is not None:
+                connection.error(request, error)
+            else:
+                connection.result(request, value)
+            return
+        tab = connection.tab
+        if tab is not None:
+            tab.calls.finish(key, kept, self.loop.time(), value, error)
+
+    def _run_own(self, connection: Connection, effect: wamp.Invoke, own: Own) -> None:
+        async def run() -> None:
+            value, error = None, None
+            try:
+                value = await own.run(connection, *(effect.args or ()), **(effect.kwargs or {}))
+            except exc.Error as caught:
+                error = caught
+            except TypeError:
+                error = exc.InvalidCall(f"{effect.uri}: the arguments do not fit; docs/security.md lists them.")
+            if error is not None:
+                connection.error(effect.request, error)
+            else:
+                connection.result(effect.request, value)
+
+        task = self._start(run())
+        if not task.done():
+            connection.running[effect.request] = (task, Cancellation(), None)
+            task.add_done_callback(lambda _: connection.running.pop(effect.request, None))
+
+    # -- tabs ---------------------------------------------------------------------------------------------------
+    def open_tab(self, principal: Principal, login: float) -> Tab:
+        config = self.config
+        calls = Calls(config.PARK_TIMEOUT, config.PARK_MAX_RESULTS)
+        tab = Tab(principal.domain, principal.user or "", login, calls)
+        self.tabs.add(tab)
+        return tab
+
+    def end_tab(self, tab: Tab, reason: str, details: dict[str, Any] | None = None) -> None:
+        """Ends a tab for good: its connection hears GOODBYE *reason*, its calls are cancelled."""
+        self.tabs.remove(tab)
+        connection, tab.connection = tab.connection, None
+        if connection is not None:
+            connection.goodbye(reason, details or {})
+
+    def sweep(self) -> list[Tab]:
+        """Once a second: ends tabs that are idle, too old or parked too long; answers those whose slot must go too."""
+        now, wall = self.loop.time(), time.time()
+        gone = []
+        for tab in self.tabs:
+            config = self.config.domain(tab.domain)
+            if wall - tab.used > config.SESSION_TIMEOUT or wall - tab.login > config.SESSION_MAX_AGE:
+                self.end_tab(tab, "limen.close.expired")
+                gone.append(tab)
+            elif tab.parked is not None and now - tab.parked > config.PARK_TIMEOUT:
+                self.tabs.remove(tab)
+            else:
+                tab.calls.trim(now)
+        return gone
+
+    async def drain(self, seconds: float = 10.0) -> None:
+        """Says GOODBYE to all and waits for the calls under way."""
+        tasks = {task for c in self.connections for task, _, _ in c.running.values()}
+        tasks |= {call.task for tab in self.tabs for call in tab.calls.running() if call.task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for connection in tuple(self.connections):
+            connection.goodbye("wamp.close.system_shutdown", {})
+
+
+def _digest(uri: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> bytes:
+    """What an id stands for: the address and the arguments, as they are, not as they were encoded."""
+    tree = values.tag([uri, args or [], kwargs or {}], "msgpack")
+    return hashlib.sha256(msgspec.msgpack.encode(tree)).digest()
+
+
+def result_message(request: int, value: Any, *, progress: bool = False) -> Result:
+    """RESULT of a local service: its value is the one positional result."""
+    return Result(request, {"progress": True} if progress else {}, [value])
+
+
+def error_message(request: int, error: exc.Error) -> WampError:
+    """ERROR of a CALL: sentences as positional, the whole error as keyword arguments."""
+    return WampError(48, request, {}, error.uri, list(error.err), error.to_wire())

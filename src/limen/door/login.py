@@ -1,0 +1,218 @@
+"""The greeting of a sealed connection: a login with a password, or a resume with a slot's key (docs/security.md).
+
+Both are short coroutines, one per connection, at most LOGIN_TIMEOUT between two frames. What they guard:
+
+- every KE2 that goes out counts as an attempt until a valid KE3 takes it back (`Ledger.issue`, `succeed`, `lapse`);
+- unknown users get the same bytes from the same work;
+- **a resume changes nothing on the server before its AUTHENTICATE opens**: its message 1 may be anyone's recording.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+from limen.base.names import domain_name
+from limen.core.guard.ledger import Kind, account_key
+from limen.core.seal.login import LoginRefused, ServerLogin, ServerResume, slot_of
+from limen.core.wamp.codecs import Malformed, Unacceptable
+from limen.core.wamp.messages import Abort, Authenticate, Challenge, Hello
+from limen.core.wamp.session import CLIENT_ROLES
+
+from .connection import Connection, new_session_id
+from .own import OWN
+
+if TYPE_CHECKING:
+    from limen.core.guard.accounts import Account
+    from limen.core.seal.channel import Channel
+
+
+async def greet(connection: Connection, hello: Hello, frame: bytes) -> None:
+    """From HELLO (whose payload bytes are *frame*) to WELCOME, or to the end of the connection."""
+    connection.hub.own = OWN
+    methods = hello.details.get("authmethods")
+    method = methods[0] if isinstance(methods, list) and len(methods) == 1 else None
+    roles = hello.details.get("roles")
+    if not isinstance(roles, dict) or CLIENT_ROLES.isdisjoint(roles):
+        connection.refuse("wamp.error.protocol_violation", "HELLO.Details.roles must name a role", 1008)
+        return
+    try:
+        if method == "opaque":
+            await _login(connection, hello, frame)
+        elif method == "resume":
+            await _resume(connection, hello, frame)
+        else:
+            sentence = "authmethods must be ['opaque'] or ['resume']"
+            connection.refuse("wamp.error.no_matching_auth_method", sentence, 1008)
+    except exc.Error as error:
+        _abort(connection, error)
+    except (LoginRefused, Malformed, Unacceptable):
+        _abort(connection, exc.InvalidCredential())
+    except TimeoutError:
+        _abort(connection, exc.Timeout("The login took too long; try again."))
+
+
+def _abort(connection: Connection, error: exc.Error) -> None:
+    """An unsealed verdict. It is unauthenticated, and a client takes it as such."""
+    connection.channel = None
+    connection.send(Abort({"message": str(error), **error.to_wire()}, error.uri))
+    connection.drop(1008, "")
+
+
+def _domain(connection: Connection, hello: Hello) -> str:
+    """The domain as the client sees it. One that is not ours is not told apart from a wrong password."""
+    domain = domain_name(hello.realm)
+    if domain != hello.realm:
+        raise exc.InvalidCredential
+    return domain
+
+
+async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
+    gate = connection.hub.gate
+    domain, user = _domain(connection, hello), str(hello.details.get("authid"))
+    await _slow_down(connection)
+    entry = gate.ledger.issue(
+        connection.domain,
+        connection.origin,
+        Kind.KE2,
+        time.time(),
+        account=account_key(gate.account_secret(connection.domain), domain, user),
+    )
+    try:
+        account = await gate.on_thread(gate.accounts.get, domain, user)
+        known = account is not None and not account.disabled and domain == connection.domain
+        server = ServerLogin(
+            gate.keys,
+            domain=domain,
+            subprotocol=f"limen.1.{connection.codec.name}",
+            user=user,
+            record=account.record if known and account is not None else None,
+            number=account.key_number if known and account is not None else None,
+            entropy=secrets.token_bytes(96),
+        )
+        challenge = connection.codec.encode(
+            Challenge("opaque", server.challenge(frame, hello.details.get("authextra")))
+        )
+        connection.write(challenge)
+        answer, text = await connection.next_frame()
+        message = _decode(connection, answer, text)
+        channel = server.accept(challenge, answer, message.extra)
+    except BaseException:
+        gate.ledger.lapse(entry, time.time())
+        raise
+    gate.ledger.succeed(entry, time.time())
+    assert account is not None  # accept() refuses the unknown
+    _enter(connection, hello, account, channel, "opaque", time.time())
+
+
+async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
+    hub, gate = connection.hub, connection.hub.gate
+    config = hub.config.domain(connection.domain)
+    extra = hello.details.get("authextra")
+    handle = slot_of(extra)
+    entry = gate.ledger.issue(connection.domain, connection.origin, Kind.KK1, time.time())
+    try:
+        slot = await gate.on_thread(gate.slots.get, handle)
+        now = time.time()
+        if (
+            slot is None
+            or handle in gate.ended
+            or slot.domain != hello.realm
+            or slot.domain != connection.domain
+            or slot.epoch != gate.epoch
+            or slot.key_number not in gate.keys
+            or now - slot.used > config.SESSION_TIMEOUT
+            or now - slot.login > config.SESSION_MAX_AGE
+        ):
+            raise exc.UnknownSession
+        account = await gate.on_thread(gate.accounts.get, slot.domain, slot.user)
+        if account is None or account.disabled:
+            raise exc.UnknownSession
+        server = ServerResume(
+            gate.keys.domain(slot.domain, slot.key_number).resume,
+            domain=slot.domain,
+            subprotocol=f"limen.1.{connection.codec.name}",
+            slot=handle,
+            public=slot.public,
+            epoch=gate.epoch,
+            entropy=secrets.token_bytes(32),
+        )
+        challenge = connection.codec.encode(Challenge("resume", server.challenge(frame, extra)))
+        connection.write(challenge)
+        answer, text = await connection.next_frame()
+        if text:
+            raise LoginRefused("AUTHENTICATE of a resume is sealed, so binary")
+        channel, plain = server.accept(challenge, answer)
+        _decode(connection, plain, connection.codec.text)
+        # The slot may have died while we waited; from here to WELCOME nothing waits any more.
+        if await gate.on_thread(gate.slots.get, handle) is None or handle in gate.ended:
+            raise exc.UnknownSession
+    except BaseException:
+        gate.ledger.lapse(entry, time.time())
+        raise
+    gate.ledger.succeed(entry, time.time())
+    tab = hub.tabs.get(handle)
+    if tab is not None and tab.connection is not None:
+        tab.connection.taken_over(connection.origin)
+    received = tab.received if tab is not None else None
+    _enter(connection, hello, account, channel, "resume", slot.login, {"x_received": received}, slot=handle)
+
+
+def _enter(
+    connection: Connection,
+    hello: Hello,
+    account: Account,
+    channel: Channel,
+    method: str,
+    login: float,
+    details: dict[str, Any] | None = None,
+    slot: bytes | None = None,
+) -> None:
+    """The session begins, in its old tab or (at a login, after a restart) in a new one; WELCOME is its first frame."""
+    hub = connection.hub
+    config = hub.config.domain(account.domain)
+    session = new_session_id()
+    principal = hub.gate.principal(account, connection.origin, connection.wire.tls, session)
+    tab = hub.tabs.get(slot) if slot is not None else None
+    if tab is None:
+        tab = hub.open_tab(principal, login)
+        if slot is not None:
+            hub.tabs.bind(tab, slot)
+    tab.connection, tab.parked, tab.used = connection, None, time.time()
+    if slot is not None:
+        hub.gate.touch(slot, tab.used)
+    connection.tab, connection.channel = tab, channel
+    connection.join(
+        hello.details.get("roles"),
+        principal,
+        session,
+        {
+            "authid": account.user,
+            "authmethod": method,
+            "x_roles": list(principal.roles),
+            "x_profile": dict(principal.profile),
+            "x_timeout": config.SESSION_TIMEOUT,
+            "x_max_age": max(0.0, login + config.SESSION_MAX_AGE - time.time()),
+            **(details or {}),
+        },
+    )
+
+
+def _decode(connection: Connection, data: bytes, text: bool) -> Authenticate:
+    """The AUTHENTICATE that must come now."""
+    if text is not connection.codec.text:
+        raise LoginRefused("text frames carry json, binary frames the other encodings")
+    message = connection.codec.decode(data)
+    if type(message) is not Authenticate:
+        raise LoginRefused("AUTHENTICATE must follow CHALLENGE")
+    return message
+
+
+async def _slow_down(connection: Connection) -> None:
+    """Past the soft limit answers come later, for everybody at that origin."""
+    delay = connection.hub.gate.delay(connection.domain, connection.origin)
+    if delay:
+        await asyncio.sleep(delay)

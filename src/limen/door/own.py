@@ -1,0 +1,94 @@
+"""What Limen answers itself in a sealed session (docs/security.md, "What Limen answers itself, sealed")."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+from limen.core.guard.accounts import Slot
+from limen.core.seal.login import registration_response
+
+from .hub import Own
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+
+async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
+    """Registers the resume key of this tab: `limen.slot.open(public: bytes 32)`."""
+    tab, gate = connection.tab, connection.hub.gate
+    if tab is None:
+        raise exc.UnknownSession
+    if not isinstance(public, bytes) or len(public) != 32:
+        raise exc.InvalidCall("limen.slot.open takes the 32 bytes of an X25519 public key.")
+    number = gate.keys.current
+    now = time.time()
+    old = tab.slot
+    if old is not None:
+        await gate.on_thread(gate.slots.remove, old)
+    slot = Slot(
+        handle=secrets.token_bytes(16),
+        domain=tab.domain,
+        user=tab.user,
+        public=public,
+        opened=now,
+        used=now,
+        login=tab.login,
+        epoch=gate.epoch,
+        origin=connection.origin,
+        key_number=number,
+    )
+    await gate.open_slot(slot, connection.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
+    connection.hub.tabs.bind(tab, slot.handle)
+    domain_key = gate.keys.domain(tab.domain, number).resume.public
+    return {"slot": slot.handle, "key": domain_key, "epoch": gate.epoch, "number": number}
+
+
+async def logout(connection: Connection) -> None:
+    """Ends the slot and the session: `limen.session.logout()`. The answer, then GOODBYE."""
+    tab, hub = connection.tab, connection.hub
+    if tab is None:
+        raise exc.UnknownSession
+    if tab.slot is not None:
+        await hub.gate.on_thread(hub.gate.slots.remove, tab.slot)
+    hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout")
+
+
+async def password_begin(connection: Connection, request: Any) -> bytes:
+    """OPAQUE registration for the session's own user: `limen.password.begin(request: bytes 32)` gives the response."""
+    tab, gate = connection.tab, connection.hub.gate
+    if tab is None:
+        raise exc.UnknownSession
+    if not isinstance(request, bytes) or len(request) != 32:
+        raise exc.InvalidCall("limen.password.begin takes OPAQUE's registration request, 32 bytes.")
+    return registration_response(gate.keys.domain(tab.domain), tab.user, request)
+
+
+async def password_finish(connection: Connection, record: Any) -> None:
+    """Keeps the new record; all other sessions of that user end: `limen.password.finish(record: bytes 192)`."""
+    tab, gate = connection.tab, connection.hub.gate
+    if tab is None:
+        raise exc.UnknownSession
+    if not isinstance(record, bytes) or len(record) != 192:
+        raise exc.InvalidCall("limen.password.finish takes OPAQUE's registration record, 192 bytes.")
+    account = await gate.on_thread(gate.accounts.get, tab.domain, tab.user)
+    if account is None or account.disabled:
+        raise exc.UnknownSession
+    # The slots end first: should the machine stop in between, no old tab outlives the old password.
+    await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
+    await gate.on_thread(gate.accounts.put, replace(account, record=record, key_number=gate.keys.current))
+    for other in connection.hub.tabs.of_user(tab.domain, tab.user):
+        if other is not tab:
+            connection.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."})
+
+
+OWN = {
+    "limen.slot.open": Own(slot_open),
+    "limen.session.logout": Own(logout),
+    "limen.password.begin": Own(password_begin),
+    "limen.password.finish": Own(password_finish),
+}
+"""URI to what answers it; nobody else can register them."""

@@ -1,0 +1,197 @@
+"""Tabs: what a sealed login leaves on the server, and the calls it has under way.
+
+A `Tab` is one login in one place: a browser tab, a Python client. While its connection lives it is *live*; when the
+connection is lost it is *parked* for `PARK_TIMEOUT` seconds: its calls run on, their answers are kept. A resume
+(docs/security.md) brings it back to life. A tab that has registered a resume key has a *slot* in the store, which
+outlives this process; the tab itself does not.
+
+Invariants:
+- a call id is run at most once while its tab is known (`Calls`);
+- a tab has at most one live connection, and the newest wins;
+- nothing here is written before the client has proved itself (its first sealed frame opened).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from limen import exc
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Iterator
+
+    from limen.base.principal import Cancellation
+
+
+class Receiver(Protocol):
+    """Where the answer of a kept call goes: the session and request that asked last."""
+
+    def result(self, request: int, value: Any) -> int: ...
+    def error(self, request: int, error: exc.Error) -> int: ...
+
+
+class KeptCall:
+    """One call of a tab: running, or answered and kept."""
+
+    __slots__ = ("answered", "cancellation", "digest", "error", "receiver", "request", "size", "task", "value")
+
+    def __init__(self, digest: bytes, receiver: Receiver, request: int) -> None:
+        self.digest = digest
+        self.receiver: Receiver | None = receiver
+        self.request = request
+        self.task: Future[None] | None = None
+        self.cancellation: Cancellation | None = None
+        self.answered: float | None = None
+        self.value: Any = None
+        self.error: exc.Error | None = None
+        self.size = 0
+
+    def deliver(self) -> None:
+        """Sends the answer to whoever asked last, if they are still there."""
+        if self.receiver is None or self.answered is None:
+            return
+        if self.error is not None:
+            self.size = self.receiver.error(self.request, self.error)
+        else:
+            self.size = self.receiver.result(self.request, self.value)
+
+
+class Calls:
+    """The calls of one tab by the id that the client gave them (16 bytes): each is run once, and answered as often as
+    asked.
+
+    *keep*: seconds that an answer is kept; *most*: answers kept; *most_bytes*: their encoded size together.
+    """
+
+    __slots__ = ("_answered", "_bytes", "_keep", "_most", "_most_bytes", "_running")
+
+    def __init__(self, keep: float, most: int, most_bytes: int = 4 * 2**20) -> None:
+        self._keep, self._most, self._most_bytes = keep, most, most_bytes
+        self._running: dict[bytes, KeptCall] = {}
+        self._answered: OrderedDict[bytes, KeptCall] = OrderedDict()
+        self._bytes = 0
+
+    def begin(
+        self, call_id: bytes, digest: bytes, receiver: Receiver, request: int, *, repeat: bool
+    ) -> KeptCall | None:
+        """A new call to run, or None where the id is known: its answer then comes (or has come) from the first run.
+
+        Raises `InvalidCall` for a known id with other content, `OutcomeUnknown` for a *repeat* that is not known.
+        """
+        known = self._running.get(call_id) or self._answered.get(call_id)
+        if known is None:
+            if repeat:
+                raise exc.OutcomeUnknown
+            call = self._running[call_id] = KeptCall(digest, receiver, request)
+            return call
+        if known.digest != digest:
+            raise exc.InvalidCall("This call id (x_id) stands for another call already; every call needs a fresh one.")
+        known.receiver, known.request = receiver, request
+        known.deliver()
+        return None
+
+    def finish(
+        self, call_id: bytes, call: KeptCall, now: float, value: Any = None, error: exc.Error | None = None
+    ) -> None:
+        """The call has ended: its answer is delivered and kept. *now*: seconds, monotonic."""
+        call.value, call.error, call.answered, call.task = value, error, now, None
+        call.deliver()
+        self._running.pop(call_id, None)
+        self._answered[call_id] = call
+        self._bytes += call.size
+        self.trim(now)
+
+    def drop(self, call_id: bytes) -> None:
+        """Forgets a running call whose answer can't be kept (a stream, a cancelled call)."""
+        self._running.pop(call_id, None)
+
+    def detach(self, receiver: Receiver) -> None:
+        """The connection is gone: answers wait for the next one."""
+        for call in self._running.values():
+            if call.receiver is receiver:
+                call.receiver = None
+        for call in self._answered.values():
+            if call.receiver is receiver:
+                call.receiver = None
+
+    def trim(self, now: float) -> None:
+        """Lets go of answers that are too old or too many."""
+        answered = self._answered
+        while answered:
+            call_id, call = next(iter(answered.items()))
+            old = call.answered is not None and now - call.answered > self._keep
+            if not old and len(answered) <= self._most and self._bytes <= self._most_bytes:
+                return
+            del answered[call_id]
+            self._bytes -= call.size
+
+    def running(self) -> Iterator[KeptCall]:
+        """The calls under way."""
+        return iter(tuple(self._running.values()))
+
+    def __len__(self) -> int:
+        return len(self._running) + len(self._answered)
+
+
+class Tab:
+    """One sealed login. *slot*: the handle of its resume key once it has one."""
+
+    __slots__ = ("calls", "connection", "domain", "login", "parked", "received", "slot", "used", "user")
+
+    def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
+        self.domain, self.user, self.login, self.calls = domain, user, login, calls
+        self.slot: bytes | None = None
+        self.connection: Any = None
+        self.parked: float | None = None
+        """When the connection was lost (seconds, monotonic); None while live."""
+        self.received: int | None = None
+        """Frames of the lost connection that were opened."""
+        self.used = login
+        """Time of the last call (seconds, wall clock)."""
+
+
+class Tabs:
+    """All tabs of this process, live and parked."""
+
+    __slots__ = ("_all", "_by_slot")
+
+    def __init__(self) -> None:
+        self._all: set[Tab] = set()
+        self._by_slot: dict[bytes, Tab] = {}
+
+    def add(self, tab: Tab) -> None:
+        self._all.add(tab)
+        if tab.slot is not None:
+            self._by_slot[tab.slot] = tab
+
+    def bind(self, tab: Tab, slot: bytes) -> None:
+        """The tab has registered a resume key; its slot is *slot* from now on."""
+        if tab.slot is not None:
+            self._by_slot.pop(tab.slot, None)
+        tab.slot = slot
+        self._by_slot[slot] = tab
+
+    def get(self, slot: bytes) -> Tab | None:
+        return self._by_slot.get(slot)
+
+    def remove(self, tab: Tab) -> None:
+        """Ends the tab: its running calls are cancelled, its answers forgotten."""
+        self._all.discard(tab)
+        if tab.slot is not None and self._by_slot.get(tab.slot) is tab:
+            del self._by_slot[tab.slot]
+        for call in tab.calls.running():
+            if call.cancellation is not None:
+                call.cancellation.set()
+            if call.task is not None:
+                call.task.cancel()
+
+    def of_user(self, domain: str, user: str) -> list[Tab]:
+        return [tab for tab in self._all if tab.domain == domain and tab.user == user]
+
+    def __iter__(self) -> Iterator[Tab]:
+        return iter(tuple(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
