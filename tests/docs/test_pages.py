@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from curl import curl
+from served import Server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -25,16 +29,47 @@ def blocks(document: Path, *languages: str) -> list[tuple[int, str]]:
     return [(text.count("\n", 0, found.start(1)) + 1, found[1]) for found in fence.finditer(text)]
 
 
-@each_document
-def test_the_python_of_a_page_runs_from_top_to_bottom(document: Path, tmp_path: Path) -> None:
-    """All its ```python blocks as one script, in an empty folder; line numbers in a traceback are the page's."""
+def written(document: Path, folder: Path) -> Path:
+    """The Python of a page as a script in *folder*; line numbers in a traceback are the page's."""
     lines: list[str] = []
     for first, text in blocks(document, "python"):
         lines += [""] * (first - 1 - len(lines)) + text.splitlines()
-    script = tmp_path / f"{document.stem}_md.py"
+    script = folder / f"{re.sub(r'[^a-z]+', '_', document.stem.lower())}_md.py"
     script.write_text("\n".join(lines) + "\n")
+    (folder / "public").mkdir(exist_ok=True)  # the folder that pages serve files from
+    return script
+
+
+@each_document
+def test_the_python_of_a_page_runs_from_top_to_bottom(document: Path, tmp_path: Path) -> None:
+    """All its ```python blocks as one script, in a folder of its own."""
+    script = written(document, tmp_path)
     done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@each_document
+def test_what_curl_answers_is_what_the_page_says(document: Path, tmp_path: Path, serve: Callable[..., Server]) -> None:
+    """The page's Python is served, in development; `…` in an answer stands for anything."""
+    said = [exchange for _, text in blocks(document, "console") for exchange in exchanges(text)]
+    commands = [(command, answer) for command, answer in said if command.startswith("curl ")]
+    if not commands:
+        return
+    port = serve(written(document, tmp_path), "--dev", cwd=tmp_path).port
+    for command, answer in commands:
+        got = curl(command, port)
+        pattern = ".*".join(map(re.escape, answer.split("…")))
+        if " -i " in command:  # of the head, the lines that the page shows
+            lines = got.splitlines()
+            assert [line for line in answer.splitlines() if line not in lines and "…" not in line] == [], got
+        else:
+            assert re.fullmatch(pattern, got.rstrip("\n"), re.DOTALL), f"$ {command}\n{got}"
+
+
+def exchanges(text: str) -> list[tuple[str, str]]:
+    """Commands of a console block, each with what it prints."""
+    parts = re.split(r"^\$ ", text.replace("\\\n", " "), flags=re.MULTILINE)[1:]
+    return [(command, answer.rstrip("\n")) for command, _, answer in (part.partition("\n") for part in parts)]
 
 
 @each_document
@@ -49,9 +84,8 @@ def test_the_javascript_of_a_page_can_be_read(document: Path, tmp_path: Path) ->
 @each_document
 def test_the_commands_of_a_page_exist(document: Path) -> None:
     for first, text in blocks(document, "console"):
-        for command in re.findall(r"^\$ (.+)$", text.replace("\\\n", " "), re.MULTILINE):
-            words = command.split()
-            assert exists(words), f"{document.name}:{first}: $ {command}"
+        for command, _ in exchanges(text):
+            assert exists(shlex.split(command, comments=True)), f"{document.name}:{first}: $ {command}"
 
 
 @each_document
