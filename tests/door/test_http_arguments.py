@@ -17,7 +17,8 @@ TAGGED = b"application/limen+json"
 
 
 def body(data: bytes, kind: bytes | None = JSON) -> tuple[list[Any], dict[str, Any]]:
-    return from_body(data, kind, 128)
+    args, kwargs, _ = from_body(data, kind, 128)
+    return args, kwargs
 
 
 # -- fields -----------------------------------------------------------------------------------------------------
@@ -189,6 +190,11 @@ def test_json_may_say_that_it_is_utf8() -> None:
 def test_a_body_of_another_type_is_not_taken(kind: bytes | None) -> None:
     with pytest.raises(exc.UnsupportedMediaType):
         body(b"{}", kind)
+
+
+def test_forms_are_text_and_json_is_not() -> None:
+    assert from_body(b"a=1", b"application/x-www-form-urlencoded", 128)[2]
+    assert not from_body(b'{"a": "1"}', JSON, 128)[2]
 
 
 def test_forms_are_taken() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limen.web.headers import JSON, PAGE_CSP, Caching, cache_seconds, data_headers, header_text
+from limen.web.headers import JSON, PAGE_CSP, Caching, data_headers, header_text
 from limen.web.media import content_type
 
 
@@ -24,10 +24,6 @@ def test_a_header_holds_no_line_break() -> None:
     for text in ("a\r\nb: c", "a\nb", "\0", "ü"):
         with pytest.raises(ValueError, match="header"):
             header_text(text)
-
-
-def test_cache_true_is_a_year_and_false_nothing() -> None:
-    assert (cache_seconds(True), cache_seconds(False), cache_seconds(0.5), cache_seconds(-1)) == (31536000, 0, 0, 0)
 
 
 def test_expires_is_made_anew_each_second() -> None:

@@ -155,28 +155,28 @@ def media_type(value: bytes) -> tuple[bytes, bytes | None]:
     return kind.strip().lower(), boundary
 
 
-def from_body(data: bytes, content_type: bytes | None, max_depth: int) -> tuple[list[Any], Fields]:
-    """The arguments that a body holds, positional and by name.
+def from_body(data: bytes, content_type: bytes | None, max_depth: int) -> tuple[list[Any], Fields, bool]:
+    """The arguments that a body holds, positional and by name, and whether they are text (a form).
 
     Raises `exc.UnsupportedMediaType` for types that are not in the table above, `Malformed`, `exc.InvalidCall`.
     """
     if content_type == b"application/json":  # nearly always, letter for letter
-        return from_json(data, max_depth, tagged=False)
+        return *from_json(data, max_depth, tagged=False), False
     if content_type is None:
         if data:
             raise exc.UnsupportedMediaType("A body needs a Content-Type, e.g. application/json.")
-        return [], {}
+        return [], {}, False
     kind, boundary = media_type(content_type)
     if kind == b"application/json":
-        return from_json(data, max_depth, tagged=False)
+        return *from_json(data, max_depth, tagged=False), False
     if kind == b"application/limen+json":
-        return from_json(data, max_depth, tagged=True)
+        return *from_json(data, max_depth, tagged=True), False
     if kind == b"application/x-www-form-urlencoded":
-        return [], parse_fields(data, "form")
+        return [], parse_fields(data, "form"), True
     if kind == b"multipart/form-data":
         if not boundary or len(boundary) > 70:
             raise Malformed("The form names no boundary.")
-        return [], parse_multipart(data, boundary)
+        return [], parse_multipart(data, boundary), True
     raise exc.UnsupportedMediaType(
         "The body is to be application/json, application/limen+json, application/x-www-form-urlencoded or "
         "multipart/form-data."

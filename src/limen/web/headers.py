@@ -42,8 +42,6 @@ DATA_CSP_PAIR: Final = (b"content-security-policy", DATA_CSP.encode())
 JSON: Final = b"application/json"
 TAGGED: Final = b"application/limen+json"
 
-YEAR: Final = 365 * 24 * 3600
-
 
 def header_text(text: str) -> bytes:
     """*text* as the value of a header. Raises ValueError for what that can't hold (control characters, non-ASCII)."""
@@ -52,18 +50,18 @@ def header_text(text: str) -> bytes:
     return text.encode()
 
 
-def data_headers(content_type: bytes, csp: str | None = None, *, attachment: bytes | None = None) -> tuple[Pair, ...]:
+def data_headers(content_type: bytes, csp: str | None = None, *, disposition: str | None = None) -> tuple[Pair, ...]:
     """The fixed headers of an answer that is data, without those about caching and length.
 
-    *csp*: in place of `DATA_CSP`. *attachment*: a whole Content-Disposition.
+    *csp*: in place of `DATA_CSP`. *disposition*: a Content-Disposition.
 
     >>> dict(data_headers(JSON))[b"content-security-policy"]
     b"default-src 'none'; frame-ancestors 'none'"
     """
     policy = DATA_CSP_PAIR if csp is None else (b"content-security-policy", header_text(csp))
     pairs: tuple[Pair, ...] = ((b"content-type", content_type), NOSNIFF, policy, NO_REFERRER, SAME_ORIGIN)
-    if attachment is not None:
-        pairs += ((b"content-disposition", attachment),)
+    if disposition is not None:
+        pairs += ((b"content-disposition", header_text(disposition)),)
     return pairs
 
 
@@ -73,17 +71,6 @@ def page_headers(csp: str | None = PAGE_CSP) -> tuple[Pair, ...]:
     if csp is not None:
         pairs += ((b"content-security-policy", header_text(csp)),)
     return pairs
-
-
-def cache_seconds(cache: bool | float) -> int:
-    """The whole seconds that `cache=` means: False 0, True a year, a number itself.
-
-    >>> cache_seconds(False), cache_seconds(True), cache_seconds(90.5)
-    (0, 31536000, 90)
-    """
-    if cache is True:
-        return YEAR
-    return max(0, int(cache))
 
 
 class Caching:

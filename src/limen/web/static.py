@@ -29,12 +29,14 @@ from urllib.parse import quote
 from limen import exc
 
 from .conditions import ranges, unchanged
-from .headers import NO_STORE, PAGE_CSP, REVALIDATE, Caching, Pair, cache_seconds, http_date, page_headers
+from .headers import NO_STORE, PAGE_CSP, REVALIDATE, Caching, Pair, http_date, page_headers
 from .media import content_type
 from .response import Response
 
 SMALL: Final = 64 * 1024
 """Bytes up to which a file is read on the thread that opened it."""
+HOUR: Final = 3600
+"""Seconds that `cache=True` means, as it does for services."""
 CHUNK: Final = 256 * 1024
 """Bytes of a large file that are read at once."""
 
@@ -67,7 +69,7 @@ class StaticTree:
     """The files under *root*, served at *urlpath*.
 
     *urlpath*: begins with a slash. *root*: a folder; it need not exist yet. *index*: the file that stands for a folder,
-    None for none. *cache*: False (kept by browsers, but asked for anew each time), seconds, or True (a year). *csp*:
+    None for none. *cache*: False (kept by browsers, but asked for anew each time), seconds, or True (an hour). *csp*:
     the Content-Security-Policy of every file, None for none. *only*: if given, nothing but these names is served.
 
     Source: RFC 9110, sections 8.8, 13 and 14.
@@ -97,7 +99,7 @@ class StaticTree:
         self.index = index or None
         self._only = only
         self._fixed = page_headers(csp)
-        seconds = cache_seconds(cache)
+        seconds = HOUR if cache is True else int(cache)
         self._caching = Caching(seconds) if seconds else None
 
     def __repr__(self) -> str:

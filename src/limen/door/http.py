@@ -1,0 +1,252 @@
+"""The HTTP door: a request in, a response out; between them the pipeline, a file, or one clear error.
+
+Reading order: `HttpDoor.respond`, `_route`, `_call`. Precedence of addresses: reserved (`/ws`, `/limen/…`), then
+services (the longest path), then static trees (the longest urlpath).
+
+What it refuses, in this order: a Host that is not ours, a path that is none, other methods, other sites' pages, origins
+past the abuse limit, bodies that are too large, too slow, of another type or malformed. Only then a service is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Container, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from limen import exc
+from limen.base.principal import Cancellation, Principal
+from limen.core.guard.ledger import Kind
+from limen.web.headers import NO_STORE, Pair
+from limen.web.response import Response
+
+from .answers import Answers
+from .arguments import Malformed, from_body, parse_fields
+from .crosssite import Caller, who_asks
+from .plan import Plan
+from .request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
+from .waiting import WhenWaiting, within
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from limen.base.config import Config
+    from limen.service.pipeline import Pipeline
+    from limen.service.registry import Match, Registry
+    from limen.service.service import Service
+    from limen.web.static import StaticTree
+
+_LOG: Final = logging.getLogger("limen.door")
+_KEPT: Final = 1024
+"""Most hosts, callers and services that the door remembers at once."""
+
+
+class HttpDoor:
+    """Plain HTTP calls, files, and Limen's own assets.
+
+    *domain_of*: a Host header's domain, None for one that is not ours. *origin_of*: an IP address as the ledger counts
+    it. *refused*: seconds until an origin may come again, None if it may now. *charge*: counts a misdeed. *delay*:
+    seconds by which an answer to an origin is slowed. *assets*: the tree at `/limen`. *status*: what
+    `/limen/status.json` shows, in development only. *executor*: where files are read; the loop's own if None.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        registry: Registry,
+        pipeline: Pipeline,
+        statics: Iterable[StaticTree],
+        domain_of: Callable[[str], str | None],
+        origin_of: Callable[[str], str],
+        refused: Callable[[str, str], float | None],
+        charge: Callable[[str, str, Kind], object],
+        delay: Callable[[str, str], float] | None = None,
+        assets: StaticTree | None = None,
+        status: Callable[[], Any] | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        self._config, self._registry, self._call_service = config, registry, pipeline.call
+        self._statics = statics
+        self._domain_of, self._origin_of = domain_of, origin_of
+        self._refused, self._charge, self._delay = refused, charge, delay
+        self._assets, self._status, self._executor = assets, status, executor
+        self._domains: dict[bytes, str] = {}
+        self._principals: dict[tuple[str, str, bool], Principal] = {}
+        self._plans: dict[int, Plan] = {}
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to *request*, whatever it is. Raises only `Gone`, and CancelledError."""
+        answers = Answers(request)
+        try:
+            if request.repeated:
+                request.headers = header_map(request.pairs)
+            return await self._route(request, answers)
+        except exc.Error as error:
+            return answers.error(error)
+        except Refused as refused:
+            return answers.error(refused.error, refused.status, refused.headers)
+        except Gone:
+            raise
+        except Exception:
+            _LOG.exception("The HTTP door failed at %s %r", request.method, request.path[:200])
+            return answers.error(exc.InternalError())
+
+    # -- finding ------------------------------------------------------------------------------------------------
+    async def _route(self, request: Request, answers: Answers) -> Response:
+        domain = self._domain(request.headers.get(b"host"))
+        path = request.path
+        segments = path_segments(path)
+        if len(request.query) > MAX_PATH:
+            raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
+        first = segments[0]
+        if first == "limen" and len(segments) > 1:
+            return await self._own(request, segments, answers)
+        if first == "ws" and len(segments) == 1:
+            upgrade = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
+            raise Refused(exc.InvalidCall("This address speaks WebSocket only."), 426, upgrade)
+        if segments[-1]:  # a service has no slash at its end
+            match = self._registry.by_path(segments)
+            if match is not None:
+                return await self._call(request, domain, match, answers)
+        for tree in self._statics:
+            at = len(tree.segments)
+            if segments[:at] == tree.segments:
+                return await self._file(tree, request, segments[at:])
+        raise exc.NotFound()
+
+    def _domain(self, host: bytes | None) -> str:
+        if host is None:
+            raise exc.InvalidCall("The request names no Host.")
+        domain = self._domains.get(host)
+        if domain is None:
+            domain = self._domain_of(host.decode("latin-1"))
+            if domain is None:
+                raise Refused(exc.InvalidAddress("This server does not answer for that host name."), 421)
+            if len(self._domains) >= _KEPT:
+                self._domains.clear()
+            self._domains[host] = domain
+        return domain
+
+    def _principal(self, domain: str, client: str, tls: bool) -> Principal:
+        key = (domain, client, tls)
+        principal = self._principals.get(key)
+        if principal is None:
+            if len(self._principals) >= _KEPT:
+                self._principals.clear()
+            principal = self._principals[key] = Principal(domain, self._origin_of(client), tls=tls)
+        return principal
+
+    def _plan(self, service: Service) -> Plan:
+        plan = self._plans.get(id(service))
+        if plan is None or plan.service is not service:
+            if len(self._plans) >= _KEPT:
+                self._plans.clear()
+            plan = self._plans[id(service)] = Plan(service)
+        return plan
+
+    # -- files --------------------------------------------------------------------------------------------------
+    async def _file(self, tree: StaticTree, request: Request, tail: list[str]) -> Response:
+        return await tree.answer(request.method, tail, request.headers, query=request.query, executor=self._executor)
+
+    async def _own(self, request: Request, segments: list[str], answers: Answers) -> Response:
+        """What stands under /limen."""
+        if segments == ["limen", "status.json"] and self._status is not None and self._config.IS_DEVELOPMENT:
+            if request.method not in ("GET", "HEAD"):
+                raise exc.MethodNotAllowed(allow="GET, HEAD")
+            if who_asks(request.method, request.headers, request.tls) is Caller.FOREIGN:
+                raise exc.Forbidden("Another site's page may not ask this.")
+            return answers.data(self._status())
+        if self._assets is None:
+            raise exc.NotFound()
+        return await self._file(self._assets, request, segments[1:])
+
+    # -- calling ------------------------------------------------------------------------------------------------
+    async def _call(self, request: Request, domain: str, match: Match, answers: Answers) -> Response:
+        service = match.service
+        plan = self._plan(service)
+        headers, method = request.headers, request.method
+        if method == "OPTIONS":
+            return self._options(request, plan)
+        if b"origin" in headers or b"sec-fetch-site" in headers:
+            answers.grant = self._admit(request, plan)
+        principal = self._principal(domain, request.client, request.tls)
+        origin = principal.origin
+        if service.check_abusive:
+            if request.unread:  # the pipeline asks again; but what is refused should not cost a body
+                wait = self._refused(domain, origin)
+                if wait is not None:
+                    raise exc.Abusive(retry_after=wait)
+            if self._delay is not None and (slow := self._delay(domain, origin)) > 0:
+                await asyncio.sleep(slow)
+        args: list[Any] = match.rest
+        kwargs: dict[str, Any] = {}
+        text: Container[int | str] = ()
+        # A sealed service called in the open: the pipeline refuses and counts it, whatever the method and arguments.
+        if not service.safe:
+            if method not in plan.methods:
+                raise exc.MethodNotAllowed(allow=plan.allow)
+            if request.query:
+                kwargs = parse_fields(request.query)
+            if args or kwargs:
+                text = {*range(len(args)), *kwargs}
+            if request.unread and method not in ("GET", "HEAD"):
+                more, named, form = await self._arguments(request, domain, origin)
+                args = args + more if args else more
+                if kwargs and not kwargs.keys().isdisjoint(named):
+                    raise exc.InvalidCall("An argument came in the query and in the body.")
+                kwargs = {**kwargs, **named} if kwargs else named
+                if form:
+                    text = {*range(len(args)), *kwargs}
+        cancellation = Cancellation()
+        value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text)
+        if not plan.at_once:
+            value = await WhenWaiting(value, lambda: request.watch(cancellation.set))
+        if answers.tagged and match.extension in (None, "json"):
+            shape = plan.tagged
+        else:
+            shape = plan.format(match.extension, bool(match.rest))
+        try:
+            if shape.own and not service.inline:
+                body = await asyncio.get_running_loop().run_in_executor(self._executor, shape.write, value)
+            else:
+                body = shape.write(value)
+        except exc.InvalidValue as error:
+            raise Refused(error, 500) from None  # the service's fault, not the caller's
+        return Response(200, (*shape.headers, *plan.caching(method), *answers.grant), body)
+
+    async def _arguments(self, request: Request, domain: str, origin: str) -> tuple[list[Any], dict[str, Any], bool]:
+        config = self._config
+        try:
+            data = await within(config.BODY_TIMEOUT, request.body(config.MAX_MESSAGE_SIZE))
+        except TimeoutError:
+            raise Refused(exc.Timeout("The body did not come in time."), 408) from None
+        try:
+            return from_body(data, request.headers.get(b"content-type"), config.MAX_DEPTH)
+        except Malformed as malformed:
+            self._charge(domain, origin, Kind.MALFORMED)
+            raise malformed.error from None
+
+    def _admit(self, request: Request, plan: Plan) -> tuple[Pair, ...]:
+        """Lets in the own page, links to what may be read, and sites that `cors` names; gives the headers for these.
+
+        Raises `exc.Forbidden`, before anything is counted: another site must not be able to lock its visitors out here.
+        """
+        caller = who_asks(request.method, request.headers, request.tls)
+        if caller is Caller.OWN:
+            return ()
+        grant = plan.grant(request.headers.get(b"origin"))
+        if grant is not None:
+            return grant
+        if caller is Caller.LINK and not plan.service.safe:
+            return ()
+        raise exc.Forbidden("Another site's page may not call this.")
+
+    def _options(self, request: Request, plan: Plan) -> Response:
+        headers = request.headers
+        if b"access-control-request-method" in headers:
+            granted = plan.preflight(headers.get(b"origin"))
+            if granted is None:
+                raise exc.Forbidden("Another site's page may not call this.")
+            return Response(204, (*granted, NO_STORE))
+        return Response(204, ((b"allow", plan.allow.encode()), NO_STORE))
