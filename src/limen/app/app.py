@@ -182,7 +182,7 @@ class App:
             return True
         if action == "subscribe":
             topic = self.registry.topic(uri)
-            if topic is not None:
+            if topic is not None and session.principal is not None:
                 return topic.may_subscribe(session.principal)
         return self.open_realms
 

@@ -16,7 +16,7 @@ class Server:
 
     def start(self, host: str = "127.0.0.1", port: int = 9000, tls: str | tuple[str, str] | None = None) -> None:
         """Serves until SIGTERM or Ctrl-C. *port*: 0 takes a free one. *tls*: "local", or (certificate, key) files."""
-        from limen.cli.serve import serve_app
+        from limen.cli.target import serve_app
 
         serve_app(self._app, host=host, port=port, tls=tls)
 

@@ -46,7 +46,7 @@ def main() -> None:
 )
 def serve(target: str, **options: Any) -> None:
     """Serve TARGET: a module, module:app, or a .py file."""
-    from .serve import serve_target
+    from .target import serve_target
 
     sys.exit(serve_target(target, **options))
 

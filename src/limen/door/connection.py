@@ -167,7 +167,7 @@ class Connection:
             self._greeting = self.hub.loop.create_task(greet(self, message, data))
             return
         greeting = handshake(message, lambda realm: realm == self.domain, (ANONYMOUS,))
-        if type(greeting) is Abort:
+        if isinstance(greeting, Abort):
             self.send(greeting)
             self.drop(1008, "")
             return

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .gate import Gate
 
-_EAGER = sys.version_info >= (3, 12)
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +114,22 @@ class Hub:
     def act(self, realm: Realm, effects: Iterable[wamp.Effect]) -> None:
         """Does what a realm decided."""
         for effect in effects:
-            kind = type(effect)
-            if kind is wamp.Send:
-                try:
-                    effect.session.peer.send(effect.message)
-                except exc.InvalidValue as error:  # NaN to a JSON peer, say: the caller learns why
-                    self.act(realm, realm.undeliverable(effect.session, effect.message, error))
-            elif kind is wamp.Invoke:
-                self._invoke(realm, effect)
-            elif kind is wamp.Broadcast:
-                frames: dict[object, bytes] = {}
-                for session in effect.sessions:
-                    session.peer.send_shared(effect.message, frames)
-            elif kind is wamp.Interrupt:
-                effect.session.peer.interrupt(effect.request)
-            elif kind is wamp.Close:
-                effect.session.peer.end(effect.message)
+            match effect:
+                case wamp.Send():
+                    try:
+                        effect.session.peer.send(effect.message)
+                    except exc.InvalidValue as error:  # NaN to a JSON peer, say: the caller learns why
+                        self.act(realm, realm.undeliverable(effect.session, effect.message, error))
+                case wamp.Invoke():
+                    self._invoke(realm, effect)
+                case wamp.Broadcast():
+                    frames: dict[object, bytes] = {}
+                    for session in effect.sessions:
+                        session.peer.send_shared(effect.message, frames)
+                case wamp.Interrupt():
+                    effect.session.peer.interrupt(effect.request)
+                case wamp.Close():
+                    effect.session.peer.end(effect.message)
         self._watch(realm)
 
     def _watch(self, realm: Realm) -> None:
@@ -206,7 +206,7 @@ class Hub:
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         if _EAGER:
             # An eager task runs at once up to its first wait: most services never wait.
-            return asyncio.Task(coroutine, loop=self.loop, eager_start=True)
+            return asyncio.Task(coroutine, loop=self.loop, **_EAGER)
         return self.loop.create_task(coroutine)
 
     async def _finish(
@@ -286,7 +286,7 @@ class Hub:
 
     async def drain(self, seconds: float = 10.0) -> None:
         """Says GOODBYE to all and waits for the calls under way."""
-        tasks = {task for c in self.connections for task, _, _ in c.running.values()}
+        tasks: set[asyncio.Future[None]] = {task for c in self.connections for task, _, _ in c.running.values()}
         tasks |= {call.task for tab in self.tabs for call in tab.calls.running() if call.task is not None}
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)

@@ -1,0 +1,95 @@
+"""What `limen serve TARGET` serves: a module, `module:app`, or a .py file; and the App set up as the options say."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from limen import exc
+from limen.app import App
+from limen.base.names import domain_name
+
+
+def load(target: str) -> App:
+    """Imports *target* and gives its App: the one named behind the colon, else the default App.
+
+    Raises `NotFound` with what to do.
+    """
+    import limen
+
+    name, _, attribute = target.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    path = Path(name)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise exc.NotFound(f"There is no file {name}.")
+        sys.path.insert(0, str(path.resolve().parent))
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module
+        spec.loader.exec_module(module)
+    else:
+        if importlib.util.find_spec(name.partition(".")[0]) is None:
+            raise exc.NotFound(f"There is no module {name!r} here; TARGET is a module, module:app, or a .py file.")
+        module = importlib.import_module(name)
+    if not attribute:
+        return limen.default
+    app = getattr(module, attribute, None)
+    if not isinstance(app, App):
+        raise exc.NotFound(f"{name} has no App called {attribute!r}.")
+    return app
+
+
+def serve_target(
+    target: str,
+    *,
+    host: str,
+    port: int,
+    domain: tuple[str, ...],
+    db: str | None,
+    keys: str | None,
+    tls: str | None,
+    dev: bool,
+    realm_rules: str,
+) -> int:
+    """Serves until told to stop; gives the exit status."""
+    import limen
+
+    # The program may ask for its store while it is imported, so that the options come first; and the default App is the
+    # one that a module acts on, unless it makes its own.
+    _apply(limen.default, domain, db, keys, dev)
+    app = load(target)
+    if app is not limen.default:
+        _apply(app, domain, db, keys, dev)
+    app.open_realms = realm_rules == "open"
+    return serve_app(app, host=host, port=port, tls=tls, reload=dev)
+
+
+def _apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, dev: bool) -> None:
+    if domain:
+        app.config.DOMAIN = domain_name(domain[0])
+        for name in domain[1:]:
+            app.add_domain(name)
+    if db:
+        app.config.DB = db
+    if keys:
+        app.config.KEYS = keys
+    if dev:
+        app.config.IS_DEVELOPMENT = True
+
+
+def serve_app(
+    app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None, reload: bool = False
+) -> int:
+    """Runs the usual server for *app*."""
+    from .serve import run
+
+    files: Any = tuple(tls.split(",", 1)) if isinstance(tls, str) and "," in tls else tls
+    if isinstance(files, str) and files != "local":
+        raise exc.InvalidCall("--tls takes 'local', or CERT,KEY: two files with a comma between.")
+    return run(app, host=host, port=port, tls=files, reload=reload)
