@@ -159,5 +159,6 @@ class MetaStore(Protocol):
     def set(self, name: str, value: str) -> None: ...
 
     def highest_txn(self) -> int:
-        """Number of the newest transaction; 0 before the first."""
+        """How far the database has come: rises with every transaction of records and every change of accounts and slots
+        (but not with `touch`), and is never less after a restart. 0 before the first."""
         ...
