@@ -1,0 +1,270 @@
+"""The way of one call: guard, values, function, and what becomes of its exceptions.
+
+Every door ends here: `Pipeline.call(principal, service, args, kwargs)`.
+
+    >>> from limen.service.service import Service
+    >>> pipeline = Pipeline(Config())
+    >>> double = Service(lambda n: 2 * n, "double", safe=False, ssl=False, inline=True)
+    >>> pipeline.call(Principal("localhost"), double, ["21"], {})
+    42
+    >>> secret = Service(lambda: 42, "secret", inline=True)
+    >>> pipeline.call(Principal("localhost"), secret, [], {})
+    Traceback (most recent call last):
+    limen.exc.Unauthorized: Log in first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pdb
+import secrets
+import traceback
+from collections.abc import Awaitable, Callable, Container
+from concurrent.futures import Executor
+from contextvars import Context, copy_context
+from time import perf_counter
+from typing import Any
+
+from limen import exc
+from limen.base.config import Config
+from limen.base.principal import Cancellation, Principal, State, current
+from limen.core.guard.ledger import Kind as Misdeed
+from limen.service.binding import Binding
+from limen.service.guard import permit
+from limen.service.hops import Hops
+from limen.service.running import Progress, Sink, ThreadStream, Under, stream_async, stream_now, stream_on_loop
+from limen.service.service import Kind, Service
+from limen.service.workers import Workers
+
+log = logging.getLogger("limen")
+
+Charge = Callable[[str, str, Misdeed], object]
+"""(domain, origin, what was done)."""
+Refused = Callable[[str, str], float | None]
+"""(domain, origin) -> seconds until that origin may come again, None if it may now."""
+OnDone = Callable[[Service, Principal, float, exc.Error | None], object]
+"""(service, principal, seconds, error or None) at the end of every call, refused ones too."""
+
+_NEVER = Cancellation()
+_MOST_STATES = 4096
+
+
+class _Denied(Exception):
+    """check_perm said no, on a worker thread; the ledger is told on the loop."""
+
+    def __init__(self, error: exc.Error) -> None:
+        self.error = error
+
+
+class Pipeline:
+    """*config*: whether this is development, and how many threads. *executor*: worker threads for plain functions; any
+    serves, `limen.service.workers.Workers` (the default) is the fastest."""
+
+    def __init__(self, config: Config, *, executor: Executor | None = None) -> None:
+        self._config = config
+        self._executor = executor
+        self._hops: Hops | None = None
+        self._states: dict[tuple[int, str], State] = {}
+        self._charge: Charge = lambda domain, origin, misdeed: None
+        self._refused: Refused = lambda domain, origin: None
+        self.on_done: OnDone | None = None
+
+    def guard(self, *, charge: Charge, refused: Refused) -> None:
+        """Counts misdeeds with *charge*, and asks *refused* before anonymous calls; both on the loop only."""
+        self._charge, self._refused = charge, refused
+
+    def call(
+        self,
+        principal: Principal,
+        service: Service,
+        args: list[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        *,
+        progress: Progress | None = None,
+        cancellation: Cancellation | None = None,
+        text: Container[int | str] = (),
+    ) -> Any:
+        """The result of an `inline` service, now; for any other an awaitable of it, for a task of an event loop.
+
+        *progress* takes the values of a stream, and may give an awaitable for back-pressure; without it they are
+        collected (an `inline` stream with progress gives an awaitable too). *cancellation* is set when the awaiting
+        task is cancelled or the time is over. *text*: positions and names of the arguments that came as text, from a
+        URL or a form.
+
+        Raises exc.Error only, at once or when awaited; and CancelledError when cancelled.
+        """
+        started = perf_counter()
+        kind, inline = service.kind, service.inline
+        try:
+            self._admit(principal, service)
+            plan: Binding = service.plan or self._plan(service)
+            now = inline and (kind is Kind.PLAIN or (kind is Kind.STREAM and progress is None))
+            if now:
+                state = self._state(principal, service)
+            else:
+                state = State(principal, service.uri, cancellation or Cancellation())
+            if service.roles or service.check_perm is not None:
+                self._permit(service, state)
+            values, named = plan.bind(args or [], kwargs, text)
+            context = copy_context()
+            context.run(current.set, state)
+            if not now:
+                return self._later(service, state, context, values, named, progress, started)
+            value = context.run(service.function, *values, **named)
+            if kind is Kind.STREAM:
+                value = stream_now(context, value)
+        except BaseException as raised:
+            error = self._error(service, raised)
+            self._done(service, principal, started, error)
+            if error is raised:
+                raise
+            raise error from None
+        if self.on_done is not None:
+            self.on_done(service, principal, perf_counter() - started, None)
+        return value
+
+    # -- guard --------------------------------------------------------------------------------------------------
+    def _admit(self, principal: Principal, service: Service) -> None:
+        """TLS, abuse, sealing. A call in process (origin '') has no transport to look at."""
+        origin, ssl = principal.origin, service.ssl
+        if origin and not principal.tls and ssl is not False and (ssl or not self._config.IS_DEVELOPMENT):
+            raise exc.RequireSSL()
+        if not principal.sealed and origin and service.check_abusive:
+            wait = self._refused(principal.domain, origin)
+            if wait is not None:
+                raise exc.Abusive(retry_after=wait)
+        if service.safe and not (principal.sealed and principal.user is not None):
+            self._charge(principal.domain, origin, Misdeed.UNSEALED)
+            raise exc.Unauthorized("Log in first.")
+
+    def _permit(self, service: Service, state: State) -> None:
+        """Roles, and check_perm unless that is asked on the worker thread, where it may block as its function may."""
+        check_perm = None if _on_thread(service) else service.check_perm
+        try:
+            permit(state, service.roles, check_perm)
+        except exc.Unauthorized:
+            self._charge(state.domain, state.origin, Misdeed.DENIED)
+            raise
+
+    def _state(self, principal: Principal, service: Service) -> State:
+        """The state of an inline call, which nobody can cancel; kept, for the next call of that kind."""
+        key = (id(principal), service.uri)
+        state = self._states.get(key)
+        if state is None or state.principal is not principal:
+            if len(self._states) >= _MOST_STATES:
+                self._states.clear()
+            state = self._states[key] = State(principal, service.uri, _NEVER)
+        return state
+
+    def _plan(self, service: Service) -> Binding:
+        plan = Binding(service.function, service.auto_parse)
+        object.__setattr__(service, "plan", plan)
+        return plan
+
+    # -- running ------------------------------------------------------------------------------------------------
+    async def _later(
+        self,
+        service: Service,
+        state: State,
+        context: Context,
+        values: list[Any],
+        named: dict[str, Any],
+        progress: Progress | None,
+        started: float,
+    ) -> Any:
+        error: exc.Error | None = None
+        try:
+            if service.timeout is None:
+                return await self._run(service, state, context, values, named, progress)
+            return await _in_time(service.timeout, self._run(service, state, context, values, named, progress))
+        except asyncio.CancelledError:
+            state.cancellation.set()
+            error = exc.Canceled()
+            raise
+        except _Denied as denied:
+            self._charge(state.domain, state.origin, Misdeed.DENIED)
+            error = denied.error
+            raise error from None
+        except BaseException as raised:
+            error = self._error(service, raised)
+            if isinstance(error, exc.Timeout):
+                state.cancellation.set()
+            if error is raised:
+                raise
+            raise error from None
+        finally:
+            self._done(service, state.principal, started, error)
+
+    def _run(
+        self,
+        service: Service,
+        state: State,
+        context: Context,
+        values: list[Any],
+        named: dict[str, Any],
+        progress: Progress | None,
+    ) -> Awaitable[Any]:
+        function, kind = service.function, service.kind
+        if kind is Kind.ASYNC:
+            return Under(context, context.run(function, *values, **named))
+        if kind is Kind.ASYNC_STREAM:
+            return stream_async(context, context.run(function, *values, **named), Sink(progress))
+        if service.inline:
+            return stream_on_loop(context, context.run(function, *values, **named), Sink(progress))
+
+        def work() -> Any:
+            if service.check_perm is not None:
+                try:
+                    permit(state, (), service.check_perm)
+                except exc.Unauthorized as error:
+                    raise _Denied(error) from None
+            return function(*values, **named)
+
+        def late(error: BaseException) -> None:
+            if not isinstance(error, _Denied):
+                self._error(service, error)
+
+        if self._hops is None:
+            self._executor = self._executor or Workers(self._config.THREADS)
+            self._hops = Hops(self._executor)
+        if kind is Kind.STREAM:
+            return ThreadStream(context, work).run(self._hops, Sink(progress), late)
+        return self._hops.run(lambda: context.run(work), late)
+
+    # -- afterwards ---------------------------------------------------------------------------------------------
+    def _error(self, service: Service, raised: BaseException) -> exc.Error:
+        """What the caller is told. What is no exc.Error is logged under an incident's number, and outside development
+        that number is all that leaves the server."""
+        if isinstance(raised, exc.Error):
+            return raised
+        if isinstance(raised, asyncio.CancelledError):
+            return exc.Canceled()
+        if isinstance(raised, KeyboardInterrupt | GeneratorExit):
+            raise raised
+        incident = secrets.token_hex(8)
+        if service.log_exc:
+            log.error("%s failed, incident %s", service.uri, incident, exc_info=raised)
+        if not self._config.IS_DEVELOPMENT:
+            return exc.InternalError(incident=incident)
+        if service.postmortem_debug:
+            pdb.post_mortem(raised.__traceback__)
+        return exc.InternalError(incident=incident, traceback="".join(traceback.format_exception(raised)))
+
+    def _done(self, service: Service, principal: Principal, started: float, error: exc.Error | None) -> None:
+        if self.on_done is not None:
+            self.on_done(service, principal, perf_counter() - started, error)
+
+
+def _on_thread(service: Service) -> bool:
+    return not service.inline and service.kind in (Kind.PLAIN, Kind.STREAM)
+
+
+async def _in_time(seconds: float, awaitable: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await awaitable
+    except TimeoutError:
+        if limit.expired():
+            raise exc.Timeout(f"The call took longer than {seconds:g} s.") from None
+        raise
