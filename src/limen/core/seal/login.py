@@ -18,13 +18,12 @@ Resume (Noise KK; AUTHENTICATE is the client's first sealed frame)::
     channel = resume.answer(hello, challenge, extra)      <-  CHALLENGE with resume.challenge(hello, extra)
     channel.seal(AUTHENTICATE)                            ->  channel, message = resume.accept(challenge, frame)
 
-docs/security.md has the bytes. Bytes in details are as the subprotocol has them: in JSON the text U+0000 and base64.
+docs/security.md has the bytes. Bytes in details are `bytes`: the codec writes them as its encoding has them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -68,7 +67,7 @@ def slot_of(extra: object) -> bytes:
 class ClientLogin:
     """The client of one login. `extra` goes into HELLO as authextra, `user` as authid, `domain` as the realm."""
 
-    __slots__ = ("_client", "_lane", "_seen", "_subprotocol", "domain", "extra", "user")
+    __slots__ = ("_client", "_lane", "_seen", "domain", "extra", "user")
 
     def __init__(
         self,
@@ -84,7 +83,7 @@ class ClientLogin:
         """*entropy*: 128 random bytes. Raises exc.InvalidCredential and exc.InvalidAddress for impossible names."""
         _need(entropy, CLIENT_ENTROPY)
         self.user, self.domain = user_name(user), domain_name(domain)
-        self._subprotocol, self._lane, self._seen = subprotocol, lane, b""
+        self._lane, self._seen = lane, b""
         self._client = opaque.Client(
             password_bytes(password),
             blind=random_scalar(entropy[:64]),
@@ -95,7 +94,7 @@ class ClientLogin:
             server_identity=self.domain.encode(),
             ksf=ksf,
         )
-        self.extra: dict[str, Any] = {"ke1": _give(self._client.ke1, subprotocol)}
+        self.extra: dict[str, Any] = {"ke1": self._client.ke1}
 
     def answer(self, hello: bytes, challenge: bytes, extra: object) -> dict[str, Any]:
         """The extra of AUTHENTICATE. Runs the key stretching: 0.1 to 0.2 s of a thread, not of the event loop.
@@ -111,7 +110,7 @@ class ClientLogin:
         except OpaqueError:
             raise exc.InvalidCredential from None
         self._seen = lp(hello, challenge)
-        return {"ke3": _give(ke3, self._subprotocol)}
+        return {"ke3": ke3}
 
     def channel(self, authenticate: bytes) -> Channel:
         """The channel, once AUTHENTICATE has been encoded; WELCOME is its first frame in."""
@@ -128,7 +127,7 @@ class ClientLogin:
 class ServerLogin:
     """The server of one login: `challenge` once, `accept` once. The same work and the same bytes for unknown users."""
 
-    __slots__ = ("_hello", "_lane", "_server", "_subprotocol", "domain", "known", "user")
+    __slots__ = ("_hello", "_lane", "_server", "domain", "known", "user")
 
     def __init__(
         self,
@@ -155,7 +154,7 @@ class ServerLogin:
         if not normal:
             raise LoginRefused("this is no user name in its normal form")
         self.user, self.domain = user, domain
-        self._subprotocol, self._lane, self._hello = subprotocol, lane, b""
+        self._lane, self._hello = lane, b""
         keys = ring.domain(domain, ring.first)
         chosen = keys.fake_record(user)  # for everyone: the same work
         number = ring.current if number is None else number
@@ -185,7 +184,7 @@ class ServerLogin:
         except OpaqueError as error:
             raise LoginRefused("this HELLO is malformed") from error
         self._hello = bytes(hello)
-        return {"ke2": _give(ke2, self._subprotocol)}
+        return {"ke2": ke2}
 
     def accept(self, challenge: bytes, authenticate: bytes, extra: object) -> Channel:
         """The channel, if the client knows the password; else LoginRefused. There is one guess."""
@@ -225,7 +224,7 @@ class ClientResume:
         self._lane = lane
         self._noise = Initiator(key, server_key, prologue=kk_prologue(domain, subprotocol, slot, epoch, lane))
         kk1 = self._noise.write(entropy)
-        self.extra: dict[str, Any] = {"slot": _give(slot, subprotocol), "kk1": _give(kk1, subprotocol)}
+        self.extra: dict[str, Any] = {"slot": slot, "kk1": kk1}
 
     def answer(self, hello: bytes, challenge: bytes, extra: object) -> Channel:
         """The channel; AUTHENTICATE is its first frame out. LoginRefused when the server is not the one that it was."""
@@ -242,7 +241,7 @@ class ClientResume:
 class ServerResume:
     """The server of one resume. Nothing may change on the server before `accept` has come back."""
 
-    __slots__ = ("_entropy", "_hello", "_lane", "_noise", "_subprotocol")
+    __slots__ = ("_entropy", "_hello", "_lane", "_noise")
 
     def __init__(
         self,
@@ -260,7 +259,7 @@ class ServerResume:
         random bytes."""
         _need(entropy, RESUME_ENTROPY)
         self._noise = Responder(key, public, prologue=kk_prologue(domain, subprotocol, slot, epoch, lane))
-        self._subprotocol, self._lane, self._entropy, self._hello = subprotocol, lane, entropy, b""
+        self._lane, self._entropy, self._hello = lane, entropy, b""
 
     def challenge(self, hello: bytes, extra: object) -> dict[str, Any]:
         """The extra of CHALLENGE. LoginRefused when *extra* holds no message 1 of the slot's key."""
@@ -271,7 +270,7 @@ class ServerResume:
         except NoiseError as error:
             raise LoginRefused("this HELLO is not of the slot's key") from error
         self._hello, self._entropy = bytes(hello), b""
-        return {"kk2": _give(kk2, self._subprotocol)}
+        return {"kk2": kk2}
 
     def accept(self, challenge: bytes, frame: bytes) -> tuple[Channel, bytes]:
         """The channel and the message (AUTHENTICATE) in its first *frame*; LoginRefused when that does not open."""
@@ -363,19 +362,9 @@ def _usable(record: bytes) -> bool:
         return False
 
 
-def _give(data: bytes, subprotocol: str) -> bytes | str:
-    """Bytes as they stand in the details of this encoding."""
-    return "\x00" + b64encode(data).decode() if subprotocol.endswith(".json") else data
-
-
 def _take(extra: object, key: str, length: int) -> bytes:
     """The *length* bytes under *key*; LoginRefused when there is anything else."""
     value = extra.get(key) if isinstance(extra, Mapping) else None
-    if isinstance(value, str) and value[:1] == "\x00":
-        try:
-            value = b64decode(value[1:], validate=True)
-        except ValueError:
-            value = None
     if not isinstance(value, (bytes, bytearray, memoryview)) or len(value) != length:
         raise LoginRefused(f"{key} must be {length} bytes")
     return bytes(value)

@@ -1,0 +1,56 @@
+"""What a client is told as text: the server's URL, and the address of what is called."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from limen import exc
+from limen.base.names import domain_name
+
+_SCHEMES = {"http": "ws", "ws": "ws", "https": "wss", "wss": "wss"}
+_EXTENSION = re.compile(r"\.[A-Za-z0-9]+\Z")
+
+
+class Endpoint(NamedTuple):
+    """Where a server is. *url*: of its WebSocket. *domain*: the tenant, from the URL's host and from nowhere else."""
+
+    url: str
+    domain: str
+
+
+def endpoint(url: str) -> Endpoint:
+    """The WebSocket of the server at *url*; without a path that is `/ws`. exc.InvalidAddress when it is no such URL.
+
+    >>> endpoint("http://Localhost:9000")
+    Endpoint(url='ws://localhost:9000/ws', domain='localhost')
+    >>> endpoint("wss://router.example/wamp").url
+    'wss://router.example/wamp'
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise exc.InvalidAddress(f"{url[:200]!r} is not a URL.") from None
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None:
+        raise exc.InvalidAddress(f"{url[:200]!r} is not a URL of http, https, ws or wss.")
+    if parts.username is not None or parts.fragment:
+        raise exc.InvalidAddress("A server's URL holds no user, password or fragment; say user= and password=.")
+    domain = domain_name(host)
+    netloc = (f"[{domain}]" if ":" in domain else domain) + (f":{port}" if port is not None else "")
+    path = parts.path if parts.path not in ("", "/") else "/ws"
+    query = f"?{parts.query}" if parts.query else ""
+    return Endpoint(f"{scheme}://{netloc}{path}{query}", domain)
+
+
+def uri(name: str) -> str:
+    """The WAMP URI that *name* stands for: dotted already, or the path of a URL.
+
+    >>> uri("todo.add"), uri("/todo/add.json"), uri("/get_all")
+    ('todo.add', 'todo.add', 'get_all')
+    """
+    if "/" not in name:
+        return name
+    return _EXTENSION.sub("", name.strip("/")).replace("/", ".")

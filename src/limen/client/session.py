@@ -1,0 +1,333 @@
+"""`Session`: a Python program's session with a Limen server, sealed, or anonymous with any WAMP router.
+
+    async with limen.connect("https://clinic.example", user="ada", password="…") as session:
+        await session.call("todo.add", text="buy milk")
+        undo = await session.subscribe("todo.changed", print)
+        async for number in session.stream("count", 3):
+            print(number)
+
+Reading order: this file · `line` (the connection, and its return) · `calls` · `stream` · `subscriptions` · `handshake`
+· `connection`. Messages go out and come in in one order each; no task, no queue stands between a frame and who waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Literal
+
+from limen import exc
+from limen.base.values import Encoding
+from limen.client import handshake
+from limen.client.address import uri
+from limen.client.calls import Calls
+from limen.client.line import Line, Settings
+from limen.client.stream import Stream
+from limen.client.subscriptions import Handler, Subscriptions
+from limen.core.seal.login import ClientRegistration
+from limen.core.seal.noise import PrivateKey
+from limen.core.wamp.messages import (
+    Error,
+    Event,
+    Goodbye,
+    Message,
+    Publish,
+    Published,
+    Result,
+    Subscribed,
+    Unsubscribed,
+    Welcome,
+)
+
+CALL = 48
+EVENTS = ("online", "offline", "missed", "taken_over", "signed_out")
+
+State = Literal["closed", "online", "offline"]
+Reply = Callable[[int | exc.Error], None]
+
+
+def connect(
+    url: str,
+    user: str | None = None,
+    password: str | None = None,
+    *,
+    encoding: Encoding = "msgpack",
+    realm: str | None = None,
+    timeout: float | None = None,
+    patience: float = 60.0,
+    open_timeout: float = 10.0,
+    max_message_size: int = 16 * 2**20,
+    ssl: SSLContext | None = None,
+) -> Session:
+    """A session with the server at *url* (http, https, ws, wss), to be opened with `async with`.
+
+    *user*, *password*: make it a sealed session; without them it is anonymous and plain WAMP. *encoding*: "msgpack",
+    "json" or "cbor". *realm*: of an anonymous session with a foreign router; default: the URL's host. *timeout*:
+    seconds that a call may take, unless it says otherwise. *patience*: seconds that a connection may stay lost before
+    the session is over. *open_timeout*: seconds for each attempt, once for the connection and once for the greeting.
+    *max_message_size*: bytes. *ssl*: for a certificate authority of one's own.
+
+    Entering raises exc.InvalidCredential, exc.Abusive, exc.ConnectionLost and what else the server says.
+    """
+    if (user is None) is not (password is None):
+        raise exc.InvalidCredential("A sealed session takes user and password; an anonymous one takes neither.")
+    if user is not None and realm is not None:
+        raise exc.InvalidAddress("The domain of a sealed session is its URL's host.")
+    settings = Settings(encoding, realm, timeout, patience, open_timeout, max_message_size, ssl)
+    return Session(url, (user, password) if user is not None and password is not None else None, settings)
+
+
+class Session:
+    """See `connect`. Not to be used from other threads than that of its loop."""
+
+    def __init__(self, url: str, credentials: tuple[str, str] | None, settings: Settings) -> None:
+        self._line = Line(url, credentials, settings, self)
+        self._timeout = settings.timeout
+        self._calls = Calls(self._line)
+        self._subscriptions = Subscriptions(self)
+        self._replies: dict[int, Reply] = {}
+        self._handlers: dict[str, list[Handler]] = {event: [] for event in EVENTS}
+        self._known = False
+        self.id = 0
+        """WAMP's number of this session; another one after each return."""
+        self.user: str | None = None
+        self.roles: list[str] = []
+        self.profile: Mapping[str, Any] = {}
+
+    # -- open and close -----------------------------------------------------------------------------------------
+    async def __aenter__(self) -> Session:
+        await self._line.open()
+        if self._line.sealed:
+            try:
+                await self._open_slot()
+            except BaseException:
+                await self.close()
+                raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the session: the server forgets its slot; calls under way raise exc.OutcomeUnknown."""
+        await self._line.close()
+        await self._subscriptions.close()
+
+    @property
+    def url(self) -> str:
+        """Of the WebSocket."""
+        return self._line.url
+
+    @property
+    def domain(self) -> str:
+        """The tenant: the URL's host."""
+        return self._line.domain
+
+    @property
+    def sealed(self) -> bool:
+        """It is a user's, and everything in it travels sealed."""
+        return self._line.sealed
+
+    @property
+    def state(self) -> State:
+        """"online", "offline" (trying to come back) or "closed"."""
+        if self._line.over is not None:
+            return "closed"
+        return "online" if self._line.connection is not None else "offline"
+
+    @property
+    def role(self) -> str:
+        """The first of the user's roles; "anonymous" without a user."""
+        return self.roles[0] if self.roles else "anonymous"
+
+    # -- calls --------------------------------------------------------------------------------------------------
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """What the service *name* ("todo.add" or "/todo/add") returns. Cancelling the await cancels the call.
+
+        Raises the service's error by its name (`exc.NotFound`, …), exc.RemoteError for one without a class here,
+        exc.Timeout, exc.ConnectionLost (it was not sent), exc.OutcomeUnknown (it may have run or not).
+        """
+        return self._calls.call(name, args, kwargs, self._timeout)
+
+    def apply(
+        self,
+        name: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """`call` with its arguments in hand and a *timeout* in seconds of its own."""
+        return self._calls.call(name, args, dict(kwargs or {}), self._timeout if timeout is None else timeout)
+
+    def stream(self, name: str, /, *args: Any, **kwargs: Any) -> Stream[Any]:
+        """The values of a streaming service as they come; begins when the first is asked for. Errors as `call`."""
+        return Stream(self._calls, lambda feed: self._calls.begin(name, args, kwargs, None, feed))
+
+    # -- topics, events -----------------------------------------------------------------------------------------
+    async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Callable[[], None]:
+        """Calls *handler* with each event of *topic*; gives the undo. A handler may be a coroutine function.
+
+        The subscription outlives lost connections; on("missed") says that events may have been lost meanwhile.
+        *options*: SUBSCRIBE.Options. Raises exc.Unauthorized and what else the server says.
+        """
+        if self._line.over is not None:
+            raise self._line.over
+        return await self._subscriptions.add(uri(topic), handler, options)
+
+    async def publish(self, topic: str, /, *args: Any, **kwargs: Any) -> None:
+        """Publishes an event, where clients may; comes back when the server has taken it."""
+        if self._line.over is not None:
+            raise self._line.over
+        taken = asyncio.get_running_loop().create_future()
+
+        def settle(reply: int | exc.Error) -> None:
+            if taken.done():
+                return
+            if isinstance(reply, exc.Error):
+                taken.set_exception(reply)
+            else:
+                taken.set_result(None)
+
+        options = {"acknowledge": True}
+        self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
+        await taken
+
+    def on(self, event: str, handler: Handler) -> Callable[[], None]:
+        """Calls *handler* when something happens to the session; gives the undo.
+
+        "online" · "offline" · "missed" (events may have been lost) · "taken_over" (details: when, from) ·
+        "signed_out" (the error: why).
+        """
+        if event not in self._handlers:
+            raise ValueError(f"there is no event {event!r}; there are {', '.join(EVENTS)}")
+        handlers = self._handlers[event]
+        handlers.append(handler)
+        return lambda: handlers.remove(handler) if handler in handlers else None
+
+    async def change_password(self, password: str) -> None:
+        """Gives the user of this session a new password; all their other sessions end."""
+        if self.user is None:
+            raise exc.Unauthorized("An anonymous session has no password.")
+        machine = ClientRegistration(self.user, password, domain=self.domain, entropy=os.urandom(96))
+        response = await self.call("limen.password.begin", machine.request)
+        record = await asyncio.to_thread(machine.record, response)
+        await self.call("limen.password.finish", record)
+
+    def request(self, make: Callable[[int], Message], settle: Reply) -> None:
+        """Sends a message that is answered by an acknowledgement or an ERROR; *settle* gets its id or the error.
+
+        Offline nothing is sent, and *settle* gets exc.ConnectionLost at once.
+        """
+        try:
+            request = self._line.send(make)
+        except exc.ConnectionLost as error:
+            settle(error)
+        else:
+            self._replies[request] = settle
+
+    # -- what the line says -------------------------------------------------------------------------------------
+    def entered(self, welcome: Welcome) -> None:
+        """WELCOME came: calls that wait are sent, topics are subscribed again."""
+        details = welcome.details
+        self.id = welcome.session
+        if self._line.sealed:
+            self.user = str(details.get("authid"))
+            self.roles = details.get("x_roles") or [str(details.get("authrole"))]
+            self.profile = details.get("x_profile") or {}
+        received = details.get("x_received")
+        self._calls.resume(received if isinstance(received, int) else None)
+        self._subscriptions.renew()
+        if self._known:
+            self._emit("online")
+            if len(self._subscriptions):
+                self._emit("missed")
+        self._known = True
+
+    def received(self, message: Message, flaw: exc.InvalidValue | None) -> None:
+        """A message came."""
+        if type(message) is Result:
+            self._calls.result(message, flaw)
+            return
+        match message:
+            case Event():
+                if flaw is None:
+                    self._subscriptions.event(message)
+            case Error():
+                error = flaw or exc.from_wire(message.error, message.kwargs, message.args)
+                if message.kind == CALL:
+                    self._calls.error(message.request, error)
+                else:
+                    self._settle(message.request, error)
+            case Subscribed():
+                self._settle(message.request, message.subscription)
+            case Unsubscribed() | Published():
+                self._settle(message.request, 0)
+            case Goodbye():
+                self._goodbye(message)
+            case _:
+                self._line.drop(f"The server sent {type(message).__name__}, which nobody asked for.")
+
+    def lost(self, reason: str) -> None:
+        """The connection is lost, and the line is coming back."""
+        self._calls.lost(keep=self._line.sealed)
+        self._refuse_replies(reason)
+        self._emit("offline")
+
+    def ended(self, error: exc.Error) -> None:
+        """The session is over."""
+        self._calls.over()
+        self._refuse_replies(str(error))
+        self._subscriptions.over(error)
+        if not self._line.closing:
+            self._emit("signed_out", error)
+
+    # -- inside -------------------------------------------------------------------------------------------------
+    async def _open_slot(self) -> None:
+        """Leaves a key with the server, to come back with."""
+        key = PrivateKey(os.urandom(32))
+        try:
+            opened = await self.apply("limen.slot.open", [key.public], timeout=self._line.settings.open_timeout)
+        except exc.OutcomeUnknown:
+            raise exc.ConnectionLost("The connection was lost during the login.") from None
+        self._line.slot = handshake.Slot(key, opened["slot"], opened["key"], opened["epoch"])
+
+    def _settle(self, request: int, reply: int | exc.Error) -> None:
+        settle = self._replies.pop(request, None)
+        if settle is not None:
+            settle(reply)
+
+    def _refuse_replies(self, reason: str) -> None:
+        replies, self._replies = self._replies, {}
+        for settle in replies.values():
+            settle(exc.ConnectionLost(reason))
+
+    def _goodbye(self, message: Goodbye) -> None:
+        if self._line.closing:
+            self._line.answered()
+            return
+        details = message.details
+        match message.reason:
+            case "wamp.close.system_shutdown":
+                self._line.drop("The server is shutting down.")  # and we come back when it does
+            case "limen.close.taken_over":
+                where = f"{details.get('from')}, {details.get('when')}"
+                self._line.end(exc.UnknownSession(f"This session goes on elsewhere ({where})."))
+                self._emit("taken_over", details)
+            case "limen.close.expired":
+                self._line.end(exc.ExpiredSession())
+            case _:
+                said = details.get("message")
+                self._line.end(exc.UnknownSession(said) if isinstance(said, str) else exc.UnknownSession())
+
+    def _emit(self, event: str, *args: Any) -> None:
+        for handler in tuple(self._handlers[event]):
+            self._subscriptions.run(handler, *args)
+
+    def __repr__(self) -> str:
+        return f"Session({self.url!r}, {self.state}{f', user={self.user!r}' if self.user else ''})"

@@ -1,0 +1,140 @@
+"""A Limen server in the test's own process: real App, real port, and a hand on its connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+
+from limen import App, dbm, exc
+from limen.app.datastore import DataStore
+from limen.app.running import lifespan
+from limen.transport.picows_ws import PicowsServer
+
+
+class House:
+    """*store*: outlives the server, as a database does. `start()`, `stop()`, and `cut()` for every connection."""
+
+    def __init__(self) -> None:
+        self.store = DataStore(dbm.MemDictStore())
+        self.port = 0
+        self.app: App
+        self.runs = 0
+        """How often `count_run` has run, in all servers."""
+        self.gate = asyncio.Event()
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}"
+
+    def _app(self) -> App:
+        app = App()
+        app.config.IS_DEVELOPMENT = True
+        app.set_auth_storage(self.store)
+        app.add_user = app.auth.add_user  # type: ignore[attr-defined]
+        app.auth.add_user("ada", "correct horse", roles=["nurse", "user"], profile={"name": "Ada"})
+        house = self
+
+        @app.service(safe=False)
+        def add(a: int, b: int = 0) -> int:
+            return a + b
+
+        @app.service(safe=False)
+        def echo(value: Any = None) -> Any:
+            return value
+
+        @app.service(safe=False)
+        def fail() -> None:
+            raise exc.RecordNotFound("Nothing here.", id=7)
+
+        @app.service(safe=False, urlpath="slow/answer")
+        async def slow_answer(text: str = "done") -> str:
+            await house.gate.wait()
+            return text
+
+        @app.service(safe=False)
+        async def count_run() -> int:
+            house.runs += 1
+            await house.gate.wait()
+            return house.runs
+
+        @app.service(safe=False)
+        async def count(to: int) -> AsyncIterator[int]:
+            for n in range(to):
+                yield n
+                await asyncio.sleep(0)
+
+        @app.service(safe=False)
+        async def forever() -> AsyncIterator[int]:
+            n = 0
+            try:
+                while True:
+                    yield n
+                    n += 1
+                    await asyncio.sleep(0.001)
+            finally:
+                house.runs += 1
+
+        @app.service()
+        def secret() -> str:
+            return "sealed"
+
+        self.news = app.topic("news", safe=False)
+        return app
+
+    async def start(self) -> None:
+        self._stack = contextlib.AsyncExitStack()
+        self.app = self._app()
+        await self._stack.enter_async_context(lifespan(self.app))
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(("127.0.0.1", self.port))
+        self.port = sock.getsockname()[1]
+        config = uvicorn.Config(
+            _no_http, ws=PicowsServer(self.app.accept, self.app.config).protocol, lifespan="off", log_level="warning",
+            timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        task = asyncio.create_task(server._serve([sock]))
+        while not server.started:
+            await asyncio.sleep(0.005)
+
+        async def stop() -> None:
+            server.should_exit = True
+            self.cut()
+            await task
+            sock.close()
+
+        self._stack.push_async_callback(stop)
+
+    async def stop(self) -> None:
+        """Without a word, as a crash: connections are cut, parked calls forgotten."""
+        self.cut()
+        await self._stack.aclose()
+
+    @property
+    def connections(self) -> list[Any]:
+        hub = self.app.hub
+        return list(hub.connections) if hub is not None else []
+
+    def cut(self) -> None:
+        """Every connection is lost, without a word."""
+        for connection in self.connections:
+            connection.wire.abort()
+
+
+async def _no_http(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("no HTTP here")
+
+
+async def until(what: Any, patience: float = 5.0) -> None:
+    """Waits until *what()* is true."""
+    async with asyncio.timeout(patience):
+        while not what():
+            await asyncio.sleep(0.005)
