@@ -1,44 +1,218 @@
-"""The runner: uvicorn with Limen's transports."""
+"""`limen serve`: uvicorn on uvloop with Limen's own HTTP and WebSocket transports, on one port.
+
+    run(app, host="127.0.0.1", port=9000)            an App
+    serve(asgi, accept, config, port=9000)           any ASGI callable, with any door for WebSockets
+
+Stopping: SIGTERM or Ctrl-C ends the listening, says goodbye to sessions, lets running calls finish, and returns 0; a
+second Ctrl-C ends at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+import uvloop
+
+from limen import exc
+from limen.base.config import Config
+from limen.transport.http_server import HttpServer
+from limen.transport.picows_ws import PicowsServer
+from limen.transport.wire import Accept
 
 if TYPE_CHECKING:
-    from limen.app import App
+    from limen.app.app import App
+
+BACKLOG = 2048
+TLS_HANDSHAKE_TIMEOUT = 10.0
+"""Seconds; a client that never speaks on the TLS port is gone after it."""
+INHERITED = "LIMEN_SOCKET"
+"""Environment variable with the number of a listening socket that a parent process holds (`--dev`)."""
+
+
+class _Loop(uvloop.Loop):
+    def create_server(self, *args: Any, ssl: Any = None, **options: Any) -> Any:
+        if ssl is not None:
+            options.setdefault("ssl_handshake_timeout", TLS_HANDSHAKE_TIMEOUT)
+        return super().create_server(*args, ssl=ssl, **options)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says goodbye before it closes, and whose exit code is not the signal's."""
+
+    def __init__(
+        self, config: uvicorn.Config, on_ready: Callable[[], None], drain: Callable[[], Awaitable[None]] | None
+    ) -> None:
+        super().__init__(config)
+        self._on_ready, self._drain = on_ready, drain
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            gc.collect()
+            gc.freeze()  # what was loaded stays; the collector need not look at it again and again
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            if not isinstance(connection, PicowsServer):
+                connection.shutdown()  # idle keep-alive connections; the others end with their answer
+        if self._drain is not None:
+            draining = asyncio.ensure_future(self._drain())
+            while not draining.done() and not self.force_exit:
+                await asyncio.wait({draining}, timeout=0.1)
+            draining.cancel()
+            await asyncio.gather(draining, return_exceptions=True)
+        if not self.force_exit:
+            await super().shutdown(sockets)
 
 
 def run(
-    app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None, reload: bool = False
+    app: App,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 9000,
+    tls: str | tuple[str, str] | None = None,
+    reload: bool = False,
+    on_ready: Callable[[str], None] | None = None,
 ) -> int:
-    """Serves *app* until told to stop; gives the exit status."""
-    import uvicorn
-    import uvloop
+    """Serves *app* until it is told to stop; the exit code. Options: see `serve`.
 
-    from limen.transport.http_server import HttpServer
-    from limen.transport.picows_ws import PicowsServer
+    *reload*: this process only holds the port and watches the program's files, and a child serves.
+    """
+    if reload and INHERITED not in os.environ:
+        from .reload import keep_serving
 
-    async def main() -> None:
-        config = uvicorn.Config(
-            app.asgi(),
-            host=host,
-            port=port,
-            ws=PicowsServer(app.accept, app.config).protocol,  # type: ignore[arg-type]
-            http=HttpServer(app.config).protocol,  # type: ignore[arg-type]
-            log_level="warning",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=10,
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.ensure_future(server.serve())
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.01)
-        if server.started:
-            actual = server.servers[0].sockets[0].getsockname()[1]
-            print(f"Limen listens on http://{app.config.DOMAIN}:{actual}", flush=True)
-        await serving
+        return keep_serving(sys.path[0], listen(host, port))
 
-    uvloop.run(main())
-    return 0
+    async def drain() -> None:
+        if app.hub is not None:
+            await app.hub.drain()
+
+    database = app.config.DB.partition("sqlite:///")[2].partition("?")[0]
+    return serve(
+        app.asgi(),
+        app.accept,
+        app.config,
+        host=host,
+        port=port,
+        tls=tls,
+        names=[app.config.DOMAIN, *sorted(app.domains)],
+        directory=os.path.join(os.path.dirname(os.path.abspath(database)), "limen-tls") if database else None,
+        on_ready=on_ready,
+        drain=drain,
+    )
+
+
+def serve(
+    app: Callable[..., Any],
+    accept: Accept,
+    config: Config,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 9000,
+    tls: str | tuple[str, str] | None = None,
+    names: Sequence[str] = ("localhost",),
+    directory: str | None = None,
+    on_ready: Callable[[str], None] | None = None,
+    drain: Callable[[], Awaitable[None]] | None = None,
+) -> int:
+    """Serves *app* (ASGI: HTTP and lifespan) and *accept* (WebSockets) until it is told to stop; the exit code.
+
+    *port*: 0 takes a free one. *tls*: "local" (own authority, see `limen.cli.tls`), or paths of certificate and key.
+    *names*: the host names that are answered for; the first is shown. *directory*: where the files of "local" are kept.
+    *on_ready*: is given the URL; without it a line is printed. *drain*: says goodbye and waits for what runs; nothing
+    new is accepted meanwhile.
+
+    Raises `exc.InvalidAddress` if host or port cannot be listened on.
+    """
+    _raise_file_limit()
+    files = _tls_files(tls, [*names, host], directory)
+    sock = listen(host, port)
+    url = f"{'https' if files else 'http'}://{names[0]}:{sock.getsockname()[1]}"
+    uvicorn_config = uvicorn.Config(
+        app,
+        ws=PicowsServer(accept, config).protocol,  # type: ignore[arg-type]  # any factory will do
+        http=HttpServer(config).protocol,  # type: ignore[arg-type]
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # a stranger's X-Forwarded-For says nothing
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=5,
+        ssl_certfile=files[0] if files else None,
+        ssl_keyfile=files[1] if files else None,
+    )
+    say = on_ready or (lambda where: print(f"Limen listens on {where}", flush=True))
+    server = _Server(uvicorn_config, lambda: say(url), drain)
+    with asyncio.Runner(loop_factory=_Loop) as runner:
+        runner.run(server.serve(sockets=[sock]))
+    if not server.started:
+        return 1
+    return 130 if server.force_exit else 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; the one that a parent process holds, if there is one."""
+    inherited = os.environ.get(INHERITED)
+    if inherited:
+        return socket.socket(fileno=int(inherited))
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}. Say another --host or --port.") from None
+
+
+def _tls_files(tls: str | tuple[str, str] | None, names: list[str], directory: str | None) -> tuple[str, str] | None:
+    if tls is None:
+        return None
+    if tls == "local":
+        from .tls import local_certificate
+
+        local = local_certificate(names, directory)
+        print(local.advice, file=sys.stderr, flush=True)
+        return str(local.certificate), str(local.key)
+    pair = tuple(tls.split(",")) if isinstance(tls, str) else tls
+    if len(pair) != 2:
+        raise exc.InvalidAddress("--tls takes 'local', or CERTIFICATE,KEY: the paths of two PEM files.")
+    for path in pair:
+        if not os.path.isfile(path):
+            raise exc.InvalidAddress(f"--tls: there is no file {path}.")
+    return pair[0], pair[1]
+
+
+def _raise_file_limit() -> None:
+    """Each connection is an open file; many systems start a process with 1,024."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
+        if soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
