@@ -200,6 +200,8 @@ class Dealer:
     def drop(self, call: PendingCall, failure: Error) -> Effects:
         """Ends *call*, of which its callee knows nothing."""
         self._end(call)
+        if call.callee is not None and call.callee.last_invocation == call.invocation:
+            call.callee.last_invocation -= 1  # what is sent is numbered without gaps
         return (Send(call.caller, failure),)
 
     def leave(self, session: Session) -> Effects:

@@ -1,0 +1,112 @@
+"""A realm with an edge round it that keeps what would have been sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+from limen.core.wamp.messages import Error, Message, Register, Registered, Subscribe, Subscribed
+from limen.core.wamp.realm import Broadcast, Close, Effect, Interrupt, Invoke, Realm, Send
+from limen.core.wamp.session import Session
+
+CAN = {"call_canceling": True, "progressive_call_results": True, "call_timeout": True}
+"""Features of a callee that can all that Limen asks of one."""
+
+
+class Peer:
+    """A session and what it was sent."""
+
+    def __init__(self, edge: Edge, session: Session) -> None:
+        self.edge, self.session = edge, session
+        self.inbox: list[Message] = []
+        self.closed = False
+        self._ids = count(1)
+
+    def id(self) -> int:
+        """The next request id."""
+        return next(self._ids)
+
+    def send(self, message: Message) -> list[Message]:
+        """Sends, and takes what came for this peer."""
+        self.edge.act(self.edge.realm.receive(self.session, message))
+        return self.take()
+
+    def take(self) -> list[Message]:
+        taken, self.inbox = self.inbox, []
+        return taken
+
+    def one(self) -> Any:
+        (message,) = self.take()
+        return message
+
+    def register(self, uri: str, **options: Any) -> int:
+        (answer,) = self.send(Register(self.id(), options, uri))
+        assert isinstance(answer, Registered)
+        return answer.registration
+
+    def subscribe(self, uri: str, **options: Any) -> int:
+        (answer,) = self.send(Subscribe(self.id(), options, uri))
+        assert isinstance(answer, Subscribed)
+        return answer.subscription
+
+    def drop(self) -> None:
+        """The connection is cut."""
+        self.closed = True
+        self.edge.act(self.edge.realm.detach(self.session))
+
+
+class Edge:
+    """*services*: URIs that local services stand at. *authorize*: the rule of the realm."""
+
+    def __init__(
+        self,
+        *services: str,
+        authorize: Callable[[Session, str, str], bool] = lambda *_: True,
+        **bounds: int,
+    ) -> None:
+        self.now = 0.0
+        self.invoked: list[Invoke] = []
+        self.interrupted: list[Interrupt] = []
+        self._ids = count(1)
+        self.realm = Realm(
+            "a.example",
+            rng=lambda: next(self._publications),
+            procedures={uri: uri for uri in services}.get,
+            authorize=authorize,
+            now=lambda: self.now,
+            **bounds,
+        )
+        self._publications = count(2**40)
+
+    def join(self, callee: dict[str, bool] | None = None, authid: str = "", authroles: Iterable[str] = ()) -> Peer:
+        roles = {"caller": {}, "callee": {"features": callee or {}}}
+        session = Session(next(self._ids), None, roles, authid=authid, authroles=tuple(authroles))
+        session.peer = peer = Peer(self, session)
+        self.realm.attach(session)
+        return peer
+
+    def act(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(session, message):
+                    session.peer.inbox.append(message)
+                case Broadcast(sessions, message):
+                    for session in sessions:
+                        session.peer.inbox.append(message)
+                case Close(session, message):
+                    session.peer.closed = True
+                    if message is not None:
+                        session.peer.inbox.append(message)
+                case Invoke():
+                    self.invoked.append(effect)
+                case Interrupt():
+                    self.interrupted.append(effect)
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.act(self.realm.tick(self.now))
+
+
+def failed(message: Any, reason: str) -> bool:
+    return isinstance(message, Error) and message.error == reason
