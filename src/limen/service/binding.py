@@ -21,6 +21,8 @@ import inspect
 from collections.abc import Callable, Container, Iterator
 from typing import Any
 
+import msgspec
+
 from limen import exc
 from limen.base.parse import auto_parse
 from limen.service.annotations import Reader, raw, readers
@@ -88,8 +90,7 @@ class Binding:
         """
         try:
             return self._bind(args, kwargs, text)
-        except Exception as error:
-            # Whatever a type of the program's own raised (a __post_init__, say) is about the arguments as well.
+        except (_Misfit, msgspec.ValidationError, ValueError, TypeError) as error:
             fields = dict(zip(range(_MOST_FIELDS), self._wrong(args, kwargs or {}, text), strict=False)).values()
             if not fields:
                 raise

@@ -37,8 +37,9 @@ class Hops:
         self._ways: dict[asyncio.AbstractEventLoop, _WayBack] = {}
 
     def run(self, function: Callable[[], T], late: Late | None = None) -> asyncio.Future[T]:
-        """Runs *function* on a thread; gives a future of the running loop. Cancelled before a thread is free, it never
-        runs; cancelled afterwards it runs to its end, and *late* hears of its error."""
+        """Runs *function*, which must not raise StopIteration (no future takes that), on a thread; gives a future of
+        the running loop. Cancelled before a thread is free, it never runs; cancelled afterwards it runs to its end,
+        and *late* hears of its error."""
         loop = asyncio.get_running_loop()
         way = self._ways.get(loop)
         if way is None:
@@ -88,9 +89,5 @@ class _WayBack:
                     late(error)
             elif error is None:
                 future.set_result(value)
-            elif isinstance(error, StopIteration):
-                wrapped = RuntimeError("the function raised StopIteration")  # which no future takes
-                wrapped.__cause__ = error
-                future.set_exception(wrapped)
             else:
                 future.set_exception(error)

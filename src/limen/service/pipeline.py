@@ -181,7 +181,12 @@ class Pipeline:
         except asyncio.CancelledError:
             state.cancellation.set()
             error = exc.Canceled()
-            raise
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise error from None  # nobody cancelled this call: it waited for something else that was
+        except GeneratorExit:
+            raise  # this coroutine is being closed
         except _Denied as denied:
             self._charge(state.domain, state.origin, Misdeed.DENIED)
             error = denied.error
@@ -219,7 +224,10 @@ class Pipeline:
                     permit(state, (), service.check_perm)
                 except exc.Unauthorized as error:
                     raise _Denied(error) from None
-            return function(*values, **named)
+            try:
+                return function(*values, **named)
+            except (StopIteration, GeneratorExit, asyncio.CancelledError) as odd:  # these mean something to a coroutine
+                raise RuntimeError(f"the function raised {type(odd).__name__}") from odd
 
         def late(error: BaseException) -> None:
             if not isinstance(error, _Denied):
@@ -238,9 +246,7 @@ class Pipeline:
         that number is all that leaves the server."""
         if isinstance(raised, exc.Error):
             return raised
-        if isinstance(raised, asyncio.CancelledError):
-            return exc.Canceled()
-        if isinstance(raised, KeyboardInterrupt | GeneratorExit):
+        if isinstance(raised, KeyboardInterrupt):
             raise raised
         incident = secrets.token_hex(8)
         if service.log_exc:
