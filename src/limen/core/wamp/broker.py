@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from limen.core.wamp.effects import Broadcast, Effect, Send
+from limen.core.wamp.effects import Broadcast, Effects, Send, refuse
 from limen.core.wamp.messages import (
     Args,
-    Error,
     Event,
     Kwargs,
     Publish,
@@ -24,8 +23,6 @@ from limen.core.wamp.uris import is_reserved, is_uri
 PUBLISH: Final = 16
 SUBSCRIBE: Final = 32
 UNSUBSCRIBE: Final = 34
-
-Effects = tuple[Effect, ...] | list[Effect]
 
 
 class Subscription:
@@ -57,15 +54,15 @@ class Broker:
     def subscribe(self, session: Session, message: Subscribe) -> Effects:
         uri, options = message.topic, message.options
         if not is_uri(uri):
-            return _refuse(session, SUBSCRIBE, message.request, "wamp.error.invalid_uri")
+            return refuse(session, SUBSCRIBE, message.request, "wamp.error.invalid_uri")
         if options.get("match") not in (None, "exact"):
-            return _refuse(session, SUBSCRIBE, message.request, "wamp.error.option_not_allowed")
+            return refuse(session, SUBSCRIBE, message.request, "wamp.error.option_not_allowed")
         if not self._authorize(session, "subscribe", uri):
-            return _refuse(session, SUBSCRIBE, message.request, "wamp.error.not_authorized")
+            return refuse(session, SUBSCRIBE, message.request, "wamp.error.not_authorized")
         subscription = self._by_uri.get(uri)
         if subscription is None or session not in subscription.subscribers:
             if len(session.subscriptions) >= self._max_subscriptions:
-                return _refuse(session, SUBSCRIBE, message.request, "wamp.error.unavailable")
+                return refuse(session, SUBSCRIBE, message.request, "wamp.error.unavailable")
             if subscription is None:
                 self._last_subscription += 1
                 subscription = self._by_uri[uri] = Subscription(self._last_subscription, uri)
@@ -76,7 +73,7 @@ class Broker:
     def unsubscribe(self, session: Session, message: Unsubscribe) -> Effects:
         subscription = session.subscriptions.pop(message.subscription, None)
         if subscription is None:
-            return _refuse(session, UNSUBSCRIBE, message.request, "wamp.error.no_such_subscription")
+            return refuse(session, UNSUBSCRIBE, message.request, "wamp.error.no_such_subscription")
         self._forget(subscription, session)
         return (Send(session, Unsubscribed(message.request)),)
 
@@ -101,7 +98,7 @@ class Broker:
         elif not self._authorize(session, "publish", uri):
             reason = "wamp.error.not_authorized"
         if reason is not None:
-            return _refuse(session, PUBLISH, message.request, reason) if acknowledge else ()
+            return refuse(session, PUBLISH, message.request, reason) if acknowledge else ()
         publication = self._rng()
         excluded = session if options.get("exclude_me") is not False else None
         effects = self.dispatch(uri, message.args, message.kwargs, publication, options, excluded)
@@ -160,7 +157,3 @@ def _eligible(receivers: list[Session], options: Mapping[str, Any]) -> list[Sess
             named = frozenset(value)
             receivers = [session for session in receivers if holds(session, named) is wanted]
     return receivers
-
-
-def _refuse(session: Session, kind: int, request: int, reason: str) -> Effects:
-    return (Send(session, Error(kind, request, {}, reason)),)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
-from limen.core.wamp.effects import Effect, Interrupt, Invoke, Send
+from limen.core.wamp.effects import Effect, Effects, Interrupt, Invoke, Send, refuse
 from limen.core.wamp.messages import (
     Call,
     Cancel,
@@ -34,8 +34,6 @@ INVOCATION: Final = 68
 
 MAX_TIMEOUT: Final = 2**40
 """Milliseconds, some 35 years: longer ones are cut to this."""
-
-Effects = tuple[Effect, ...] | list[Effect]
 
 
 class Registration:
@@ -93,15 +91,15 @@ class Dealer:
     def register(self, session: Session, message: Register) -> Effects:
         uri, options = message.procedure, message.options
         if not is_uri(uri) or is_reserved(uri):
-            return _refuse(session, REGISTER, message.request, "wamp.error.invalid_uri")
+            return refuse(session, REGISTER, message.request, "wamp.error.invalid_uri")
         if options.get("match") not in (None, "exact") or options.get("invoke") not in (None, "single"):
-            return _refuse(session, REGISTER, message.request, "wamp.error.option_not_allowed")
+            return refuse(session, REGISTER, message.request, "wamp.error.option_not_allowed")
         if not self._authorize(session, "register", uri):
-            return _refuse(session, REGISTER, message.request, "wamp.error.not_authorized")
+            return refuse(session, REGISTER, message.request, "wamp.error.not_authorized")
         if uri in self._by_uri or self._procedures(uri) is not None:
-            return _refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
+            return refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
         if len(session.registrations) >= self._max_registrations:
-            return _refuse(session, REGISTER, message.request, "wamp.error.unavailable")
+            return refuse(session, REGISTER, message.request, "wamp.error.unavailable")
         self._last_registration = id = self._last_registration + 1
         forward_timeout = session.can_time and options.get("forward_timeout") is True
         self._by_uri[uri] = session.registrations[id] = Registration(id, uri, session, forward_timeout)
@@ -111,7 +109,7 @@ class Dealer:
         # Calls that this registration is answering go on.
         registration = session.registrations.pop(message.registration, None)
         if registration is None:
-            return _refuse(session, UNREGISTER, message.request, "wamp.error.no_such_registration")
+            return refuse(session, UNREGISTER, message.request, "wamp.error.no_such_registration")
         del self._by_uri[registration.uri]
         return (Send(session, Unregistered(message.request)),)
 
@@ -124,16 +122,16 @@ class Dealer:
             registration = self._by_uri.get(uri)
             if registration is None:
                 reason = "wamp.error.no_such_procedure" if is_uri(uri) else "wamp.error.invalid_uri"
-                return _refuse(session, CALL, request, reason)
+                return refuse(session, CALL, request, reason)
             if not self._authorize(session, "call", uri):
-                return _refuse(session, CALL, request, "wamp.error.not_authorized")
+                return refuse(session, CALL, request, "wamp.error.not_authorized")
         if len(session.calls) >= self._max_pending:
-            return _refuse(session, CALL, request, "wamp.error.unavailable")
+            return refuse(session, CALL, request, "wamp.error.unavailable")
         progress = timeout = None
         if options:
             progress, timeout = options.get("receive_progress"), options.get("timeout")
             if timeout is not None and (type(timeout) is not int or timeout < 0):
-                return _refuse(session, CALL, request, "wamp.error.invalid_argument")
+                return refuse(session, CALL, request, "wamp.error.invalid_argument")
         if registration is None:
             call = PendingCall(session, request, None, 0, progress is True)
             effect: Effect = Invoke(session, request, uri, procedure, message.args or [], message.kwargs or {}, options)
@@ -271,7 +269,3 @@ class Dealer:
 
 def _is_pending(call: PendingCall) -> bool:
     return call.caller.calls.get(call.request) is call
-
-
-def _refuse(session: Session, kind: int, request: int, reason: str) -> Effects:
-    return (Send(session, Error(kind, request, {}, reason)),)

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from limen.core.wamp.messages import Abort, Event, Goodbye, Message
+from limen.core.wamp.messages import Abort, Error, Event, Goodbye, Message
 from limen.core.wamp.session import Session
 
 
@@ -54,3 +54,9 @@ class Close(Struct, frozen=True, gc=False):
 
 
 Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close
+Effects: TypeAlias = tuple[Effect, ...] | list[Effect]
+
+
+def refuse(session: Session, kind: int, request: int, reason: str) -> Effects:
+    """The ERROR that answers a request. *kind*: the request's code."""
+    return (Send(session, Error(kind, request, {}, reason)),)

@@ -37,7 +37,7 @@ from typing import Any, cast
 
 from limen.core.wamp.broker import PUBLISH, Broker
 from limen.core.wamp.dealer import CALL, Dealer
-from limen.core.wamp.effects import Broadcast, Close, Effect, Interrupt, Invoke, Send
+from limen.core.wamp.effects import Broadcast, Close, Effect, Effects, Interrupt, Invoke, Send
 from limen.core.wamp.messages import (
     Abort,
     Args,
@@ -59,9 +59,7 @@ from limen.core.wamp.messages import (
 from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
 from limen.exc import InvalidValue
 
-__all__ = ["Broadcast", "Close", "Effect", "Interrupt", "Invoke", "Realm", "Send"]
-
-Effects = tuple[Effect, ...] | list[Effect]
+__all__ = ["Broadcast", "Close", "Effect", "Effects", "Interrupt", "Invoke", "Realm", "Send"]
 
 
 class Realm:

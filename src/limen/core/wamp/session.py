@@ -48,7 +48,6 @@ class Session:
         "peer",
         "principal",
         "registrations",
-        "roles",
         "subscriptions",
     )
 
@@ -65,7 +64,6 @@ class Session:
     ) -> None:
         self.id = id
         self.principal = principal
-        self.roles = roles
         self.codec_name = codec_name
         self.peer: Any = peer
         self.authid = authid
