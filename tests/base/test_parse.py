@@ -87,3 +87,13 @@ def test_a_number_longer_than_4300_digits_stays_text() -> None:
     assert auto_parse("9" * 4300) == int("9" * 4300)
     assert auto_parse("9" * 4301) == "9" * 4301
     assert auto_parse("0." + "1" * 5000) == "0." + "1" * 5000
+
+
+def test_the_page_says_the_same_as_the_vectors() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "values.md").read_text()
+    table = page.partition("Decided one by one")[2].partition("```")[0]
+    rows = re.findall(r"^\| `([^`]*)` \| (\w+) \|", table, re.MULTILINE)
+    assert len(rows) >= 25
+    for text, kind in rows:
+        assert type(auto_parse(text)).__name__ == kind
+        assert any(row["text"] == text for row in ROWS), text

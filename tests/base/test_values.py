@@ -202,7 +202,7 @@ def test_errors_that_are_not_ours_keep_their_name_and_text() -> None:
 @pytest.mark.parametrize(
     ("value", "path", "word"),
     [
-        ({"a": [1, {"b c": object()}]}, '$.a[1]["b c"]', "object"),
+        ({"a": [1, {"b c": object()}]}, "$.a[1]['b c']", "object"),
         ([iter([])], "$[0]", "Make it a list"),
         ({"f": print}, "$.f", "builtin_function"),
         ({"c": Decimal}, "$.c", "class"),

@@ -32,7 +32,7 @@ class Refused(Exception):
         >>> refused = Refused("No.")
         >>> refused.path += [2, "a", "not a name"]
         >>> refused.error()
-        InvalidValue('No. At: $["not a name"].a[2]')
+        InvalidValue("No. At: $['not a name'].a[2]")
         """
         path = "$" + "".join(map(_segment, reversed(self.path)))
         return exc.InvalidValue(f"{self.why} At: {path}", path=path)
@@ -42,7 +42,7 @@ def _segment(key: object) -> str:
     if type(key) is int:
         return f"[{key}]"
     text = str(key)[:64].encode("utf-8", "replace").decode()
-    return f".{text}" if text.isidentifier() else f'["{text}"]'
+    return f".{text}" if text.isidentifier() else f"['{text}']"
 
 
 def too_deep() -> Refused:
