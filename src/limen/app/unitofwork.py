@@ -71,9 +71,8 @@ class UnitOfWork:
                 return running.unit
             running = running.outer
         state = get_state()
-        who = Transaction(
-            state.domain, state.user, state.impersonated_by, state.service, state.origin, str(self._reason), 0.0
-        )
+        reason = str(self._reason).encode("utf-8", "replace").decode()  # a lone surrogate is no reason to fail
+        who = Transaction(state.domain, state.user, state.impersonated_by, state.service, state.origin, reason, 0.0)
         self._unit = unit = Unit(self._find, who, _new_uuid, time.time)
         self._token = _running.set(_Running(self._owner, place, unit, outer))
         return unit

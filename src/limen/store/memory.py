@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import builtins
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
@@ -30,7 +30,7 @@ class MemDictStore:
         self.slots = _Slots()
         self.accounts = _Accounts(self.slots)
         self.ledger = _Ledger()
-        self.meta = _Meta(self.records)
+        self.meta = _Meta(lambda: self.records.highest() + self.slots.changes + self.accounts.changes)
 
     @contextmanager
     def claim(self) -> Iterator[None]:
@@ -85,6 +85,7 @@ class _Records:
 
 class _Slots:
     def __init__(self) -> None:
+        self.changes = 0
         self._lock = Lock()
         self._rows: dict[bytes, Slot] = {}
 
@@ -97,11 +98,12 @@ class _Slots:
             if at_most is not None and len(others) >= at_most:
                 return False
             self._rows[slot.handle] = slot
+            self.changes += 1
             return True
 
     def remove(self, handle: bytes) -> bool:
         with self._lock:
-            return self._rows.pop(handle, None) is not None
+            return bool(self._end([handle]))
 
     def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> list[bytes]:
         with self._lock:
@@ -128,14 +130,14 @@ class _Slots:
             )
 
     def _end(self, handles: Iterable[bytes]) -> builtins.list[bytes]:
-        gone = builtins.list(handles)
-        for handle in gone:
-            del self._rows[handle]
+        gone = [handle for handle in builtins.list(handles) if self._rows.pop(handle, None) is not None]
+        self.changes += len(gone)
         return gone
 
 
 class _Accounts:
     def __init__(self, slots: _Slots) -> None:
+        self.changes = 0
         self._lock = Lock()
         self._slots = slots
         self._rows: dict[tuple[str, str], Account] = {}
@@ -148,12 +150,15 @@ class _Accounts:
             if create and (account.domain, account.user) in self._rows:
                 return False
             self._rows[account.domain, account.user] = replace(account, profile=dict(account.profile))
+            self.changes += 1
             return True
 
     def remove(self, domain: str, user: str) -> bool:
         with self._lock:
             self._slots.remove_user(domain, user)
-            return self._rows.pop((domain, user), None) is not None
+            found = self._rows.pop((domain, user), None) is not None
+            self.changes += found
+            return found
 
     def list(self, domain: str | None = None) -> builtins.list[Account]:
         with self._lock:
@@ -184,8 +189,8 @@ class _Ledger:
 
 
 class _Meta:
-    def __init__(self, records: _Records) -> None:
-        self._records = records
+    def __init__(self, highest: Callable[[], int]) -> None:
+        self.highest_txn = highest
         self._values: dict[str, str] = {}
         self.database_id = secrets.token_hex(16)
 
@@ -194,6 +199,3 @@ class _Meta:
 
     def set(self, name: str, value: str) -> None:
         self._values[name] = value
-
-    def highest_txn(self) -> int:
-        return self._records.highest()
