@@ -41,7 +41,7 @@ from limen.core.wamp.messages import (
 )
 from limen.exc import InvalidValue
 
-__all__ = ["Codec", "Malformed", "Result", "Unacceptable", "codec"]
+__all__ = ["Codec", "Malformed", "Unacceptable", "codec"]
 
 MAX_DEPTH: Final = limits.MAX_DEPTH + 2
 """Of a whole message: its payload stands in a list or dict inside a list."""
