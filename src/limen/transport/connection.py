@@ -27,8 +27,6 @@ CONTINUATION, PING, PONG, CLOSE = WSMsgType.CONTINUATION, WSMsgType.PING, WSMsgT
 
 BURST = 64
 """Messages of one peer that are worked off in one go; then others get their turn."""
-CLOSE_TIMEOUT = 5.0
-"""Seconds that a goodbye waits for its answer, and for its own way out, before the connection is cut."""
 MAX_FRAGMENTS = 65536
 """Fragments of one message: empty ones would never reach the limit of size."""
 PONG_HIGH = 16384
@@ -273,7 +271,7 @@ class Connection(WSListener):
         if not waiting or taken != self._taken or not self._moved:
             self._taken, self._moved = taken, now
         if self._closing:
-            if now >= self._closing and now - self._moved >= CLOSE_TIMEOUT:
+            if now >= self._closing and (not waiting or now - self._moved >= server.close_timeout):
                 self.link.transport.abort()
             return
         if self.ws.is_close_frame_sent:
@@ -321,7 +319,7 @@ class Connection(WSListener):
         self._reason = self._reason or reason
         self._plain = False
         self._backlog = self._parts = None
-        self._closing = asyncio.get_running_loop().time() + CLOSE_TIMEOUT
+        self._closing = asyncio.get_running_loop().time() + self._server.close_timeout
 
     def _fail(self, code: int, reason: str) -> None:
         self._leave(f"{code} {reason}")

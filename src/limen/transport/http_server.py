@@ -41,7 +41,7 @@ SLICE = 16384
 
 _WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/?[^#]*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)((?:[/?][^#]*)?)", re.IGNORECASE)
 _IDLE, _HEAD, _BODY = 0, 1, 2
 
 

@@ -34,11 +34,12 @@ class PicowsServer:
     """Makes the WebSocket connections of one server.
 
     *accept*: the door. *config*: MAX_MESSAGE_SIZE, MAX_QUEUE_SIZE, MAX_STALL, PING_INTERVAL and PING_TIMEOUT are
-    read once.
+    read once. *close_timeout*: seconds that a goodbye waits for its answer, and without progress for its own way out.
     """
 
-    def __init__(self, accept: Accept, config: Config) -> None:
+    def __init__(self, accept: Accept, config: Config, close_timeout: float = 5.0) -> None:
         self.accept = accept
+        self.close_timeout = close_timeout
         self.max_message_size = config.MAX_MESSAGE_SIZE
         self.max_queue_size = config.MAX_QUEUE_SIZE
         self.max_stall = config.MAX_STALL
