@@ -350,8 +350,8 @@ class Connection:
 
 
 def new_session_id() -> int:
-    """A session id: random, 1 to 2^53 (WAMP, "IDs")."""
-    return secrets.randbelow(2**53) + 1
+    """A session id: random, 1 to 2^53 - 1: WAMP allows 2^53 too, JavaScript holds it unsafe."""
+    return secrets.randbelow(2**53 - 1) + 1
 
 
 def _not_sealed() -> bytes:

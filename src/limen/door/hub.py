@@ -85,7 +85,7 @@ class Hub:
         if found is None:
             found = self._realms[domain] = Realm(
                 domain,
-                rng=lambda: secrets.randbelow(2**53) + 1,
+                rng=lambda: secrets.randbelow(2**53 - 1) + 1,
                 procedures=self._procedure,
                 authorize=self.authorize,
                 now=self.loop.time,
