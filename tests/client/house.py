@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -13,13 +14,19 @@ import uvicorn
 from limen import App, dbm, exc
 from limen.app.datastore import DataStore
 from limen.app.running import lifespan
+from limen.core.guard.accounts import Account
 from limen.transport.picows_ws import PicowsServer
 
 
 class House:
-    """*store*: outlives the server, as a database does. `start()`, `stop()`, and `cut()` for every connection."""
+    """*keys*: the key file, which outlives the server as its store does. `start()`, `stop()`, and `cut()`, which ends
+    every connection without a word."""
 
-    def __init__(self) -> None:
+    _ada: tuple[str, Account] | None = None
+    """The key file and the account that all houses share: setting a password takes long."""
+
+    def __init__(self, keys: Path) -> None:
+        self.keys = keys
         self.store = DataStore(dbm.MemDictStore())
         self.port = 0
         self.app: App
@@ -35,9 +42,9 @@ class House:
     def _app(self) -> App:
         app = App()
         app.config.IS_DEVELOPMENT = True
+        app.config.KEYS = str(self.keys)
         app.set_auth_storage(self.store)
-        app.add_user = app.auth.add_user  # type: ignore[attr-defined]
-        app.auth.add_user("ada", "correct horse", roles=["nurse", "user"], profile={"name": "Ada"})
+        self._add_ada(app)
         house = self
 
         @app.service(safe=False)
@@ -87,6 +94,15 @@ class House:
         self.news = app.topic("news", safe=False)
         return app
 
+    def _add_ada(self, app: App) -> None:
+        if House._ada is None:
+            app.auth.add_user("ada", "correct horse", roles=["nurse", "user"], profile={"name": "Ada"})
+            House._ada = self.keys.read_text(), app.auth.users("localhost")[0]
+        elif not self.port:  # the first start of this house
+            self.keys.write_text(House._ada[0])
+            self.keys.chmod(0o600)
+            app.vault.accounts.put(House._ada[1])
+
     async def start(self) -> None:
         self._stack = contextlib.AsyncExitStack()
         self.app = self._app()
@@ -106,16 +122,20 @@ class House:
             await asyncio.sleep(0.005)
 
         async def stop() -> None:
-            server.should_exit = True
+            for listener in server.servers:
+                listener.close()
             self.cut()
+            hub = self.app.open()
+            for tab in hub.tabs:
+                hub.tabs.remove(tab)
+            server.should_exit = True
             await task
             sock.close()
 
         self._stack.push_async_callback(stop)
 
     async def stop(self) -> None:
-        """Without a word, as a crash: connections are cut, parked calls forgotten."""
-        self.cut()
+        """As a crash: connections are cut without a word, running calls are forgotten."""
         await self._stack.aclose()
 
     @property

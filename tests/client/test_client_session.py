@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,8 +23,8 @@ ENCODINGS = pytest.mark.parametrize("encoding", ["json", "msgpack", "cbor"])
 
 
 @pytest_asyncio.fixture
-async def house() -> AsyncIterator[House]:
-    house = House()
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path / "keys")
     await house.start()
     yield house
     await house.stop()

@@ -205,7 +205,8 @@ async def open_connection(
         raise exc.ConnectionLost(f"{url} did not take a WebSocket{status}.") from error
     except (OSError, picows.WSError, asyncio.IncompleteReadError) as error:
         raise exc.ConnectionLost(f"{url} can't be reached: {error}") from error
-    assert isinstance(listener, Connection)
+    if not isinstance(listener, Connection):  # picows has none when the connection ends before the answer
+        raise exc.ConnectionLost(f"{url} ended the connection.")
     if listener.subprotocol != subprotocol:
         listener.drop()
         raise exc.ConnectionLost(f"{url} does not speak {subprotocol}; there is no falling back to another.")

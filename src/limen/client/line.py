@@ -212,8 +212,9 @@ class Line:
             try:
                 connection, welcome = await self._attempt(None)
                 break
-            except exc.UnknownSession as error:
-                self.end(error)
+            except (exc.UnknownSession, exc.InvalidCredential) as error:
+                # Unauthenticated, as every verdict before WELCOME; but no further attempt would hear another.
+                self.end(error if isinstance(error, exc.UnknownSession) else exc.UnknownSession())
                 return
             except exc.Error as error:
                 if loop.time() >= deadline:

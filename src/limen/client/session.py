@@ -317,8 +317,8 @@ class Session:
                 self._line.drop("The server is shutting down.")  # and we come back when it does
             case "limen.close.taken_over":
                 where = f"{details.get('from')}, {details.get('when')}"
-                self._line.end(exc.UnknownSession(f"This session goes on elsewhere ({where})."))
                 self._emit("taken_over", details)
+                self._line.end(exc.UnknownSession(f"This session goes on elsewhere ({where})."))
             case "limen.close.expired":
                 self._line.end(exc.ExpiredSession())
             case _:
