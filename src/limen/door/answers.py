@@ -1,4 +1,4 @@
-"""Results and errors as HTTP responses.
+"""Values and errors as the bodies of HTTP responses.
 
 In JSON `<`, `>`, `&`, U+2028 and U+2029 are written as escapes. A browser that heeds the headers never takes the answer
 for a page or a script; whoever pastes it into one anyway is safe as well. (Go's encoding/json does the same.)
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -16,9 +16,6 @@ from limen import exc
 from limen.base.values import blame_text, natural, tag
 from limen.web.headers import JSON, NO_STORE, TAGGED, Pair, data_headers
 from limen.web.response import Response
-
-if TYPE_CHECKING:
-    from .request import Request
 
 _encode = msgspec.json.Encoder().encode
 _JSON_HEADERS: Final = (*data_headers(JSON), NO_STORE)
@@ -49,40 +46,27 @@ def to_json(value: Any, *, tagged: bool = False) -> bytes:
     return data
 
 
-class Answers:
-    """Responses to one request. *grant*: headers for another site's page that may read them."""
+def data_response(value: Any) -> Response:
+    """Plain data of the server's own."""
+    return Response(200, _JSON_HEADERS, to_json(value))
 
-    __slots__ = ("_request", "grant")
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self.grant: Sequence[Pair] = ()
-
-    @property
-    def tagged(self) -> bool:
-        """The client asked for Limen's own values."""
-        accept = self._request.headers.get(b"accept")
-        return accept is not None and TAGGED in accept
-
-    def data(self, value: Any) -> Response:
-        """Plain data of the server's own."""
-        return Response(200, _JSON_HEADERS, to_json(value))
-
-    def error(self, error: exc.Error, status: int | None = None, headers: Sequence[Pair] = ()) -> Response:
-        """An error as `{exc, err, …}`, with the status of its class unless *status* says otherwise."""
-        tagged = self.tagged
-        try:
-            body = to_json(error.to_wire(), tagged=tagged)
-        except exc.InvalidValue:  # a fact that can't travel must not hide the error
-            body = to_json({"exc": error.exc, "err": error.err}, tagged=tagged)
-        more = [*headers, *self.grant]
-        number = error.status if status is None else status
-        if number == 401:
-            more.append(_CHALLENGE)
-        elif number == 405 and "allow" in error.facts:
-            more.append((b"allow", str(error.facts["allow"]).encode()))
-        if (wait := error.facts.get("retry_after")) is not None:
-            more.append((b"retry-after", b"%d" % math.ceil(wait)))
-        elif number == 503:
-            more.append((b"retry-after", b"1"))
-        return Response(number, (*(_TAGGED_HEADERS if tagged else _JSON_HEADERS), *more), body)
+def error_response(
+    error: exc.Error, status: int | None = None, headers: Sequence[Pair] = (), *, tagged: bool = False
+) -> Response:
+    """An error as `{exc, err, …}`, with the status of its class unless *status* says otherwise."""
+    try:
+        body = to_json(error.to_wire(), tagged=tagged)
+    except exc.InvalidValue:  # a fact that can't travel must not hide the error
+        body = to_json({"exc": error.exc, "err": error.err}, tagged=tagged)
+    more = [*headers]
+    number = error.status if status is None else status
+    if number == 401:
+        more.append(_CHALLENGE)
+    elif number == 405 and "allow" in error.facts:
+        more.append((b"allow", str(error.facts["allow"]).encode()))
+    if (wait := error.facts.get("retry_after")) is not None:
+        more.append((b"retry-after", b"%d" % math.ceil(wait)))
+    elif number == 503:
+        more.append((b"retry-after", b"1"))
+    return Response(number, (*(_TAGGED_HEADERS if tagged else _JSON_HEADERS), *more), body)

@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 from limen.base.principal import Cancellation, Principal
 from limen.core.guard.ledger import Kind
-from limen.web.headers import NO_STORE, Pair
+from limen.web.headers import NO_STORE, TAGGED, Pair
 from limen.web.response import Response
 
-from .answers import Answers
+from .answers import data_response, error_response
 from .arguments import Malformed, from_body, parse_fields
 from .crosssite import Caller, who_asks
 from .plan import Plan
 from .request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
-from .waiting import WhenWaiting, within
+from .waiting import Resumed
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -77,38 +77,37 @@ class HttpDoor:
 
     async def respond(self, request: Request) -> Response:
         """The answer to *request*, whatever it is. Raises only `Gone`, and CancelledError."""
-        answers = Answers(request)
         try:
             if request.repeated:
                 request.headers = header_map(request.pairs)
-            return await self._route(request, answers)
+            return await self._route(request)
         except exc.Error as error:
-            return answers.error(error)
+            return error_response(error, None, request.grant, tagged=request.tagged)
         except Refused as refused:
-            return answers.error(refused.error, refused.status, refused.headers)
+            more = (*refused.headers, *request.grant)
+            return error_response(refused.error, refused.status, more, tagged=request.tagged)
         except Gone:
             raise
         except Exception:
             _LOG.exception("The HTTP door failed at %s %r", request.method, request.path[:200])
-            return answers.error(exc.InternalError())
+            return error_response(exc.InternalError(), tagged=request.tagged)
 
     # -- finding ------------------------------------------------------------------------------------------------
-    async def _route(self, request: Request, answers: Answers) -> Response:
+    async def _route(self, request: Request) -> Response:
         domain = self._domain(request.headers.get(b"host"))
-        path = request.path
-        segments = path_segments(path)
+        segments = path_segments(request.path)
         if len(request.query) > MAX_PATH:
             raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
         first = segments[0]
         if first == "limen" and len(segments) > 1:
-            return await self._own(request, segments, answers)
+            return await self._own(request, segments)
         if first == "ws" and len(segments) == 1:
             upgrade = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
             raise Refused(exc.InvalidCall("This address speaks WebSocket only."), 426, upgrade)
         if segments[-1]:  # a service has no slash at its end
             match = self._registry.by_path(segments)
             if match is not None:
-                return await self._call(request, domain, match, answers)
+                return await self._call(request, domain, match)
         for tree in self._statics:
             at = len(tree.segments)
             if segments[:at] == tree.segments:
@@ -146,38 +145,39 @@ class HttpDoor:
         return plan
 
     # -- files --------------------------------------------------------------------------------------------------
-    async def _file(self, tree: StaticTree, request: Request, tail: list[str]) -> Response:
+    async def _file(self, tree: StaticTree, request: Request, tail: Sequence[str]) -> Response:
         return await tree.answer(request.method, tail, request.headers, query=request.query, executor=self._executor)
 
-    async def _own(self, request: Request, segments: list[str], answers: Answers) -> Response:
+    async def _own(self, request: Request, segments: Sequence[str]) -> Response:
         """What stands under /limen."""
-        if segments == ["limen", "status.json"] and self._status is not None and self._config.IS_DEVELOPMENT:
+        if segments == ("limen", "status.json") and self._status is not None and self._config.IS_DEVELOPMENT:
             if request.method not in ("GET", "HEAD"):
                 raise exc.MethodNotAllowed(allow="GET, HEAD")
             if who_asks(request.method, request.headers, request.tls) is Caller.FOREIGN:
                 raise exc.Forbidden("Another site's page may not ask this.")
-            return answers.data(self._status())
+            return data_response(self._status())
         if self._assets is None:
             raise exc.NotFound()
         return await self._file(self._assets, request, segments[1:])
 
     # -- calling ------------------------------------------------------------------------------------------------
-    async def _call(self, request: Request, domain: str, match: Match, answers: Answers) -> Response:
+    async def _call(self, request: Request, domain: str, match: Match) -> Response:
         service = match.service
         plan = self._plan(service)
         headers, method = request.headers, request.method
         if method == "OPTIONS":
             return self._options(request, plan)
         if b"origin" in headers or b"sec-fetch-site" in headers:
-            answers.grant = self._admit(request, plan)
+            request.grant = self._admit(request, plan)
         principal = self._principal(domain, request.client, request.tls)
         origin = principal.origin
-        if service.check_abusive:
-            if request.unread:  # the pipeline asks again; but what is refused should not cost a body
+        if service.check_abusive and self._delay is not None:
+            slow = self._delay(domain, origin)
+            if slow > 0:
+                # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
                 wait = self._refused(domain, origin)
                 if wait is not None:
                     raise exc.Abusive(retry_after=wait)
-            if self._delay is not None and (slow := self._delay(domain, origin)) > 0:
                 await asyncio.sleep(slow)
         args: list[Any] = match.rest
         kwargs: dict[str, Any] = {}
@@ -191,7 +191,13 @@ class HttpDoor:
             if args or kwargs:
                 text = {*range(len(args)), *kwargs}
             if request.unread and method not in ("GET", "HEAD"):
-                more, named, form = await self._arguments(request, domain, origin)
+                config = self._config
+                data = await request.body(config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT)
+                try:
+                    more, named, form = from_body(data, headers.get(b"content-type"), config.MAX_DEPTH)
+                except Malformed as malformed:
+                    self._charge(domain, origin, Kind.MALFORMED)
+                    raise malformed.error from None
                 args = args + more if args else more
                 if kwargs and not kwargs.keys().isdisjoint(named):
                     raise exc.InvalidCall("An argument came in the query and in the body.")
@@ -201,11 +207,15 @@ class HttpDoor:
         cancellation = Cancellation()
         value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text)
         if not plan.at_once:
-            value = await WhenWaiting(value, lambda: request.watch(cancellation.set))
-        if answers.tagged and match.extension in (None, "json"):
-            shape = plan.tagged
-        else:
-            shape = plan.format(match.extension, bool(match.rest))
+            steps = value.__await__()
+            try:
+                future = next(steps)
+            except StopIteration as done:
+                value = done.value
+            else:
+                value = await self._patiently(request, cancellation, Resumed(steps, future))
+        accept = headers.get(b"accept")
+        shape = plan.format(match.extension, bool(match.rest), accept is not None and TAGGED in accept)
         try:
             if shape.own and not service.inline:
                 body = await asyncio.get_running_loop().run_in_executor(self._executor, shape.write, value)
@@ -213,19 +223,15 @@ class HttpDoor:
                 body = shape.write(value)
         except exc.InvalidValue as error:
             raise Refused(error, 500) from None  # the service's fault, not the caller's
-        return Response(200, (*shape.headers, *plan.caching(method), *answers.grant), body)
+        return Response(200, plan.headers(shape, method) + request.grant, body)
 
-    async def _arguments(self, request: Request, domain: str, origin: str) -> tuple[list[Any], dict[str, Any], bool]:
-        config = self._config
+    async def _patiently(self, request: Request, cancellation: Cancellation, rest: Resumed) -> Any:
+        """The result of a service that waits; if the client goes away meanwhile, the service is cancelled."""
+        unwatch = request.watch(cancellation.set)
         try:
-            data = await within(config.BODY_TIMEOUT, request.body(config.MAX_MESSAGE_SIZE))
-        except TimeoutError:
-            raise Refused(exc.Timeout("The body did not come in time."), 408) from None
-        try:
-            return from_body(data, request.headers.get(b"content-type"), config.MAX_DEPTH)
-        except Malformed as malformed:
-            self._charge(domain, origin, Kind.MALFORMED)
-            raise malformed.error from None
+            return await rest
+        finally:
+            unwatch()
 
     def _admit(self, request: Request, plan: Plan) -> tuple[Pair, ...]:
         """Lets in the own page, links to what may be read, and sites that `cors` names; gives the headers for these.

@@ -20,19 +20,20 @@ _BYTES: Final = "application/octet-stream"
 
 
 class Format:
-    """One format of one service. *headers*: without those about caching. *write*: from a result to what is sent.
+    """One format of one service. *headers*: but those about caching. *write*: from a result to what is sent.
     *own*: the service's own formatter writes, which may take its time."""
 
-    __slots__ = ("headers", "own", "write")
+    __slots__ = ("headers", "own", "unkept", "write")
 
     def __init__(self, headers: tuple[Pair, ...], write: Callable[[Any], bytes], *, own: bool = False) -> None:
         self.headers, self.write, self.own = headers, write, own
+        self.unkept = (*headers, NO_STORE)
 
 
 class Plan:
     """*service*, as HTTP sees it: POST always, GET and HEAD if `methods` or `cache` says so."""
 
-    __slots__ = ("_caching", "_formats", "allow", "at_once", "cors", "methods", "service", "tagged", "vary")
+    __slots__ = ("_caching", "_formats", "allow", "at_once", "cors", "methods", "service", "vary")
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -42,25 +43,27 @@ class Plan:
         """The pipeline gives the result now, not an awaitable of it."""
         self.cors = frozenset(origin.encode() for origin in service.cors)
         self._caching = Caching(service.cache_seconds)
-        self._formats: dict[tuple[str | None, bool], Format] = {}
-        self.tagged = Format(data_headers(TAGGED, service.csp), _tagged)
+        self._formats: dict[tuple[str | None, bool, bool], Format] = {}
         varies = ([b"accept"] if service.cache else []) + ([b"origin"] if service.cors else [])
         self.vary: tuple[Pair, ...] = ((b"vary", b", ".join(varies)),) if varies else ()
         """One address answers in two types (by Accept), and with other headers to other sites: caches must know."""
 
-    def format(self, extension: str | None, named: bool) -> Format:
+    def format(self, extension: str | None, named: bool, tagged: bool) -> Format:
         """How a result is written for *extension* (None: json).
 
         *named*: the caller chose the path's end, by which a browser would name the file that it saves (reflected file
-        download): then, as for bytes, the name is fixed.
+        download): then, as for bytes, the name is fixed. *tagged*: JSON is to hold Limen's own values.
         """
-        found = self._formats.get((extension, named))
+        key = (extension, named, tagged)
+        found = self._formats.get(key)
         if found is None:
-            found = self._formats[extension, named] = self._make(extension or "json", named)
+            found = self._formats[key] = self._make(extension or "json", named, tagged)
         return found
 
-    def _make(self, extension: str, named: bool) -> Format:
+    def _make(self, extension: str, named: bool, tagged: bool) -> Format:
         service = self.service
+        if tagged and extension == "json":
+            return Format(data_headers(TAGGED, service.csp), _tagged)
         own = service.output.get(extension)
         formatter = own or BUILT_IN[extension]
         kind = content_type(extension, formatter)
@@ -74,10 +77,11 @@ class Plan:
             return Format(headers, to_json)
         return Format(headers, lambda value: render(extension, formatter, value), own=own is not None)
 
-    def caching(self, method: str) -> tuple[Pair, ...]:
-        """The headers about keeping a good answer."""
-        kept = self._caching.pairs() if method == "GET" or method == "HEAD" else (NO_STORE,)
-        return kept + self.vary if self.vary else kept
+    def headers(self, shape: Format, method: str) -> tuple[Pair, ...]:
+        """All headers of a good answer in this format, but its length."""
+        if not self._caching.seconds or method not in ("GET", "HEAD"):
+            return shape.unkept
+        return shape.headers + self._caching.pairs() + self.vary
 
     # -- other sites --------------------------------------------------------------------------------------------
     def grant(self, origin: bytes | None) -> tuple[Pair, ...] | None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from limen import exc
 
+from .waiting import Resumed
+
 MAX_PATH: Final = 8 * 1024
 """Bytes of a path and of a query, each; more is refused with 414."""
+_REMEMBERED: Final = 1024
+"""Paths whose segments are remembered; only those of at most 128 bytes."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -47,7 +52,7 @@ class Request:
     """*path*: raw, as sent. *query*: raw, without '?'. *pairs*: the headers, names in lower case. *client*: IP address
     of the socket's other end, '' if it has none. *receive*: gives the pieces of the body, as ASGI has it."""
 
-    __slots__ = ("client", "gone", "headers", "method", "pairs", "path", "query", "receive", "tls", "unread")
+    __slots__ = ("client", "gone", "grant", "headers", "method", "pairs", "path", "query", "receive", "tls", "unread")
 
     def __init__(
         self,
@@ -72,10 +77,18 @@ class Request:
         """A body was announced and has not been read to its end."""
         self.gone = False
         """The client went away, and what was done for it was cancelled."""
+        self.grant: tuple[tuple[bytes, bytes], ...] = ()
+        """Headers that let another site's page read the answer, whatever it is."""
 
     @property
     def repeated(self) -> bool:
         return len(self.headers) != len(self.pairs)
+
+    @property
+    def tagged(self) -> bool:
+        """The client asks for Limen's own values."""
+        accept = self.headers.get(b"accept")
+        return accept is not None and b"application/limen+json" in accept
 
     def watch(self, gone: Callable[[], object] | None = None) -> Callable[[], object]:
         """Cancels the running task when the client goes away, *gone* first. Gives what ends the watch."""
@@ -92,35 +105,56 @@ class Request:
 
         return asyncio.ensure_future(look()).cancel
 
-    async def body(self, limit: int) -> bytes:
-        """The whole body. Raises `exc.TooLarge` beyond *limit* bytes (at once, where a length is announced), `Gone`."""
+    async def body(self, limit: int, patience: float) -> bytes:
+        """The whole body. Raises `exc.TooLarge` beyond *limit* bytes (at once, where a length is announced), `Refused`
+        with 408 when it is not whole after *patience* seconds, `Gone`."""
         if not self.unread:
             return b""
         length = self.headers.get(b"content-length")
         if length is not None:
             if not length.isdigit():
                 raise exc.InvalidCall("Content-Length is no number.")
-            if int(length[:20]) > limit:
-                raise exc.TooLarge(f"The body is larger than {limit} bytes.", limit=limit)
-        message = await self.receive()
-        if message["type"] != "http.request":
-            raise Gone
-        data: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            pieces, size = [data], len(data)
-            while message.get("more_body", False):
-                if size > limit:
-                    raise exc.TooLarge(f"The body is larger than {limit} bytes.", limit=limit)
-                message = await self.receive()
-                if message["type"] != "http.request":
-                    raise Gone
-                pieces.append(message.get("body", b""))
-                size += len(pieces[-1])
-            data = b"".join(pieces)
-        self.unread = False
-        if len(data) > limit:
-            raise exc.TooLarge(f"The body is larger than {limit} bytes.", limit=limit)
-        return data
+            if len(length) > 18 or int(length) > limit:
+                raise _too_large(limit)
+        steps = self.receive().__await__()
+        try:
+            future = next(steps)
+        except StopIteration as done:
+            message = done.value
+            data: bytes = message.get("body", b"")
+            if not message.get("more_body", False) and message["type"] == "http.request":
+                self.unread = False
+                if len(data) > limit:
+                    raise _too_large(limit) from None
+                return data
+        else:
+            message = Resumed(steps, future)
+        try:
+            async with asyncio.timeout(patience):
+                if type(message) is Resumed:
+                    message = await message
+                return await self._pieces(message, limit)
+        except TimeoutError:
+            raise Refused(exc.Timeout("The body did not come in time."), 408) from None
+
+    async def _pieces(self, message: Any, limit: int) -> bytes:
+        """The body from its first piece on."""
+        pieces, size = [], 0
+        while True:
+            if message["type"] != "http.request":
+                raise Gone
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > limit:
+                raise _too_large(limit)
+            if not message.get("more_body", False):
+                self.unread = False
+                return b"".join(pieces)
+            message = await self.receive()
+
+
+def _too_large(limit: int) -> exc.TooLarge:
+    return exc.TooLarge(f"The body is larger than {limit} bytes.", limit=limit)
 
 
 def header_map(pairs: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -142,18 +176,22 @@ def header_map(pairs: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return found
 
 
-def path_segments(path: bytes) -> list[str]:
+def path_segments(path: bytes) -> tuple[str, ...]:
     """The segments of a raw path, percent-decoded once; a last '' stands for a slash at the end.
 
     Refused with `exc.InvalidAddress`: what is decoded to a slash, a backslash, a control character or no UTF-8;
     '.', '..' and empty segments; broken escapes; characters that no URL holds.
 
     >>> path_segments(b"/any/caf%C3%A9.json"), path_segments(b"/docs/"), path_segments(b"/")
-    (['any', 'café.json'], ['docs', ''], [''])
+    (('any', 'café.json'), ('docs', ''), ('',))
     >>> path_segments(b"/docs/%2e%2e/etc")
     Traceback (most recent call last):
     limen.exc.InvalidAddress: A path holds no '.' or '..' segments.
     """
+    return _remembered(path) if len(path) <= 128 else _segments(path)
+
+
+def _segments(path: bytes) -> tuple[str, ...]:
     if path[:1] != b"/":
         raise exc.InvalidAddress("A path begins with a slash.")
     if len(path) > MAX_PATH:
@@ -166,7 +204,10 @@ def path_segments(path: bytes) -> list[str]:
         raise exc.InvalidAddress("A path holds no empty segments.")
     if "." in parts or ".." in parts:
         raise exc.InvalidAddress("A path holds no '.' or '..' segments.")
-    return parts
+    return tuple(parts)
+
+
+_remembered = lru_cache(_REMEMBERED)(_segments)
 
 
 def _text(path: bytes) -> str:

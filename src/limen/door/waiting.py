@@ -1,40 +1,41 @@
 """Awaiting what mostly does not wait.
 
-A task, a timer or a watcher for each request costs microseconds; most requests never wait for anything. `WhenWaiting`
-steps an awaitable in the running task, and calls for help only if it is really suspended.
+A task, a timer or a watcher for each request costs microseconds; most requests never wait for anything. So the door
+takes the first step of an awaitable itself, and makes these only if it was really suspended:
+
+    >>> import asyncio
+    >>> async def wait(awaitable):
+    ...     steps = awaitable.__await__()
+    ...     try:
+    ...         future = next(steps)
+    ...     except StopIteration as done:
+    ...         return done.value, "at once"
+    ...     async with asyncio.timeout(10):
+    ...         return await Resumed(steps, future), "later"
+    >>> async def quick():
+    ...     return "x"
+    >>> asyncio.run(wait(quick())), asyncio.run(wait(asyncio.sleep(0.001, "x")))
+    (('x', 'at once'), ('x', 'later'))
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Generic, TypeVar
-
-T = TypeVar("T")
+from collections.abc import Generator, Iterator
+from typing import Any
 
 
-class WhenWaiting(Generic[T]):
-    """Awaits *awaitable* in the running task. *begin* is called when that is suspended for the first time, and what
-    *begin* gave when it is over. An awaitable that never waits calls neither.
+class Resumed:
+    """The rest of an awaitable whose first step was taken: *steps* is its iterator, *future* what that step gave."""
 
-    >>> async def quick():
-    ...     return 1
-    >>> asyncio.run(_awaited(WhenWaiting(quick(), lambda: print("never"))))
-    1
-    """
+    __slots__ = ("_future", "_steps")
 
-    __slots__ = ("_awaitable", "_begin")
+    def __init__(self, steps: Iterator[Any], future: Any) -> None:
+        self._steps: Any = steps
+        self._future = future
 
-    def __init__(self, awaitable: Awaitable[T], begin: Callable[[], Callable[[], object]]) -> None:
-        self._awaitable = awaitable
-        self._begin = begin
-
-    def __await__(self) -> Generator[Any, None, T]:
-        steps = self._awaitable.__await__()
-        end: Callable[[], object] | None = None
+    def __await__(self) -> Generator[Any, None, Any]:
+        steps, future = self._steps, self._future
         try:
-            future = next(steps)
-            end = self._begin()
             while True:
                 try:
                     yield future
@@ -43,43 +44,4 @@ class WhenWaiting(Generic[T]):
                 else:
                     future = next(steps)
         except StopIteration as done:
-            value: T = done.value
-            return value
-        finally:
-            if end is not None:
-                end()
-
-
-async def _awaited(awaitable: Awaitable[T]) -> T:
-    return await awaitable
-
-
-async def within(seconds: float, awaitable: Awaitable[T]) -> T:
-    """What *awaitable* gives. Raises TimeoutError if that takes longer than *seconds*; no timer without a wait.
-
-    >>> asyncio.run(within(0.01, asyncio.sleep(5)))
-    Traceback (most recent call last):
-    TimeoutError
-    """
-    expired = False
-
-    def begin() -> Callable[[], object]:
-        task = asyncio.current_task()
-        assert task is not None
-
-        def expire() -> None:
-            nonlocal expired
-            expired = True
-            task.cancel()
-
-        return asyncio.get_running_loop().call_later(seconds, expire).cancel
-
-    try:
-        return await WhenWaiting(awaitable, begin)
-    except asyncio.CancelledError:
-        if expired:
-            task = asyncio.current_task()
-            # Someone else cancelled as well: that wins.
-            if task is None or task.uncancel() == 0:
-                raise TimeoutError from None
-        raise
+            return done.value

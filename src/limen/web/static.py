@@ -19,7 +19,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +94,7 @@ class StaticTree:
         if not urlpath.startswith("/"):
             raise exc.InvalidAddress(f"A urlpath begins with a slash: {urlpath!r}.")
         self.urlpath = "/" + urlpath.strip("/") if urlpath.strip("/") else ""
-        self.segments = self.urlpath.split("/")[1:]
+        self.segments = tuple(self.urlpath.split("/")[1:])
         self.root = Path(root).absolute()
         self.index = index or None
         self._only = only
@@ -108,7 +108,7 @@ class StaticTree:
     async def answer(
         self,
         method: str,
-        segments: list[str],
+        segments: Sequence[str],
         headers: Mapping[bytes, bytes],
         *,
         query: bytes = b"",
@@ -140,9 +140,9 @@ class StaticTree:
             raise
 
     # -- answering ----------------------------------------------------------------------------------------------
-    def _to_slash(self, segments: list[str], query: bytes) -> Response:
+    def _to_slash(self, segments: Sequence[str], query: bytes) -> Response:
         # Segments are never empty or dots here, so the path begins with exactly one slash: it can't name another host.
-        path = "/".join(["", *(quote(part, safe="") for part in self.segments + segments), ""])
+        path = "/".join(["", *(quote(part, safe="") for part in (*self.segments, *segments)), ""])
         location = path.encode() + (b"?" + query if query else b"")
         return Response(307, (*self._fixed, NO_STORE, (b"location", location)))
 
@@ -195,7 +195,7 @@ class StaticTree:
         return Response(status, headers, stream=_stream(found, pieces, executor), length=length)
 
     # -- opening (on a worker thread) ---------------------------------------------------------------------------
-    def _open(self, segments: list[str]) -> _Found | None:
+    def _open(self, segments: Sequence[str]) -> _Found | None:
         """The file or folder at *segments*, opened; None if it is not to be had."""
         names = list(segments)
         if not names or not names[-1]:
