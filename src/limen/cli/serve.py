@@ -183,6 +183,8 @@ def listen(host: str, port: int) -> socket.socket:
     if inherited:
         return socket.socket(fileno=int(inherited))
     try:
+        if not 0 <= port <= 65535:
+            raise OverflowError("there is no such port")
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:

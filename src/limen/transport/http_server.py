@@ -36,6 +36,8 @@ MAX_TRAILER = 8192
 """Bytes of a trailer, which is read and dropped."""
 MAX_FRAMING = 65536
 """Bytes of a chunked body that may be framing, over as many as are body."""
+LAST_CALL = 1.0
+"""Seconds that a connection which has said nothing yet may still speak when the server ends."""
 SLICE = 16384
 """Bytes that are parsed in one go: what was pipelined behind them waits unparsed."""
 
@@ -101,6 +103,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._body_size = 0
         self._framing = 0
         self._other_upgrade = False
+        self._last = False
+        """The server ends; this request is the last that is heard."""
         self._rest = b""
         self._refusal: Refusal | None = None
         self._running: RequestResponseCycle | None = None
@@ -253,6 +257,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._other_upgrade = version != "1.1" or not self._should_upgrade()
             return
         super().on_headers_complete()
+        if self._last:
+            self.cycle.keep_alive = False
         if self._length or self._chunked:
             self._deadline = self.loop.time() + self._server.body_timeout
         self._timed = False
@@ -315,6 +321,18 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_soon(self._go_on)
         else:
             self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        """The server ends: uvicorn asks for it. A connection that has only just come is heard first."""
+        if self.cycle is None and self._refusal is None:
+            self._last = True
+            self._deadline = min(self._deadline, self.loop.time() + LAST_CALL)
+        elif self.cycle is not None:
+            for cycle in (self.cycle, self._running):
+                if cycle is not None:
+                    cycle.keep_alive = False
+            if self.cycle.response_complete and self._phase is _IDLE:
+                self.transport.close()
 
     def _go_on(self) -> None:
         """Parses what was pipelined, now that its turn has come; it may begin with the running request's body."""
