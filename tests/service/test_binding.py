@@ -4,6 +4,7 @@ is named."""
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -353,9 +354,12 @@ def test_a_failure_inside_a_type_of_the_program_s_own_is_no_fault_of_the_caller(
 
 
 # -- annotations that are hard to have ----------------------------------------------------------------------------
-def test_a_name_that_cannot_be_resolved_counts_as_no_annotation() -> None:
+def test_a_name_that_cannot_be_resolved_counts_as_no_annotation(caplog: pytest.LogCaptureFixture) -> None:
     def f(a: Unknown, b: int, c: Decimal = Decimal(0)) -> Any:
         return a, b, c
+
+    Binding(f)
+    assert "annotation of 'a' is ignored: name 'Unknown' is not defined" in caplog.text
 
     assert call(f, "1", 2, "3") == (1, 2, Decimal(3))
     assert wrong(f, "1", "2") == {"b": "Expected `int`, got `str`"}
@@ -384,3 +388,4 @@ def test_bound_methods_and_callable_objects_are_bound_without_self() -> None:
     assert call(Greeter().greet, "a", times=2) == "aa"
     assert call(Greeter(), 5) == 5
     assert wrong(Greeter(), "5") == {"n": "Expected `int`, got `str`"}
+    assert call(functools.partial(Greeter().greet, times=3), "a") == "aaa"

@@ -112,9 +112,10 @@ def test_what_a_function_is_decides_how_it_is_run(service: Any, declared: list[S
         async def __call__(self) -> None: ...
 
     service("callable")(Callable())
+    service("partial")(functools.partial(slow))
     kinds = [Kind.PLAIN, Kind.ASYNC, Kind.STREAM, Kind.ASYNC_STREAM]
     assert [s.kind for s in declared][:4] == kinds
-    assert [s.kind for s in declared][4:] == [Kind.ASYNC, Kind.ASYNC]
+    assert [s.kind for s in declared][4:] == [Kind.ASYNC] * 3
 
 
 def test_post_always_and_get_if_cache_or_methods_says_so(service: Any, declared: list[Service]) -> None:

@@ -13,8 +13,11 @@ from a URL or a form is read more freely: '5' for an int, 'true' for a bool, one
 
 from __future__ import annotations
 
+import functools
 import inspect
+import logging
 import math
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -24,6 +27,8 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from limen.base.values import MAX_DIGITS, MAX_EXPONENT
+
+log = logging.getLogger("limen")
 
 Read = Callable[[Any], Any]
 
@@ -72,13 +77,16 @@ _MISSING = object()
 def readers(function: Callable[..., Any]) -> dict[str, Reader]:
     """Parameter to reader, for the parameters of *function* that have an annotation which can be resolved.
 
-    Names that stand only under `TYPE_CHECKING` can't be: such a parameter counts as having no annotation.
+    Names that stand only under `TYPE_CHECKING`, or only inside of another function, can't be: such a parameter counts
+    as having no annotation, and the log says so.
     """
     target = inspect.unwrap(function)
-    if not hasattr(target, "__annotations__"):
+    while isinstance(target, functools.partial):
+        target = inspect.unwrap(target.func)
+    if not inspect.isroutine(target):
         target = getattr(type(target), "__call__", target)  # noqa: B004 an object that can be called
-    parameters = inspect.signature(function).parameters
     found = {}
+    parameters = inspect.signature(function).parameters
     for name, hint in _hints(target).items():
         if name in parameters:
             kind = hint | None if parameters[name].default is None and hint is not Any else hint
@@ -86,21 +94,31 @@ def readers(function: Callable[..., Any]) -> dict[str, Reader]:
     return found
 
 
-def _hints(function: Any) -> dict[str, Any]:
+def _hints(owner: Any) -> dict[str, Any]:
+    """The annotations of a function or class, resolved."""
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(owner, include_extras=True)
     except Exception:  # a NameError, or anything else that evaluating annotations may raise: one by one, then
-        return dict(_hints_one_by_one(function))
+        return dict(_hints_one_by_one(owner))
 
 
-def _hints_one_by_one(function: Any) -> Iterator[tuple[str, Any]]:
-    written = inspect.get_annotations(function) if callable(function) else {}
-    for name, hint in written.items():
-        one = types.SimpleNamespace(__annotations__={name: hint}, __globals__=getattr(function, "__globals__", {}))
+def _hints_one_by_one(owner: Any) -> Iterator[tuple[str, Any]]:
+    namespace = getattr(owner, "__globals__", None) or vars(sys.modules.get(owner.__module__, typing))
+    for name, hint in _written(owner).items():
+        one = types.FunctionType(_same.__code__, namespace)
+        one.__annotations__ = {name: hint}
         try:
             yield name, typing.get_type_hints(one, include_extras=True)[name]
-        except Exception:  # noqa: S112 this one can't be resolved
-            continue
+        except Exception as error:
+            log.warning("%s: the annotation of %r is ignored: %s", getattr(owner, "__qualname__", owner), name, error)
+
+
+def _written(owner: Any) -> dict[str, Any]:
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(owner, format=annotationlib.Format.FORWARDREF)
+    return inspect.get_annotations(owner)
 
 
 def reader_for(kind: Any) -> Reader:

@@ -267,10 +267,22 @@ def _on_thread(service: Service) -> bool:
 
 
 async def _in_time(seconds: float, awaitable: Awaitable[Any]) -> Any:
+    """Raises Timeout when *seconds* are over. (asyncio.timeout needs a task; a door may step a call by hand.)"""
+    running = asyncio.ensure_future(awaitable)
     try:
-        async with asyncio.timeout(seconds) as limit:
-            return await awaitable
-    except TimeoutError:
-        if limit.expired():
-            raise exc.Timeout(f"The call took longer than {seconds:g} s.") from None
+        await asyncio.wait({running}, timeout=seconds)
+    except asyncio.CancelledError:
+        await _ended(running)
         raise
+    if running.done():
+        return running.result()
+    await _ended(running)
+    raise exc.Timeout(f"The call took longer than {seconds:g} s.")
+
+
+async def _ended(running: asyncio.Future[Any]) -> None:
+    """Cancels *running*, and waits until it has cleaned up."""
+    running.cancel()
+    await asyncio.wait({running})
+    if not running.cancelled():
+        running.exception()  # looked at: what it met while it was being cancelled concerns nobody

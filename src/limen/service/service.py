@@ -25,7 +25,7 @@
 | *cors* | () | origins whose pages may call; "*" for all |
 | *log_exc* | True | unexpected exceptions are logged with their traceback |
 | *postmortem_debug* | False | in development: the debugger opens where the exception was raised |
-| *inline* | False | a `def` that is quick enough to run on the event loop instead of a worker thread |
+| *inline* | False | a `def` that is quick enough for the event loop; else it has a worker thread, and may block |
 | *force_define* | False | take the place of a service that stands there already |
 | *timeout* | None | seconds after which the call ends with Timeout |
 | ***output* | | more output formats by extension: a function of the result that gives bytes or text |
@@ -33,6 +33,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import re
@@ -226,6 +227,8 @@ def address(path: str) -> str:
 
 def _kind(function: Callable[..., Any]) -> Kind:
     function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
     if not inspect.isroutine(function):
         function = getattr(type(function), "__call__", function)  # noqa: B004 an object that can be called
     if inspect.isasyncgenfunction(function):
@@ -250,14 +253,10 @@ def _check(options: dict[str, Any]) -> None:
     if options["ssl"] not in (None, True, False):
         raise TypeError(f"ssl is None, True or False, not {options['ssl']!r}.")
     _check_output(options["output"])
-    for name in ("cache", "timeout"):
-        value = options[name]
-        if isinstance(value, bool) or value is None:
-            continue
-        if not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise ValueError(f"{name} is a number of seconds above 0, not {value!r}.")
-    if options["timeout"] in (True, False) and options["timeout"] is not None:
-        raise TypeError("timeout is a number of seconds, or None.")
+    if not isinstance(options["cache"], bool):
+        _check_seconds("cache", options["cache"])
+    if options["timeout"] is not None:
+        _check_seconds("timeout", options["timeout"])
     check_perm = options["check_perm"]
     if check_perm is not None and (not callable(check_perm) or _kind(check_perm) is not Kind.PLAIN):
         raise TypeError("check_perm is a plain function of the state that gives True or False.")
@@ -268,6 +267,13 @@ def _check(options: dict[str, Any]) -> None:
     if options["csp"] is not None and (not isinstance(options["csp"], str) or not options["csp"].isprintable()):
         raise ValueError("csp is a Content-Security-Policy, a text on one line.")
     _check_sealing(options)
+
+
+def _check_seconds(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {value!r}.")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} is a number of seconds above 0, not {value!r}.")
 
 
 def _check_sealing(options: dict[str, Any]) -> None:

@@ -134,7 +134,7 @@ def _bytes(text: str) -> bytes:
 
 
 _TIME = r"\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
-_ZONE = r"(Z|[+-]\d{2}:\d{2}(:\d{2}(\.\d{6})?)?)?"
+_ZONE = r"(Z|[+-]\d{2}:\d{2}(:\d{2})?)?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _DECIMAL = rf"-?(?=[\d.]{{1,{MAX_DIGITS}}}(E|$))(\d+\.?\d*|\.\d+)(E[+-]?\d{{1,5}})?|NaN|-?Infinity"
 

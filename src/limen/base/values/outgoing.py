@@ -189,9 +189,9 @@ def _walker(encoding: Encoding, tagged: bool) -> Walk:
         frozenset: set_,
         Decimal: decimal,
         UUID: text("$uuid", str),
-        datetime: text("$datetime", datetime.isoformat),
+        datetime: text("$datetime", _clock),
         date: text("$date", date.isoformat),
-        time: text("$time", time.isoformat),
+        time: text("$time", _clock),
         timedelta: text("$timedelta", _seconds if tagged else _iso_duration),
     }
     bases = (tuple, bytes, set, frozenset, Decimal, UUID, datetime, date, time, timedelta)  # datetime is a date
@@ -241,6 +241,13 @@ def _key(key: Any, tagged: bool) -> Any:
         if isinstance(key, date | time):
             return key.isoformat()
     raise Refused(f"A {type(key).__name__} cannot be a key.")
+
+
+def _clock(value: datetime | time) -> str:
+    offset = value.utcoffset()
+    if offset is not None and offset.microseconds:
+        raise Refused("A zone that is not whole seconds from UTC cannot travel.")  # fromisoformat gets some wrong
+    return value.isoformat()
 
 
 def _seconds(value: timedelta) -> str:
