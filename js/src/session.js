@@ -114,8 +114,7 @@ export class Session {
       this.#enter(entered);
       await this.#openSlot(await own, entered.welcome);
       era.throwIfAborted();
-      this.#uncertain = false;
-      this.#welcomed(entered.welcome, false);
+      this.#welcomed(entered.welcome, { resumed: false });
       return this.state;
     } catch (error) {
       if (era.aborted) throw new LimenError("Canceled", ["The login was given up."]);
@@ -288,9 +287,8 @@ export class Session {
     this.#watch = setInterval(() => this.#listenFor(connection), (this.#limits.quiet * 1000) / 2);
   }
 
-  /** @param {wamp.Message} welcome @param {boolean} resumed */
-  #welcomed({ details }, resumed) {
-    const received = resumed && !this.#uncertain ? details.x_received : null;
+  /** @param {wamp.Message} welcome @param {{resumed: boolean, received?: number | null}} how *received*: frames of the last connection that the server opened, if that is known */
+  #welcomed({ details }, { resumed, received }) {
     this.#uncertain = false;
     const { authid = null, authrole = "user", x_roles = [authrole], x_profile = {} } = details;
     this.state = Object.freeze({
@@ -379,12 +377,13 @@ export class Session {
       if (delay) await this.#pause(delay, era);
       const slot = this.#slots.slot;
       if (era.aborted || !slot) return;
+      const uncertain = this.#uncertain;
       try {
         const greeting = await ClientResume.start(slot, this.#place);
         const entered = await greet(this.#place, greeting, { signal: era, authenticated: () => (this.#uncertain = true) });
         if (era.aborted) return void entered.connection.close();
         this.#enter(entered);
-        return this.#welcomed(entered.welcome, true);
+        return this.#welcomed(entered.welcome, { resumed: true, received: uncertain ? null : entered.welcome.details.x_received });
       } catch (error) {
         if (era.aborted) return;
         const problem = error instanceof LimenError ? error : lost(String(error));
