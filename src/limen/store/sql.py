@@ -1,6 +1,6 @@
 """`SQLStore`: everything in an SQLite file.
 
-    store = SQLStore("sqlite:///todo.db")           # relative; sqlite:////var/lib/app/todo.db is absolute
+store = SQLStore("sqlite:///todo.db")           # relative; sqlite:////var/lib/app/todo.db is absolute
 """
 
 from __future__ import annotations

@@ -147,5 +147,3 @@ def _create(writer: sqlite3.Connection) -> None:
     for statement in sql.create():
         writer.execute(statement)
     writer.execute(sql.SET_META, ("database_id", secrets.token_hex(16)))
-
-

@@ -86,9 +86,7 @@ class SQLRecords:
                 row = execute(sql.ADD_VERSION, (domain, model, uuid, base + 1, txn, fields, int(deleted))).lastrowid
                 if base == 0:
                     execute(sql.ADD_NEWEST, (domain, model, uuid, 1, int(deleted), row))
-                elif not execute(
-                    sql.MOVE_NEWEST, (base + 1, int(deleted), row, domain, model, uuid, base, 0)
-                ).rowcount:
+                elif not execute(sql.MOVE_NEWEST, (base + 1, int(deleted), row, domain, model, uuid, base, 0)).rowcount:
                     raise self._stale(writer, change, domain, model)
             except sqlite3.IntegrityError:  # that version is there already
                 raise self._stale(writer, change, domain, model) from None

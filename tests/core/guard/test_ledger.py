@@ -315,7 +315,7 @@ def test_a_damaged_row_is_as_good_as_none(ledger: Ledger) -> None:
     rows = [
         module.LedgerRow(D, scope, key, 9e9, data)
         for scope, key in (("origin", O), ("account", ADA), ("pair", f"{ADA}@{O}"), ("pair", "x"), ("?", "x"))
-        for data in ("", "null", "[1]", "[[1,2]]", "{", '[[NaN, 1, 1]]', None)
+        for data in ("", "null", "[1]", "[[1,2]]", "{", "[[NaN, 1, 1]]", None)
     ]
     ledger.load(rows)
     assert ledger.level(D, O, 0.0) == 0.0
@@ -338,9 +338,7 @@ def test_the_operator_sees_levels_and_clears_them(ledger: Ledger) -> None:
 
 # -- properties
 @given(
-    st.lists(
-        st.tuples(st.floats(0, 2000), st.sampled_from(list(Kind)), st.booleans()), max_size=60
-    ),
+    st.lists(st.tuples(st.floats(0, 2000), st.sampled_from(list(Kind)), st.booleans()), max_size=60),
     st.floats(0, 3000),
 )
 def test_the_level_is_the_sum_of_what_is_left_of_each_entry(
@@ -407,9 +405,7 @@ class Logins(RuleBasedStateMachine):
         kept = Ledger(Config())
         kept.load(self.all_rows())
         for origin in ("a", "b", "c"):
-            pending = sum(
-                1 - (self.now - since) / PERIOD for _, o, since in self.open.values() if o == origin
-            )
+            pending = sum(1 - (self.now - since) / PERIOD for _, o, since in self.open.values() if o == origin)
             expected = self.ledger.level(D, origin, self.now) + pending
             assert kept.level(D, origin, self.now) == pytest.approx(expected, abs=1e-6)
 

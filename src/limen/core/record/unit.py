@@ -236,9 +236,7 @@ class Unit:
         about.check(record)
         return Change(about.name, record._key, record._vsn, encode_fields(record._fields), False)
 
-    def _say_if_deleted(
-        self, about: Model, store: RecordStore, key: bytes, vsn: int, acl: _Predicate | None
-    ) -> None:
+    def _say_if_deleted(self, about: Model, store: RecordStore, key: bytes, vsn: int, acl: _Predicate | None) -> None:
         """Who has seen a record that is deleted by now is told so, rather than that there never was one."""
         version = store.newest(self._who.domain, about.name, key)
         if version is None or not version.deleted or version.vsn == vsn or (about.name, key) in self._states:
