@@ -140,7 +140,11 @@ async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
             epoch=gate.epoch,
             entropy=secrets.token_bytes(32),
         )
-        challenge = connection.codec.encode(Challenge("resume", server.challenge(frame, extra)))
+        try:
+            answer_extra = server.challenge(frame, extra)
+        except LoginRefused:  # not of this slot's key: told like a slot that is not there
+            raise exc.UnknownSession from None
+        challenge = connection.codec.encode(Challenge("resume", answer_extra))
         connection.write(challenge)
         answer, text = await connection.next_frame()
         if text:
