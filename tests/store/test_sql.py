@@ -12,8 +12,8 @@ import pytest
 
 from limen import exc
 from limen.core.record.port import Change, Transaction
+from limen.store import sqltables, statements
 from limen.store.sql import SQLStore
-from limen.store.sqltables import SCHEMA
 from limen.testing.stores import StoreSuite
 
 WHO = Transaction("localhost", None, None, "", "", "", 0.0)
@@ -98,7 +98,7 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(path: Path) 
 def test_a_database_of_a_newer_program_is_refused_with_a_clear_sentence(store: SQLStore, path: Path) -> None:
     store.close()
     with sqlite3.connect(path) as newer:
-        newer.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+        newer.execute(f"PRAGMA user_version = {statements.SCHEMA + 1}")
     with pytest.raises(exc.StoreError, match="written by a newer Limen") as caught:
         SQLStore(f"sqlite:///{path}")
     assert "Update this program" in str(caught.value)
@@ -121,10 +121,12 @@ def test_commits_are_synced_and_keys_are_checked(store: SQLStore, path: Path) ->
 
 
 def test_the_newest_version_is_found_by_one_index_and_its_row(store: SQLStore, path: Path) -> None:
-    from limen.store import sqltables as sql
-
     with sqlite3.connect(path) as db:
-        for statement, rows in ((sql.NEWEST, (1, 1, b"")), (sql.ALL, (1, 1, 0)), (sql.HISTORY, (1, 1, b""))):
+        for statement, rows in (
+            (statements.NEWEST, (1, 1, b"")),
+            (statements.ALL, (1, 1, 0)),
+            (statements.HISTORY, (1, 1, b"")),
+        ):
             plan = " ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", rows))
             assert "SCAN" not in plan, plan
             assert "TEMP B-TREE" not in plan, plan
@@ -146,10 +148,15 @@ def test_a_closed_store_says_so(store: SQLStore) -> None:
             use()
 
 
-def test_sqlalchemy_is_loaded_with_the_first_sql_store_only() -> None:
-    code = "import sys, limen.store.memory, limen.store.keyfile, limen.store.port; print('sqlalchemy' in sys.modules)"
+def test_a_server_does_not_load_sqlalchemy() -> None:
+    code = "import sys, limen.store.sql, limen.store.keyfile; print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_statements_are_what_core_makes_of_the_tables() -> None:
+    text = Path(statements.__file__).read_text("utf-8")
+    assert text == sqltables.written(), "say: python -m limen.store.sqltables"
 
 
 # -- writing

@@ -6,15 +6,14 @@ store = SQLStore("sqlite:///todo.db")           # relative; sqlite:////var/lib/a
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from types import TracebackType
-
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from urllib.parse import unquote
 
 from limen import exc
 
-from . import sqltables as sql
+from . import statements as sql
 from .sqlaccounts import SQLAccounts, SQLLedger, SQLMeta, SQLSlots
 from .sqlite import File
 from .sqlrecords import Names, SQLRecords
@@ -94,19 +93,17 @@ class Claim:
 
 
 def _path(url: str) -> Path:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError, TypeError):
-        parsed = None
-    if parsed is None or parsed.drivername not in ("sqlite", "sqlite+pysqlite") or parsed.host or parsed.query:
-        shown = parsed.render_as_string(hide_password=True) if parsed is not None else repr(url)
+    scheme, separator, rest = str(url).partition("://")
+    host, slash, name = rest.partition("/")
+    if scheme not in ("sqlite", "sqlite+pysqlite") or not separator or host or "?" in name:
+        shown = re.sub(r"//[^/@]*@", "//…@", str(url))  # no password into a log
         raise exc.StoreError(
-            f"SQLStore can't take {shown}. It takes SQLite files: sqlite:///relative/path.db or "
+            f"SQLStore can't take {shown!r}. It takes SQLite files: sqlite:///relative/path.db or "
             "sqlite:////absolute/path.db; nothing else is supported."
         )
-    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+    if not slash or not name or name == ":memory:" or name.startswith("file:"):
         raise exc.StoreError("SQLStore keeps records in a file: sqlite:///path.db. For memory use dbm.MemDictStore().")
-    path = Path(parsed.database).absolute()
+    path = Path(unquote(name)).absolute()
     if path.is_dir() or not path.parent.is_dir():
         raise exc.StoreError(f"{path} is a folder." if path.is_dir() else f"There is no folder {path.parent}.")
     return path

@@ -10,7 +10,7 @@ from typing import Any
 
 from limen.core.guard.accounts import Account, LedgerRow, Slot
 
-from . import sqltables as sql
+from . import statements as sql
 from .sqlite import File
 from .sqlrecords import Names, SQLRecords
 
@@ -150,8 +150,11 @@ class SQLLedger:
         self._file.write(work)
 
     def clear(self, domain: str | None = None, key: str | None = None) -> int:
-        statement = sql.CLEAR_LEDGER[domain is not None, key is not None]
-        return self._file.do(statement, *(name for name in (domain, key) if name is not None))
+        if domain is None:
+            return self._file.do(sql.CLEAR_LEDGER) if key is None else self._file.do(sql.CLEAR_LEDGER_KEY, key)
+        if key is None:
+            return self._file.do(sql.CLEAR_LEDGER_OF, domain)
+        return self._file.do(sql.CLEAR_LEDGER_KEY_OF, domain, key)
 
 
 class SQLMeta:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from limen import exc
 
-from . import sqltables as sql
+from . import statements as sql
 from .files import sync_folder
 
 T = TypeVar("T")
@@ -144,6 +144,6 @@ class File:
 def _create(writer: sqlite3.Connection) -> None:
     if writer.execute("PRAGMA application_id").fetchone()[0] == sql.APPLICATION:
         return  # another process was quicker
-    for statement in sql.create():
+    for statement in sql.CREATE:
         writer.execute(statement)
     writer.execute(sql.SET_META, ("database_id", secrets.token_hex(16)))

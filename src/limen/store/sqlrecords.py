@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from limen.core.record.port import Change, Stale, Transaction, Version
 
-from . import sqltables as sql
+from . import statements as sql
 from .sqlite import File
 
 
