@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from limen.base.principal import Principal
 from limen.service.registry import Registry
 from limen.service.service import make_service_decorator
 from limen.service.topic import Topic
+from limen.service.workers import Workers
 from limen.transport.wire import Handshake, Peer, Refusal
 from limen.web.static import StaticTree
 
@@ -72,7 +73,7 @@ class App:
         self._auth_storage: DataStore | None = None
         self._vault: Vault | None = None
         self._own_storage: DataStore | None = None
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor: Executor | None = None
         self._pipeline: Pipeline | None = None
         self.hub: Hub | None = None
         """Realms and connections, while a server runs."""
@@ -138,10 +139,10 @@ class App:
         return self._vault
 
     @property
-    def executor(self) -> ThreadPoolExecutor:
+    def executor(self) -> Executor:
         """Worker threads for plain functions and for stores."""
         if self._executor is None:
-            self._executor = ThreadPoolExecutor(self.config.THREADS, thread_name_prefix="limen")
+            self._executor = Workers(self.config.THREADS)
         return self._executor
 
     @property
