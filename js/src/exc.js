@@ -50,8 +50,20 @@ export const TABLE = {
 
 const RESERVED = new Set(["name", "message", "stack", "cause", "exc", "err", "facts", "uri", "__proto__", "constructor", "toString", "toJSON"]);
 
+/** Marks an error of this tree, whichever file it came from: limen.js and login.mjs each hold a class of their own. */
+const BRAND = Symbol.for("limen.error");
+
 /** What a Limen promise rejects with: `exc` (the name), `err` (sentences for a person) and the facts as properties. */
 export class LimenError extends Error {
+  /** @override @param {any} value */
+  static [Symbol.hasInstance](value) {
+    return value?.[BRAND] === true;
+  }
+
+  get [BRAND]() {
+    return true;
+  }
+
   /** What the error brought along; also reachable as properties where the name is free. @type {Record<string, any>} */
   facts;
 
@@ -61,14 +73,14 @@ export class LimenError extends Error {
    * @param {Record<string, any>} [facts]
    * @param {string} [uri] WAMP URI that it came under
    */
-  constructor(exc, err = [], facts = {}, uri = TABLE[exc]?.[1] ?? "limen.error.error") {
+  constructor(exc, err = [], facts = {}, uri = "") {
     const words = err.length ? err.map(String) : [TABLE[exc]?.[2] ?? exc];
     super(words.join(" "));
     this.name = exc;
     this.exc = exc;
     this.err = words;
     this.facts = facts;
-    this.uri = uri;
+    this.uri = uri || (TABLE[exc]?.[1] ?? "limen.error.error");
     for (const [key, value] of Object.entries(facts)) {
       if (!RESERVED.has(key)) Object.defineProperty(this, key, { value, enumerable: true, configurable: true, writable: true });
     }
