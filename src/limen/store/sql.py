@@ -9,7 +9,6 @@ import os
 import re
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import unquote
 
 from limen import exc
 
@@ -103,7 +102,7 @@ def _path(url: str) -> Path:
         )
     if not slash or not name or name == ":memory:" or name.startswith("file:"):
         raise exc.StoreError("SQLStore keeps records in a file: sqlite:///path.db. For memory use dbm.MemDictStore().")
-    path = Path(unquote(name)).absolute()
+    path = Path(name).absolute()
     if path.is_dir() or not path.parent.is_dir():
         raise exc.StoreError(f"{path} is a folder." if path.is_dir() else f"There is no folder {path.parent}.")
     return path
