@@ -61,7 +61,7 @@ def _answer(table: dict[str, Operation], line: bytes) -> dict[str, Any]:
         return exc.InvalidCall("That is no request of `limen`.").to_wire()
 
 
-def ask(path: Path, operation: str, **arguments: Any) -> Any:
+def ask(path: Path, operation: str, /, **arguments: Any) -> Any:
     """Asks the server that listens at *path*. Raises `ConnectionLost` where none does, else what the server raised."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -23,7 +23,7 @@ def operator(db: str, keys: str | None) -> Iterator[Callable[..., Any]]:
         except exc.ConnectionLost:
             pass  # the socket of a server that died
         else:
-            yield lambda name, **arguments: ask(path, name, **arguments)
+            yield lambda operation, /, **arguments: ask(path, operation, **arguments)
             return
     app = App()
     app.config.DB = db
@@ -31,4 +31,4 @@ def operator(db: str, keys: str | None) -> Iterator[Callable[..., Any]]:
     with app.vault.claimed():
         table = operations(app)
         app.vault.load_ledger()
-        yield lambda name, **arguments: table[name](**arguments)
+        yield lambda operation, /, **arguments: table[operation](**arguments)
