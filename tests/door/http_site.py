@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from limen.base.config import Config
 from limen.core.guard.ledger import Kind
@@ -20,6 +20,7 @@ from limen.door.http import HttpDoor
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 from limen.service.service import make_service_decorator
+from limen.transport.http_server import HttpServer
 from limen.web.static import StaticTree
 
 
@@ -134,22 +135,27 @@ async def read_answer(reader: asyncio.StreamReader, *, head: bool = False) -> An
 
 
 @contextlib.asynccontextmanager
-async def serving(site: Site) -> AsyncIterator[Site]:
-    """*site*, on a free port of the loopback."""
+async def serving(site: Site, *, own: bool = True) -> AsyncIterator[Site]:
+    """*site*, on a free port of the loopback; *own*: through Limen's own HTTP transport, else through bare uvicorn."""
     config = uvicorn.Config(
-        site.app, port=0, log_level="critical", http="httptools", lifespan="on", proxy_headers=False, access_log=False
+        site.app,
+        log_level="critical",
+        http=HttpServer(site.config).protocol if own else "httptools",
+        proxy_headers=False,
+        access_log=False,
     )
-    server = uvicorn.Server(config)
-    running = asyncio.ensure_future(server.serve())
-    give_up = time.monotonic() + 10
-    while not server.started:
-        assert time.monotonic() < give_up, "uvicorn did not start"
-        assert not running.done()
-        await asyncio.sleep(0.001)
-    site.port = server.servers[0].sockets[0].getsockname()[1]
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    protocol = config.http_protocol_class
+    server = await loop.create_server(lambda: protocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0)
+    site.port = server.sockets[0].getsockname()[1]
     try:
         yield site
     finally:
-        server.should_exit = True
-        await running
+        server.close()
+        for connection in tuple(state.connections):
+            connection.transport.abort()
+        await server.wait_closed()
+        await asyncio.gather(*state.tasks, return_exceptions=True)
         site.executor.shutdown()

@@ -21,8 +21,8 @@ from limen.web.static import StaticTree
 EVIL = "http://evil.example"
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+@pytest.fixture(params=["own transport", "bare uvicorn"])
+async def site(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     (tmp_path / "www" / "add").mkdir(parents=True)
     (tmp_path / "www" / "index.html").write_text("<h1>page</h1>")
     (tmp_path / "www" / "add" / "index.html").write_text("a folder of the same name")
@@ -33,7 +33,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     site = Site(assets=StaticTree("/limen", tmp_path / "own", index=None, only=frozenset({"limen.js"})))
     site.statics.append(StaticTree("/", tmp_path / "www"))
     declare(site)
-    async with serving(site):
+    async with serving(site, own=request.param == "own transport"):
         yield site
 
 

@@ -97,6 +97,12 @@ class Asgi:
             if request.gone:
                 return  # the client went away and its call was cancelled: there is nobody to tell
             raise
+        if response.head is not None and not request.unread and "limen.response" in scope.get("extensions", ()):
+            # Our own server takes it in one piece (transport/http_cycle.py).
+            await send(
+                {"type": "limen.response", "status": response.status, "head": response.head, "body": response.body}
+            )
+            return
         stream = response.stream
         head = request.method == "HEAD"
         headers = [*response.headers]

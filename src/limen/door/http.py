@@ -223,7 +223,7 @@ class HttpDoor:
                 body = shape.write(value)
         except exc.InvalidValue as error:
             raise Refused(error, 500) from None  # the service's fault, not the caller's
-        return Response(200, plan.headers(shape, method) + request.grant, body)
+        return plan.response(shape, method, body, request.grant)
 
     async def _patiently(self, request: Request, cancellation: Cancellation, rest: Resumed) -> Any:
         """The result of a service that waits; if the client goes away meanwhile, the service is cancelled."""

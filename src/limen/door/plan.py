@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limen.service.formats import BUILT_IN, content_type, render
 from limen.service.service import Kind
-from limen.web.headers import NO_STORE, TAGGED, Caching, Pair, data_headers, header_text
+from limen.web.headers import NO_STORE, TAGGED, Caching, Pair, data_headers, header_lines, header_text
+from limen.web.response import Response
 
 from .answers import to_json
 
@@ -23,11 +24,13 @@ class Format:
     """One format of one service. *headers*: but those about caching. *write*: from a result to what is sent.
     *own*: the service's own formatter writes, which may take its time."""
 
-    __slots__ = ("headers", "own", "unkept", "write")
+    __slots__ = ("head", "headers", "own", "unkept", "write")
 
     def __init__(self, headers: tuple[Pair, ...], write: Callable[[Any], bytes], *, own: bool = False) -> None:
         self.headers, self.write, self.own = headers, write, own
         self.unkept = (*headers, NO_STORE)
+        """All headers of an answer that is not to be kept, and as lines."""
+        self.head = header_lines(self.unkept)
 
 
 class Plan:
@@ -77,11 +80,13 @@ class Plan:
             return Format(headers, to_json)
         return Format(headers, lambda value: render(extension, formatter, value), own=own is not None)
 
-    def headers(self, shape: Format, method: str) -> tuple[Pair, ...]:
-        """All headers of a good answer in this format, but its length."""
-        if not self._caching.seconds or method not in ("GET", "HEAD"):
-            return shape.unkept
-        return shape.headers + self._caching.pairs() + self.vary
+    def response(self, shape: Format, method: str, body: bytes, grant: tuple[Pair, ...]) -> Response:
+        """A good answer in this format."""
+        if self._caching.seconds and method in ("GET", "HEAD"):
+            return Response(200, shape.headers + self._caching.pairs() + self.vary + grant, body)
+        if grant:
+            return Response(200, shape.unkept + self.vary + grant, body)
+        return Response(200, shape.unkept, body, head=shape.head)
 
     # -- other sites --------------------------------------------------------------------------------------------
     def grant(self, origin: bytes | None) -> tuple[Pair, ...] | None:

@@ -13,15 +13,18 @@ A request that is refused is answered once, in its turn, and then the connection
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from limen.base.config import Config
+from limen.transport.http_cycle import EXTENSIONS, Cycle
 from limen.transport.link import linger
 from limen.transport.pulse import Pulse
 from limen.transport.upgrade import refuse, refused
@@ -256,12 +259,44 @@ class HttpProtocol(HttpToolsProtocol):
                 raise Refused(501, "This is not a proxy.")
             self._other_upgrade = version != "1.1" or not self._should_upgrade()
             return
-        super().on_headers_complete()
+        self._begin(version)
         if self._last:
             self.cycle.keep_alive = False
         if self._length or self._chunked:
             self._deadline = self.loop.time() + self._server.body_timeout
         self._timed = False
+
+    def _begin(self, version: str) -> None:
+        """Hands the request to the application, in its turn: uvicorn's `on_headers_complete`, with our `Cycle`."""
+        scope = self.scope
+        scope["method"] = self.parser.get_method().decode()
+        scope["http_version"] = version
+        raw_path, _, query = self.url.partition(b"?")
+        path = raw_path.decode("ascii")
+        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
+        scope["raw_path"] = self.root_path.encode() + raw_path if self.root_path else raw_path
+        scope["query_string"] = query
+        if not self.access_log:  # uvicorn's own log is written where it sends
+            scope["extensions"] = EXTENSIONS
+        before = self.cycle
+        self.cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def _read_target(self) -> None:
         """Targets that are not just a path: RFC 9112, section 3.2."""

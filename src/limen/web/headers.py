@@ -15,6 +15,7 @@ What they hold against, and where it is said:
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from email.utils import formatdate
 from typing import Final
 
@@ -71,6 +72,17 @@ def page_headers(csp: str | None = PAGE_CSP) -> tuple[Pair, ...]:
     if csp is not None:
         pairs += ((b"content-security-policy", header_text(csp)),)
     return pairs
+
+
+def header_lines(pairs: Collection[Pair]) -> bytes:
+    """*pairs* as the lines of a head. Raises ValueError for what a header can't hold.
+
+    >>> header_lines([NOSNIFF])
+    b'x-content-type-options: nosniff\\r\\n'
+    """
+    for _, value in pairs:
+        header_text(value.decode("latin-1"))
+    return b"".join(b"%s: %s\r\n" % pair for pair in pairs)
 
 
 class Caching:

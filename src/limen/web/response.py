@@ -9,6 +9,7 @@ from .headers import Pair
 
 class Response:
     """*status*, *headers* (names in lower case, no Content-Length), and *body* or a *stream* of exactly *length* bytes.
+    *head*: the same headers as lines, if they were made before.
 
     Whoever takes a stream must close it (`aclose`) when the other side goes away: files hang on it.
 
@@ -16,7 +17,7 @@ class Response:
     5
     """
 
-    __slots__ = ("body", "headers", "length", "status", "stream")
+    __slots__ = ("body", "head", "headers", "length", "status", "stream")
 
     def __init__(
         self,
@@ -26,9 +27,11 @@ class Response:
         *,
         stream: AsyncGenerator[bytes, None] | None = None,
         length: int | None = None,
+        head: bytes | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.stream = stream
+        self.head = head
         self.length = len(body) if length is None else length
