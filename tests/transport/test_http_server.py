@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from uvicorn_here import uvicorn_serving
+from uvicorn_here import pause, uvicorn_serving
 
 from limen.base.config import Config
 from limen.transport.http_server import MAX_HEAD, MAX_TARGET, HttpServer
@@ -87,13 +87,13 @@ class Answers:
             raw = raw[size:]
 
 
-async def ask(port: int, *pieces: bytes, pause: float = 0.05, wait: float = 0.6, until: int | None = None) -> Answers:
+async def ask(port: int, *pieces: bytes, gap: float = 0.05, wait: float = 0.6, until: int | None = None) -> Answers:
     """Sends *pieces*; reads until the server closes, *until* answers are there, or nothing comes for *wait* seconds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     raw, closed = b"", False
     for number, piece in enumerate(pieces):
         if number:
-            await asyncio.wait({asyncio.ensure_future(asyncio.Event().wait())}, timeout=pause)
+            await pause(gap)
         writer.write(piece)
     while until is None or len(Answers(raw, False).statuses) < until:
         try:
@@ -182,7 +182,7 @@ async def test_requests_in_single_bytes_are_answered() -> None:
     config.HELLO_TIMEOUT = 5.0
     request = CHUNKED + b"c\r\n" + BODY + b"\r\n0\r\n\r\n"
     async with serving(App(), config=config) as port:
-        got = await ask(port, *(request[n : n + 1] for n in range(len(request))), pause=0.001, until=1)
+        got = await ask(port, *(request[n : n + 1] for n in range(len(request))), gap=0.001, until=1)
     assert got.bodies[0]["body"] == BODY.decode()
 
 
@@ -231,7 +231,7 @@ async def test_an_application_is_told_when_the_body_breaks_off() -> None:
     async with serving(app) as port:
         got = await ask(port, CHUNKED, b"nonsense")
         assert got.statuses == [400]
-        await asyncio.wait({asyncio.ensure_future(asyncio.Event().wait())}, timeout=0.05)
+        await pause(0.05)
     assert (app.seen, app.gone) == (["/x"], 1)
 
 

@@ -32,6 +32,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 BURST = 64
 """Messages of one peer that are worked off in one go; then others get their turn."""
+WRITE_HIGH, WRITE_LOW = 2**20, 2**18
+"""Bytes queued at which a peer that does not read is not read from either, and at which it is again."""
 CLOSE_TIMEOUT = 5.0
 """Seconds that what is queued has to get out before a goodbye, and the goodbye itself."""
 
@@ -122,6 +124,8 @@ class AsgiConnection:
         self._wake = asyncio.Event()
         self._open = asyncio.Event()
         self._open.set()
+        self._room = asyncio.Event()
+        self._room.set()
         self._over = self._loop.create_future()
 
     # -- Wire -------------------------------------------------------------------------------------------------------
@@ -137,6 +141,8 @@ class AsgiConnection:
             return
         self._queue.append((data, text))
         self._queued += len(data)
+        if self._queued > WRITE_HIGH:
+            self._room.clear()
         self._wake.set()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -205,6 +211,7 @@ class AsgiConnection:
         while True:
             for _ in range(BURST):
                 await self._open.wait()
+                await self._room.wait()
                 message = await receive()
                 if message["type"] == "websocket.disconnect":
                     code, reason = message.get("code", 1005), message.get("reason") or ""
@@ -234,6 +241,8 @@ class AsgiConnection:
                 if self._queue:
                     self._queue.popleft()
                     self._queued -= len(data)
+                    if self._queued < WRITE_LOW:
+                        self._room.set()
             if self._goodbye is not None:
                 code, reason = self._goodbye
                 await send({"type": "websocket.close", "code": code, "reason": reason})

@@ -1,0 +1,124 @@
+"""The ASGI transport behind servers of other makers, each started as its users start it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from uvicorn_here import pause
+
+from limen.testing.sockets import RefusedError, SocketClient
+from limen.testing.transports import ending
+
+DOOR = """
+from limen.base.config import Config
+from limen.transport.asgi_ws import AsgiWebSockets
+from limen.transport.wire import Refusal
+
+class Echo:
+    def opened(self, wire): self.wire = wire
+    def lost(self, reason): pass
+    def received(self, data, text):
+        if data == b"bye":
+            self.wire.close(3001, "bye")
+        self.wire.send(data, text)
+
+def accept(handshake):
+    if handshake.path != "/ws" or not handshake.host.startswith("127.0.0.1"):
+        return Refusal(403)
+    return handshake.subprotocols[0] if handshake.subprotocols else None, Echo()
+
+config = Config()
+config.MAX_MESSAGE_SIZE = 100_000
+websockets = AsgiWebSockets(accept, config)
+
+async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await websockets(scope, receive, send)
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+    else:
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                break
+"""
+
+SERVERS = {
+    "granian": [
+        "granian",
+        "--interface",
+        "asgi",
+        "--workers",
+        "1",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "{port}",
+        "door:app",
+    ],
+    "hypercorn": ["hypercorn", "--bind", "127.0.0.1:{port}", "door:app"],
+}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def served_by(server: str, where: Path) -> AsyncIterator[int]:
+    (where / "door.py").write_text(DOOR)
+    port = free_port()
+    command = [part.format(port=port) for part in SERVERS[server]]
+    command[0] = str(Path(sys.executable).with_name(command[0]))
+    process = subprocess.Popen(command, cwd=where, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    break
+                except OSError:
+                    assert process.poll() is None
+                    await pause(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_the_door_stands_behind(server: str, tmp_path: Path) -> None:
+    async with served_by(server, tmp_path) as port:
+        client = await SocketClient.connect(port, subprotocols=["wamp.2.json"])
+        assert client.subprotocol == "wamp.2.json"
+        for data, text in (("grüße".encode(), True), (bytes(range(256)), False), (b"x" * 90_000, False)):
+            await client.send(data, text)
+            assert await client.receive() == (data, text)
+        await client.send(b"bye", True)
+        end = await ending(client)
+        assert (end.code, end.reason) == (3001, "bye")
+
+        large = await SocketClient.connect(port)
+        await large.send(b"x" * 100_001, False)
+        assert (await ending(large)).code == 1009
+
+        with pytest.raises(RefusedError) as refused:
+            await SocketClient.connect(port, path="/elsewhere")
+        assert refused.value.status == 403
+
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"ok")
+        writer.close()
