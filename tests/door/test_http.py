@@ -188,6 +188,7 @@ async def test_a_host_that_is_not_ours_reaches_nothing(site: Site) -> None:
         for host in ("evil.example", "localhost.evil.example", "", "[", "ä"):
             assert (await site.get(path, host=host)).status == 421, (path, host)
     assert (await site.ask("GET", "/who", host=None)).status == 400
+    assert (await site.get("/who", host="localhost:x")).status == 400
     two = await site.raw(b"GET /who HTTP/1.1\r\nHost: localhost\r\nHost: b.example\r\n\r\n")
     assert two.status == 400
 

@@ -119,6 +119,9 @@ class HttpDoor:
             raise exc.InvalidCall("The request names no Host.")
         domain = self._domains.get(host)
         if domain is None:
+            _, colon, port = host.rpartition(b":")
+            if colon and port and not port.endswith(b"]") and not port.isdigit():
+                raise exc.InvalidCall("The Host's port is no number.")
             domain = self._domain_of(host.decode("latin-1"))
             if domain is None:
                 raise Refused(exc.InvalidAddress("This server does not answer for that host name."), 421)
