@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import trustme
 import uvloop
 from uvicorn_here import uvicorn_serving
 
@@ -46,6 +48,22 @@ class TestPicowsOnAsyncio(OverPicows):
 
 class TestPicowsOnUvloop(OverPicows):
     loop = staticmethod(uvloop.new_event_loop)
+
+
+class TestPicowsOverTls(WireSuite):
+    loop = staticmethod(uvloop.new_event_loop)
+    tls = True
+
+    @asynccontextmanager
+    async def served(self, accept: Accept, config: Config) -> AsyncIterator[Connect]:
+        authority = trustme.CA()
+        trusting = ssl.create_default_context()
+        authority.configure_trust(trusting)
+
+        ws, http = PicowsServer(accept, config).protocol, HttpServer(config).protocol
+        with authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.tempfile() as pem:
+            async with uvicorn_serving(ws=ws, http=http, ssl_certfile=pem) as port:
+                yield partial(SocketClient.connect, port, tls=trusting)
 
 
 class OverAsgi(WireSuite):

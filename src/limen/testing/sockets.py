@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import socket
+import ssl
 import struct
 from collections.abc import Iterable
 
@@ -53,18 +54,21 @@ class SocketClient:
         origin: str | None = None,
         headers: Iterable[tuple[str, str]] = (),
         receive_buffer: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> SocketClient:
         """Opens a WebSocket; raises `RefusedError` with the status of a refusal.
 
         *headers* are sent besides; one that repeats a header of the handshake replaces it, with "" it is left out.
-        *receive_buffer*: bytes that the kernel keeps for a client that does not read.
+        *receive_buffer*: bytes that the kernel keeps for a client that does not read. *tls*: what to trust, for wss.
         """
         sock = socket.socket()
         sock.setblocking(False)
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        reader, writer = await asyncio.open_connection(sock=sock, limit=65536)
+        reader, writer = await asyncio.open_connection(
+            sock=sock, limit=65536, ssl=tls, server_hostname="127.0.0.1" if tls is not None else None
+        )
         key = base64.b64encode(os.urandom(16)).decode()
         lines = {
             "Host": f"127.0.0.1:{port}",

@@ -105,9 +105,13 @@ async def ending(client: Client) -> ClosedError:
 
 
 class WireSuite:
-    """Claims about a transport of WebSockets. *cut_codes*: what a client may see of a connection that was cut."""
+    """Claims about a transport of WebSockets.
+
+    *cut_codes*: what a client may see of a connection that was cut. *tls*: the transport is encrypted.
+    """
 
     cut_codes: tuple[int, ...] = (1006,)
+    tls = False
     max_message_size = 100_000
 
     def served(self, accept: Accept, config: Config) -> AbstractAsyncContextManager[Connect]:
@@ -131,12 +135,12 @@ class WireSuite:
         shown = door.handshakes[0]
         assert (shown.path, shown.query, shown.origin) == ("/ws", "a=%2f", "http://here.example")
         assert shown.subprotocols == ("one", "two")
-        assert (shown.client, shown.tls) == ("127.0.0.1", False)
+        assert (shown.client, shown.tls) == ("127.0.0.1", self.tls)
         assert shown.host.startswith("127.0.0.1:")
         assert shown.headers["origin"] == "http://here.example"
         assert client.subprotocol == "one"
         wire = door.peers[0].wire
-        assert (wire.subprotocol, wire.client, wire.host, wire.tls) == ("one", "127.0.0.1", shown.host, False)
+        assert (wire.subprotocol, wire.client, wire.host, wire.tls) == ("one", "127.0.0.1", shown.host, self.tls)
 
     async def test_no_subprotocol_is_agreed_on_where_none_was_offered(self) -> None:
         door = Door()
