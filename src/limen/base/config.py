@@ -59,7 +59,7 @@ class Config:
     MAX_STALL: float = 10.0
     """Seconds that a peer may leave its queue unread before it is cut."""
     HELLO_TIMEOUT: float = 10.0
-    """A WebSocket that has not said HELLO, or an HTTP connection that has not sent its request's head, by then is closed."""
+    """A WebSocket that has not said HELLO by then, or an HTTP connection that has not sent its head, is closed."""
     BODY_TIMEOUT: float = 30.0
     """An HTTP request whose body is not whole by then is refused."""
     PING_INTERVAL: float = 10.0
@@ -80,9 +80,7 @@ class Config:
             from difflib import get_close_matches
 
             near = get_close_matches(name, [n for n in dir(Config) if n.isupper()], 1)
-            raise AttributeError(
-                f"there is no setting {name!r}" + (f"; did you mean {near[0]}?" if near else "")
-            )
+            raise AttributeError(f"there is no setting {name!r}" + (f"; did you mean {near[0]}?" if near else ""))
         object.__setattr__(self, name, value)
 
     def domain(self, name: str) -> Config:

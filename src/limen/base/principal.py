@@ -119,7 +119,7 @@ _OUTSIDE: Final = State(Principal("localhost"))
 
 
 def get_state() -> State:
-    """The state of the running call, at any depth, in threads and tasks; outside any call that of nobody at 'localhost'.
+    """The state of the running call, at any depth, in threads and tasks; outside any call nobody's, at 'localhost'.
 
     >>> get_state().user is None, get_state().domain, get_state().service
     (True, 'localhost', '')

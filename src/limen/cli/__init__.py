@@ -9,6 +9,7 @@ import click
 
 from limen import exc
 
+NO_DB = "Say which store: --db sqlite:///FILE, or set LIMEN_DB."
 DB_HELP = "URL of the store, e.g. sqlite:///todo.db (default: $LIMEN_DB)."
 
 
@@ -55,7 +56,7 @@ def _operator(db: str | None, keys: str | None) -> Any:
     from .operate import operator
 
     if not db:
-        raise click.UsageError("Say which store: --db sqlite:///FILE, or set LIMEN_DB.")
+        raise click.UsageError(NO_DB)
     return operator(db, keys)
 
 
@@ -152,3 +153,20 @@ def abuse_clear(origin: str | None, domain: str | None, db: str | None, keys: st
     with _operator(db, keys) as operate:
         count = operate("abuse.clear", origin=origin, domain=domain)
     click.echo(f"Cleared {count} row(s).")
+
+
+@main.group()
+def keys() -> None:
+    """The key file, without which nobody can log in."""
+
+
+@keys.command("new")
+@_db
+@_keys
+def keys_new(db: str | None, keys: str | None) -> None:
+    """Make a new key file for a store whose key file is lost. All passwords must be set anew."""
+    from .operate import new_keys
+
+    if not db:
+        raise click.UsageError(NO_DB)
+    click.echo(f"Wrote {new_keys(db, keys)}. Give every user a new password: limen user passwd NAME.")

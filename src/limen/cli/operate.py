@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from limen import exc
 from limen.app.app import App
 from limen.app.control import ask
 from limen.app.operations import operations
-from limen.app.vault import socket_path
+from limen.app.vault import database_path, socket_path
+from limen.store import keyfile
 
 
 @contextlib.contextmanager
@@ -32,3 +34,15 @@ def operator(db: str, keys: str | None) -> Iterator[Callable[..., Any]]:
         table = operations(app)
         app.vault.load_ledger()
         yield lambda operation, /, **arguments: table[operation](**arguments)
+
+
+def new_keys(db: str, keys: str | None) -> Path:
+    """Makes a new key file for the store *db*; gives its path. Raises `StoreError` where one lies there."""
+    from limen.dbm import SQLStore
+
+    store, path = SQLStore(db), database_path(db)
+    with store.claim():
+        keyfile.new_keys(store.meta, path, keys or "")
+    made = keyfile.keys_path(path, keys or "")
+    assert made is not None  # new_keys() has refused a store in memory
+    return made

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from limen.base.config import Config
-    from limen.core.guard.accounts import Account, AccountStore, LedgerStore, SlotStore
+    from limen.core.guard.accounts import Account, AccountStore, LedgerRow, LedgerStore, SlotStore
     from limen.core.seal.keys import KeyRing
 
 T = TypeVar("T")
@@ -74,17 +74,26 @@ class Gate:
         rows = self.ledger.dirty()
         used, self._used = self._used, {}
         ended = tuple(self.ended)
+        loop = asyncio.get_running_loop()
 
         def write() -> None:
-            if rows:
-                self._ledger_store.flush(rows, now)
-            if used:
-                self.slots.touch(used)
+            try:
+                if rows:
+                    self._ledger_store.flush(rows, now)
+                if used:
+                    self.slots.touch(used)
+            except BaseException:  # a full disk: nothing is lost, the next batch has it
+                loop.call_soon_threadsafe(self._keep, rows, used)
+                raise
             for slot in ended:
                 self.slots.remove(slot)
                 self.ended.discard(slot)
 
         return write
+
+    def _keep(self, rows: list[LedgerRow], used: dict[bytes, float]) -> None:
+        self.ledger.again(rows)
+        self._used = used | self._used
 
     def touch(self, slot: bytes, used: float) -> None:
         """Remembers when a slot was last used, for the next `flush`."""

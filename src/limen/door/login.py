@@ -100,12 +100,15 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
         answer, text = await connection.next_frame()
         message = _decode(connection, answer, text)
         channel = server.accept(challenge, answer, message.extra)
+        # The password may have been changed, or the user removed, while we waited for KE3.
+        now = await gate.on_thread(gate.accounts.get, domain, user)
+        if account is None or now is None or now.disabled or now.record != account.record:
+            raise exc.InvalidCredential
     except BaseException:
         gate.ledger.lapse(entry, time.time())
         raise
     gate.ledger.succeed(entry, time.time())
-    assert account is not None  # accept() refuses the unknown
-    _enter(connection, hello, account, channel, "opaque", time.time())
+    _enter(connection, hello, now, channel, "opaque", time.time())
 
 
 async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
