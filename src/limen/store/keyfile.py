@@ -24,7 +24,7 @@ log = logging.getLogger("limen")
 FINGERPRINTS = "fingerprints"
 _LOST = (
     "If it is lost for good, all passwords must be set anew: move the file away if there is one, make new keys with "
-    "limen.store.keyfile.new_keys, then `limen user passwd` for everyone."
+    "`limen keys new`, then `limen user passwd` for everyone."
 )
 
 
