@@ -25,7 +25,7 @@ from limen.web.static import StaticTree
 
 from .auth import Auth
 from .datastore import DataStore, Storage
-from .origins import host_name, is_loopback, origin_of, same_origin
+from .origins import host_name, is_loopback, origin_of
 from .server import Server
 
 if TYPE_CHECKING:
@@ -218,13 +218,15 @@ class App:
     def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:
         """The WebSocket door: decides on a handshake (transport/wire.py)."""
         from limen.door.connection import Connection
+        from limen.door.crosssite import is_own
 
         if handshake.path != "/ws":
             return Refusal(404)
         domain = self.domain_of(handshake.host)
         if domain is None:
             return Refusal(421)
-        if handshake.origin is not None and not same_origin(handshake.origin, handshake.host, handshake.tls):
+        origin = handshake.origin
+        if origin is not None and not is_own(origin.encode(), handshake.host.encode(), handshake.tls):
             return Refusal(403)
         for subprotocol in handshake.subprotocols:
             kind = SUBPROTOCOLS.get(subprotocol)

@@ -1,4 +1,4 @@
-"""Hosts and origins: what a Host header, an Origin header and an IP address mean."""
+"""Hosts and origins: what a Host header and an IP address mean."""
 
 from __future__ import annotations
 
@@ -30,19 +30,6 @@ def is_loopback(name: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def same_origin(origin: str, host: str, tls: bool) -> bool:
-    """An Origin header is that of the site itself: scheme, host and port.
-
-    >>> same_origin("http://localhost:9000", "localhost:9000", False)
-    True
-    >>> same_origin("http://evil.example", "localhost:9000", False), same_origin("null", "localhost:9000", False)
-    (False, False)
-    """
-    scheme = "https" if tls else "http"
-    default = ":443" if tls else ":80"
-    return origin.lower().removesuffix(default) == f"{scheme}://{host.lower().removesuffix(default)}"
 
 
 def origin_of(client: str) -> str:
