@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from http_site import Site, read_answer
 
 from limen.core.guard.ledger import Kind
@@ -195,3 +193,13 @@ async def test_one_connection_carries_many_calls_in_order(site: Site) -> None:
     for n in range(50):
         assert (await read_answer(reader)).value == f"N{n}E"
     writer.close()
+
+
+async def test_a_connection_ends_where_the_client_says_so(site: Site) -> None:
+    for version, header in ((b"1.1", b"Connection: close\r\n"), (b"1.0", b"")):
+        reader, writer = await site.connect()
+        writer.write(b"GET /say?text=x HTTP/" + version + b"\r\nHost: localhost\r\n" + header + b"\r\n")
+        answer = await read_answer(reader)
+        assert (answer.status, answer.value, answer.closed) == (200, "x", True)
+        assert await reader.read() == b""
+        writer.close()
