@@ -48,11 +48,12 @@ class Auth:
         """Adds a user. True: added. False: that user exists already and is left as it is, so that a program may say
         this at every start.
 
-        *domain*: the tenant, default `config.DOMAIN`. *roles*: the first is `get_state().role`; default 'user'.
-        *profile*: JSON-like values for `get_state().profile`. Takes about 0.2 s (Argon2id).
-        Raises `InvalidCredential` for a name or password that can't be one.
+        *domain*: the tenant, default `config.DOMAIN`; the App answers for it from now on. *roles*: the first is
+        `get_state().role`; default 'user'. *profile*: JSON-like values for `get_state().profile`.
+        Takes about 0.2 s (Argon2id). Raises `InvalidCredential` for a name or password that can't be one.
         """
         tenant, user = self._names(name, domain)
+        self._app.domains.add(tenant)
         if self._app.vault.accounts.get(tenant, user) is not None:
             return False
         account = self._account(tenant, user, password, tuple(roles) or (DEFAULT_ROLE,), dict(profile or {}))
@@ -90,9 +91,7 @@ class Auth:
         return self._app.vault.accounts.list(domain_name(domain) if domain else None)
 
     def _names(self, name: str, domain: str | None) -> tuple[str, str]:
-        tenant = domain_name(domain or self._app.config.DOMAIN)
-        self._app.domains.add(tenant)
-        return tenant, user_name(name)
+        return domain_name(domain or self._app.config.DOMAIN), user_name(name)
 
     def _get(self, domain: str, user: str) -> Account:
         account = self._app.vault.accounts.get(domain, user)

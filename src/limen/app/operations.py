@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.base.names import domain_name
 
 if TYPE_CHECKING:
     from .app import App
@@ -22,6 +23,12 @@ def operations(app: App) -> dict[str, Operation]:
     auth = app.auth
 
     def user_add(name: str, password: str, domain: str, roles: list[str] | None = None) -> None:
+        if app.hub is not None and app.domain_of(domain_name(domain)) != domain_name(domain):
+            # nobody could log in, and nobody would know why
+            raise exc.InvalidAddress(
+                f"The server that runs here does not answer for {domain!r}, but for "
+                f"{', '.join(sorted({app.config.DOMAIN, *app.domains}))}; say --domain, here or to `limen serve`."
+            )
         if not auth.add_user(name, password, domain, roles or ()):
             raise exc.Error(f"There is a user {name!r} in {domain!r} already; `limen user passwd` sets a new password.")
 
