@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,8 +12,6 @@ import pytest
 from limen import exc
 from limen.web.response import Response
 from limen.web.static import CHUNK, SMALL, StaticTree
-
-Get = Callable[..., "asyncio.Future[Response]"]
 
 
 @pytest.fixture
