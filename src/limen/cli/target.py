@@ -83,13 +83,26 @@ def _apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, 
         app.config.IS_DEVELOPMENT = True
 
 
-def serve_app(
-    app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None, reload: bool = False
-) -> int:
+def serve_app(app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None, reload: bool = False) -> int:
     """Runs the usual server for *app*."""
     from .serve import run
 
     files: Any = tuple(tls.split(",", 1)) if isinstance(tls, str) and "," in tls else tls
     if isinstance(files, str) and files != "local":
         raise exc.InvalidCall("--tls takes 'local', or CERT,KEY: two files with a comma between.")
+    if advice := plain_advice(app, tls=files is not None):
+        print(advice, file=sys.stderr, flush=True)
     return run(app, host=host, port=port, tls=files, reload=reload)
+
+
+def plain_advice(app: App, *, tls: bool) -> str:
+    """What to say before serving without TLS, where that means that services will be refused; "" otherwise."""
+    if tls or app.config.IS_DEVELOPMENT:
+        return ""
+    refused = [service.urlpath for service in app.registry if service.ssl is not False]
+    if not refused:
+        return ""
+    return (
+        f"Without TLS {len(refused)} of {len(list(app.registry))} services answer RequireSSL (/{refused[0]}, for one). "
+        "Say --tls local, --tls CERT,KEY, or --dev for trying things out; services with ssl=False answer all the same."
+    )
