@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hmac import digest
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_vectors import channel_file
 
-from limen.core.seal.channel import OVERHEAD, BadFrame, Channel
+from limen.core.seal.channel import OVERHEAD, BadFrame, Channel, ratchet
 from vectors import vectors
 
 FILE = vectors("channel")
@@ -35,6 +36,11 @@ def test_both_ends_give_the_vectors(case: dict[str, Any]) -> None:
 
 def _pair() -> tuple[Channel, Channel]:
     return Channel(b"c" * 32, b"s" * 32, b"t" * 64, "c2s"), Channel(b"s" * 32, b"c" * 32, b"t" * 64, "s2c")
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_a_step_is_two_hmacs(chain: bytes) -> None:
+    assert ratchet(chain) == (digest(chain, b"\x01", "sha256"), digest(chain, b"\x02", "sha256"))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.binary(max_size=300)), max_size=30))

@@ -16,7 +16,7 @@ Frames must be opened in the order in which they were sealed: one queue a direct
 
 from __future__ import annotations
 
-from hmac import digest
+from hashlib import sha256
 from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
@@ -30,6 +30,9 @@ OVERHEAD: Final = 16
 """Bytes by which a frame is longer than what it holds."""
 _NONCE: Final = bytes(12)  # each key seals one frame
 _OTHER: Final[dict[Direction, Direction]] = {"c2s": "s2c", "s2c": "c2s"}
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+_INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
+"""HMAC's pads (RFC 2104): for the 32 bytes of a key, and for the rest of SHA-256's block of 64."""
 
 
 class BadFrame(Exception):
@@ -37,6 +40,16 @@ class BadFrame(Exception):
 
     The connection must end; the blame is the delivering origin's, never the account's.
     """
+
+
+def ratchet(chain: bytes) -> tuple[bytes, bytes]:
+    """(message key, next chain key): HMAC-SHA-256 of 0x01 and of 0x02 under *chain*, 32 bytes.
+
+    The two share the padded key, which OpenSSL's HMAC would prepare twice: half the time.
+    """
+    inner, outer = chain.translate(_INNER) + _INNER_REST, chain.translate(_OUTER) + _OUTER_REST
+    message = sha256(outer + sha256(inner + b"\x01").digest()).digest()
+    return message, sha256(outer + sha256(inner + b"\x02").digest()).digest()
 
 
 class Channel:
@@ -60,26 +73,23 @@ class Channel:
 
     def seal(self, plaintext: bytes) -> bytes:
         """The next frame to go out, with *plaintext* in it."""
-        key, number = self._send, self.sent
-        self._send = digest(key, b"\x02", "sha256")
+        number = self.sent
+        key, self._send = ratchet(self._send)
         self.sent = number + 1
-        return AESGCM(digest(key, b"\x01", "sha256")).encrypt(
-            _NONCE, plaintext, self._head_out + number.to_bytes(8, "big") + self._tail
-        )
+        return AESGCM(key).encrypt(_NONCE, plaintext, self._head_out + number.to_bytes(8, "big") + self._tail)
 
     def open(self, frame: bytes) -> bytes:
         """What the next frame holds; BadFrame when it is not that frame. After a BadFrame nothing opens any more."""
-        key, number = self._receive, self.received
-        if not key:
+        if not self._receive:
             raise BadFrame("this channel has ended")
+        number = self.received
+        key, following = ratchet(self._receive)
         self._receive = b""
         try:
-            plaintext = AESGCM(digest(key, b"\x01", "sha256")).decrypt(
-                _NONCE, frame, self._head_in + number.to_bytes(8, "big") + self._tail
-            )
+            plaintext = AESGCM(key).decrypt(_NONCE, frame, self._head_in + number.to_bytes(8, "big") + self._tail)
         except InvalidTag:
             raise BadFrame("this frame does not open") from None
-        self._receive = digest(key, b"\x02", "sha256")
+        self._receive = following
         self.received = number + 1
         return plaintext
 
