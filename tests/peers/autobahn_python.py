@@ -1,0 +1,172 @@
+"""Autobahn-Python as a puppet; see puppet.py for what it is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from autobahn.asyncio.wamp import ApplicationSession
+from autobahn.asyncio.websocket import WampWebSocketClientFactory
+from autobahn.wamp.exception import ApplicationError
+from autobahn.wamp.serializer import CBORSerializer, JsonSerializer, MsgPackSerializer
+from autobahn.wamp.types import CallOptions, CallResult, ComponentConfig, PublishOptions, RegisterOptions
+
+SERIALIZERS = {"json": JsonSerializer, "msgpack": MsgPackSerializer, "cbor": CBORSerializer}
+sessions: dict[str, Session] = {}
+kept: dict[str, Any] = {}
+
+
+def write(**what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def both(result: Any) -> list[Any]:
+    if isinstance(result, CallResult):
+        return [list(result.results or ()), dict(result.kwresults or {})]
+    return [[] if result is None else [result], {}]
+
+
+class Session(ApplicationSession):
+    def __init__(self, realm: str, name: str) -> None:
+        super().__init__(ComponentConfig(realm=realm))
+        self.name = name
+        self.joined: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def onJoin(self, details: Any) -> None:
+        self.joined.set_result(list(details.authrole and ["broker", "dealer"]))
+
+    def onLeave(self, details: Any) -> None:
+        if not self.joined.done():
+            self.joined.set_exception(RuntimeError(f"{details.reason}: {details.message}"))
+        self.disconnect()
+
+    def onUserError(self, fail: Any, msg: str) -> None:
+        pass  # an error that a procedure raised on purpose
+
+    def onDisconnect(self) -> None:
+        write(heard={"session": self.name, "closed": None})
+        self.left.set_result(None)
+
+    # what others may call
+    def echo(self, *args: Any, details: Any, **kwargs: Any) -> CallResult:
+        return CallResult(*args, **kwargs)
+
+    def fail(self, *args: Any, details: Any) -> None:
+        raise ApplicationError("com.example.broken", *args, n=7)
+
+    async def stream(self, to: int, details: Any) -> str:
+        for n in range(to):
+            details.progress(n)
+        return "end"
+
+    async def hang(self, details: Any) -> None:
+        if details.progress is not None:
+            details.progress("begun")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            write(heard={"session": self.name, "interrupted": True})
+            raise ApplicationError("wamp.error.canceled") from None
+
+
+# -- verbs ------------------------------------------------------------------------------------------------------
+async def open_session(session: str, url: str, realm: str) -> list[str]:
+    made = sessions[session] = Session(realm, session)
+    factory = WampWebSocketClientFactory(lambda: made, url=url, serializers=[SERIALIZERS[session]()])
+    parts = urlsplit(url)
+    await asyncio.get_running_loop().create_connection(factory, parts.hostname, parts.port)
+    return await made.joined
+
+
+async def register(session: str, uri: str, kind: str) -> None:
+    who = sessions[session]
+    kept[session + uri] = await who.register(getattr(who, kind), uri, options=RegisterOptions(details_arg="details"))
+
+
+async def unregister(session: str, uri: str) -> None:
+    await kept[session + uri].unregister()
+
+
+async def call(
+    session: str,
+    uri: str,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    progress: bool = False,
+    cancel_after: int | None = None,
+) -> list[Any]:
+    if not progress:
+        return both(await sessions[session].call(uri, *args, **kwargs))
+    steps: list[list[Any]] = []
+
+    def step(*args: Any, **kwargs: Any) -> None:
+        steps.append(list(args))
+        if len(steps) == cancel_after:
+            future.cancel()
+
+    future = sessions[session].call(uri, *args, **kwargs, options=CallOptions(on_progress=step))
+    try:
+        return [*both(await future), steps]
+    except asyncio.CancelledError:
+        raise ApplicationError("wamp.error.canceled") from None
+
+
+async def subscribe(session: str, topic: str) -> None:
+    def hear(*args: Any, **kwargs: Any) -> None:
+        write(heard={"session": session, "topic": topic, "args": args, "kwargs": kwargs})
+
+    kept[session + topic] = await sessions[session].subscribe(hear, topic)
+
+
+async def unsubscribe(session: str, topic: str) -> None:
+    await kept[session + topic].unsubscribe()
+
+
+async def publish(session: str, topic: str, args: list[Any], kwargs: dict[str, Any]) -> None:
+    await sessions[session].publish(topic, *args, **kwargs, options=PublishOptions(acknowledge=True))
+
+
+async def close(session: str) -> None:
+    sessions[session].leave()
+    await sessions[session].left
+
+
+VERBS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "open": open_session,
+    "register": register,
+    "unregister": unregister,
+    "call": call,
+    "subscribe": subscribe,
+    "unsubscribe": unsubscribe,
+    "publish": publish,
+    "close": close,
+}
+
+
+async def obey() -> None:
+    loop = asyncio.get_running_loop()
+    lines = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+
+    async def one(id: int, do: str, **what: Any) -> None:
+        try:
+            write(id=id, ok=await VERBS[do](**what))
+        except ApplicationError as error:
+            write(id=id, failed={"error": error.error, "args": list(error.args), "kwargs": error.kwargs})
+        except Exception as error:
+            write(id=id, failed={"error": repr(error)})
+
+    under_way = set()
+    while line := await lines.readline():
+        task = loop.create_task(one(**json.loads(line)))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+
+asyncio.run(obey())
