@@ -14,6 +14,7 @@ A request that is refused is answered once, in its turn, and then the connection
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from functools import partial
 from typing import Any
@@ -43,6 +44,8 @@ LAST_CALL = 1.0
 """Seconds that a connection which has said nothing yet may still speak when the server ends."""
 SLICE = 16384
 """Bytes that are parsed in one go: what was pipelined behind them waits unparsed."""
+
+log = logging.getLogger("limen.transport")
 
 _WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -131,7 +134,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -156,7 +161,11 @@ class HttpProtocol(HttpToolsProtocol):
                     return
             except httptools.HttpParserError as error:
                 reason = error.__context__
-                self._refuse(reason if isinstance(reason, Refused) else Refused(400, "This is not HTTP/1.1."))
+                if not isinstance(reason, Refused):
+                    if isinstance(error, httptools.HttpParserCallbackError):
+                        log.error("Reading a request failed", exc_info=reason)
+                    reason = Refused(400, "This is not HTTP/1.1.")
+                self._refuse(reason)
                 return
             except Refused as refusal:
                 self._refuse(refusal)
