@@ -57,6 +57,12 @@ async def test_services_stand_before_files_and_reserved_before_both(site: Site) 
     assert (websocket.status, websocket.headers["upgrade"]) == (426, "websocket")
 
 
+async def test_a_service_that_takes_anothers_place_answers_at_once(site: Site) -> None:
+    assert (await site.get("/deep/er/name.json")).value == "found"
+    site.service("deep/er/name", safe=False, methods=("GET",))(lambda: "new")
+    assert (await site.get("/deep/er/name.json")).value == "new"
+
+
 async def test_the_status_shows_in_development_only(site: Site) -> None:
     assert "add" in (await site.get("/limen/status.json")).value["services"]
     assert (await site.get("/limen/status.json", sec_fetch_site="cross-site")).status == 403

@@ -74,6 +74,7 @@ class HttpDoor:
         self._domains: dict[bytes, str] = {}
         self._principals: dict[tuple[str, str, bool], Principal] = {}
         self._plans: dict[int, Plan] = {}
+        self._known: dict[bytes, Match] = {}
 
     async def respond(self, request: Request) -> Response:
         """The answer to *request*, whatever it is. Raises only `Gone`, and CancelledError."""
@@ -95,9 +96,10 @@ class HttpDoor:
     # -- finding ------------------------------------------------------------------------------------------------
     async def _route(self, request: Request) -> Response:
         domain = self._domain(request.headers.get(b"host"))
+        known = self._known.get(request.path)
+        if known is not None and self._registry.by_uri(known.service.uri) is known.service:
+            return await self._call(request, domain, known)
         segments = path_segments(request.path)
-        if len(request.query) > MAX_PATH:
-            raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
         first = segments[0]
         if first == "limen" and len(segments) > 1:
             return await self._own(request, segments)
@@ -107,12 +109,20 @@ class HttpDoor:
         if segments[-1]:  # a service has no slash at its end
             match = self._registry.by_path(segments)
             if match is not None:
+                if not match.rest:
+                    self._remember(request.path, match)
                 return await self._call(request, domain, match)
         for tree in self._statics:
             at = len(tree.segments)
             if segments[:at] == tree.segments:
                 return await self._file(tree, request, segments[at:])
         raise exc.NotFound()
+
+    def _remember(self, path: bytes, match: Match) -> None:
+        """An address that is all of a path means the same service as long as that stands at its URI."""
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[path] = match
 
     def _domain(self, host: bytes | None) -> str:
         if host is None:
@@ -190,6 +200,8 @@ class HttpDoor:
             if method not in plan.methods:
                 raise exc.MethodNotAllowed(allow=plan.allow)
             if request.query:
+                if len(request.query) > MAX_PATH:
+                    raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
                 kwargs = parse_fields(request.query)
             if args or kwargs:
                 text = {*range(len(args)), *kwargs}

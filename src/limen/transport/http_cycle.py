@@ -21,6 +21,18 @@ EXTENSIONS: Final[dict[str, dict[object, object]]] = {"limen.response": {}}
 class Cycle(RequestResponseCycle):
     """uvicorn's cycle, with `limen.response`."""
 
+    given = False
+    """The whole body was handed over in one piece."""
+
+    async def receive(self) -> Any:
+        if self.more_body or self.given or self.disconnected or self.response_complete or self.waiting_for_100_continue:
+            return await super().receive()
+        # All of it is here, as it mostly is: nothing need be waited for.
+        self.given = True
+        self.message_event.clear()
+        self.flow.resume_reading()
+        return {"type": "http.request", "body": bytes(self.body), "more_body": False}
+
     async def send(self, message: Any) -> None:
         if message["type"] != "limen.response":
             return await super().send(message)
