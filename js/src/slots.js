@@ -64,6 +64,7 @@ export class Slots {
     if (!id) return undefined;
     if (!(await this.#lock(id))) {
       sessionStorage.removeItem(ITEM); // this tab is a copy of one that lives
+      this.slot = undefined;
       return undefined;
     }
     this.#id = id;
