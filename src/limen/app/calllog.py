@@ -39,30 +39,32 @@ class CallLog:
         self._every = every
         self._clock = clock
         self._lines: list[str] = []
-        self._quoted: dict[str | None, str] = {}
+        self._middles: dict[tuple[str, int], tuple[Principal, str]] = {}
         self._due = False
 
-    def _quote(self, text: str | None) -> str:
-        quoted = self._quoted.get(text)
-        if quoted is None:
-            if len(self._quoted) > 4096:
-                self._quoted.clear()
-            quoted = self._quoted[text] = json.dumps(text)
-        return quoted
-
     def __call__(self, service: str, principal: Principal, seconds: float, error: exc.Error | None) -> None:
-        quote = self._quote
-        self._lines.append(
-            f'{{"t":{self._clock():.3f},"call":{quote(service)},"domain":{quote(principal.domain)},'
-            f'"user":{quote(principal.user)},"origin":{quote(principal.origin)},"ms":{seconds * 1000:.3f},'
-            f'"out":"{"ok" if error is None else error.exc}"}}\n'
-        )
+        key = (service, id(principal))
+        known = self._middles.get(key)
+        if known is None or known[0] is not principal:
+            known = self._middle(key, principal)
+        out = "ok" if error is None else error.exc
+        self._lines.append(f'{{"t":{self._clock():.3f}{known[1]}{seconds * 1000:.3f},"out":"{out}"}}\n')
         if not self._due:
             try:
                 asyncio.get_running_loop().call_later(self._every, self.flush)
                 self._due = True
             except RuntimeError:  # no loop here: a call from a script
                 self.flush()
+
+    def _middle(self, key: tuple[str, int], principal: Principal) -> tuple[Principal, str]:
+        """What all lines of this caller and this service have in common, kept for the next. The principal is held, so
+        that no other can come by its id."""
+        if len(self._middles) >= 4096:
+            self._middles.clear()
+        call, domain, user, origin = map(json.dumps, (key[0], principal.domain, principal.user, principal.origin))
+        middle = f',"call":{call},"domain":{domain},"user":{user},"origin":{origin},"ms":'
+        known = self._middles[key] = principal, middle
+        return known
 
     def flush(self) -> None:
         """Writes what was collected."""

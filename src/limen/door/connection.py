@@ -25,6 +25,7 @@ from .hub import Hub, error_message, result_message
 
 if TYPE_CHECKING:
     from limen.core.seal.channel import Channel
+    from limen.core.wamp.realm import Realm
     from limen.transport.wire import Wire
 
     from .sessions import KeptCall, Tab
@@ -51,6 +52,7 @@ class Connection:
         "hub",
         "origin",
         "principal",
+        "realm",
         "running",
         "sealed",
         "session",
@@ -65,6 +67,8 @@ class Connection:
         self.channel: Channel | None = None
         self.session: Session | None = None
         self.tab: Tab | None = None
+        self.realm: Realm
+        """Its session's."""
         self.principal = Principal(domain, origin)
         self.running: dict[int, tuple[asyncio.Task[None], Any, KeptCall | None]] = {}
         self.closing = False
@@ -106,7 +110,7 @@ class Connection:
         if type(message) is Goodbye:
             self.farewell(message)
             return
-        realm = self.hub.realm(self.domain)
+        realm = self.realm
         if error is None:
             self.hub.act(realm, realm.receive(self.session, message))
         else:
@@ -135,8 +139,7 @@ class Connection:
         session, self.session = self.session, None
         if session is None:
             return
-        realm = self.hub.realm(self.domain)
-        self.hub.act(realm, realm.detach(session))
+        self.hub.act(self.realm, self.realm.detach(session))
         for task, cancellation, kept in tuple(self.running.values()):
             if kept is None:
                 cancellation.set()
@@ -200,7 +203,8 @@ class Connection:
             peer=self,
             authid=details["authid"],
         )
-        self.hub.realm(self.domain).attach(self.session)
+        self.realm = self.hub.realm(self.domain)
+        self.realm.attach(self.session)
         self.send(Welcome(session_id, welcome))
 
     async def next_frame(self) -> tuple[bytes, bool]:
@@ -241,10 +245,7 @@ class Connection:
 
     def result(self, request: int, value: Any) -> int:
         """Answers a call of a local service; an answer that can't be encoded becomes the error that says so."""
-        if self.session is None:
-            return 0
-        realm = self.hub.realm(self.domain)
-        if not realm.settle(self.session, request):
+        if self.session is None or not self.realm.settle(self.session, request):
             return 0
         try:
             return self.send(result_message(request, value))
@@ -252,10 +253,7 @@ class Connection:
             return self.send(error_message(request, error))
 
     def error(self, request: int, error: exc.Error) -> int:
-        if self.session is None:
-            return 0
-        realm = self.hub.realm(self.domain)
-        if not realm.settle(self.session, request):
+        if self.session is None or not self.realm.settle(self.session, request):
             return 0
         try:
             return self.send(error_message(request, error))
@@ -266,7 +264,7 @@ class Connection:
         """What a stream calls with each value; gives something to await when the peer reads too slowly."""
 
         def send(value: Any) -> Awaitable[None] | None:
-            if self.session is None or not self.hub.realm(self.domain).pending(self.session, request):
+            if self.session is None or not self.realm.pending(self.session, request):
                 return None
             self.send(result_message(request, value, progress=True))
             return self._drained() if self.wire.queued > STREAM_HIGH else None

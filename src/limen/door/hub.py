@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import inspect
 import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,7 +22,7 @@ import msgspec
 from limen import exc
 from limen.base import values
 from limen.base.principal import Cancellation
-from limen.core.wamp import realm as wamp
+from limen.core.wamp.effects import Broadcast, Close, Effect, Interrupt, Invoke, Send
 from limen.core.wamp.messages import Error as WampError
 from limen.core.wamp.messages import Result
 from limen.core.wamp.realm import Realm
@@ -111,26 +111,27 @@ class Hub:
             self.act(realm, realm.publish(uri, args, kwargs))
 
     # -- acting -------------------------------------------------------------------------------------------------
-    def act(self, realm: Realm, effects: Iterable[wamp.Effect]) -> None:
+    def act(self, realm: Realm, effects: Iterable[Effect]) -> None:
         """Does what a realm decided."""
         for effect in effects:
             match effect:
-                case wamp.Send():
+                case Send():
                     try:
                         effect.session.peer.send(effect.message)
                     except exc.InvalidValue as error:  # NaN to a JSON peer, say: the caller learns why
                         self.act(realm, realm.undeliverable(effect.session, effect.message, error))
-                case wamp.Invoke():
-                    self._invoke(realm, effect)
-                case wamp.Broadcast():
+                case Invoke():
+                    self._invoke(effect)
+                case Broadcast():
                     frames: dict[object, bytes] = {}
                     for session in effect.sessions:
                         session.peer.send_shared(effect.message, frames)
-                case wamp.Interrupt():
+                case Interrupt():
                     effect.session.peer.interrupt(effect.request)
-                case wamp.Close():
+                case Close():
                     effect.session.peer.end(effect.message)
-        self._watch(realm)
+        if realm.deadlines:
+            self._watch(realm)
 
     def _watch(self, realm: Realm) -> None:
         """Wakes the realm for the next call that times out."""
@@ -151,7 +152,7 @@ class Hub:
             self._watch(realm)
 
     # -- calls --------------------------------------------------------------------------------------------------
-    def _invoke(self, realm: Realm, effect: wamp.Invoke) -> None:
+    def _invoke(self, effect: Invoke) -> None:
         connection: Connection = effect.session.peer
         procedure = effect.procedure
         if type(procedure) is Own:
@@ -162,11 +163,12 @@ class Hub:
             return
         kept = key = None
         options = effect.options
+        progress = connection.progress(effect.request) if options and options.get("receive_progress") else None
         tab = connection.tab
         if tab is not None:
             tab.used = time.time()
             key = options.get("x_id")
-            if isinstance(key, bytes) and len(key) == 16 and not options.get("receive_progress"):
+            if type(key) is bytes and len(key) == 16 and progress is None:
                 digest = _digest(effect.uri, effect.args, effect.kwargs)
                 try:
                     repeat = options.get("x_repeat") is True
@@ -179,8 +181,8 @@ class Hub:
             elif options.get("x_repeat"):
                 connection.error(effect.request, exc.OutcomeUnknown())
                 return
-        cancellation = Cancellation()
-        progress = connection.progress(effect.request) if options.get("receive_progress") else None
+        # What is over at once nobody can cancel.
+        cancellation = None if procedure.at_once and progress is None else Cancellation()
         try:
             outcome = self.pipeline.call(
                 connection.principal,
@@ -193,7 +195,7 @@ class Hub:
         except exc.Error as error:
             self._answer(connection, effect.request, kept, key, None, error)
             return
-        if not inspect.isawaitable(outcome):
+        if type(outcome) is not CoroutineType:
             self._answer(connection, effect.request, kept, key, outcome, None)
             return
         task = self._start(self._finish(connection, effect.request, kept, key, outcome))
@@ -235,7 +237,7 @@ class Hub:
         if tab is not None:
             tab.calls.finish(key, kept, self.loop.time(), value, error)
 
-    def _run_own(self, connection: Connection, effect: wamp.Invoke, own: Own) -> None:
+    def _run_own(self, connection: Connection, effect: Invoke, own: Own) -> None:
         async def run() -> None:
             value, error = None, None
             try:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from limen.service.formats import BUILT_IN, content_type, render
-from limen.service.service import Kind
 from limen.web.headers import NO_STORE, TAGGED, Caching, Pair, data_headers, header_lines, header_text
 from limen.web.response import Response
 
@@ -42,7 +41,7 @@ class Plan:
         self.service = service
         self.methods = frozenset(service.allowed_methods)
         self.allow = ", ".join([*service.allowed_methods, "OPTIONS"])
-        self.at_once = service.inline and service.kind in (Kind.PLAIN, Kind.STREAM)
+        self.at_once = service.at_once
         """The pipeline gives the result now, not an awaitable of it."""
         self.cors = frozenset(origin.encode() for origin in service.cors)
         self._caching = Caching(service.cache_seconds)

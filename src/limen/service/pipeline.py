@@ -95,11 +95,11 @@ class Pipeline:
         Raises exc.Error only, at once or when awaited; and CancelledError when cancelled.
         """
         started = perf_counter()
-        kind, inline = service.kind, service.inline
+        kind = service.kind
         try:
             self._admit(principal, service)
             plan: Binding = service.plan or self._plan(service)
-            now = inline and (kind is Kind.PLAIN or (kind is Kind.STREAM and progress is None))
+            now = service.at_once and (progress is None or kind is Kind.PLAIN)
             if now:
                 state = self._state(principal, service)
             else:
@@ -108,10 +108,10 @@ class Pipeline:
                 self._permit(service, state)
             values, named = plan.bind(args or [], kwargs, text)
             context = copy_context()
-            context.run(current.set, state)
             if not now:
+                context.run(current.set, state)
                 return self._later(service, state, context, values, named, progress, started)
-            value = context.run(service.function, *values, **named)
+            value = context.run(_run_now, state, service.function, values, named)
             if kind is Kind.STREAM:
                 value = stream_now(context, value)
         except BaseException as raised:
@@ -260,6 +260,12 @@ class Pipeline:
     def _done(self, service: Service, principal: Principal, started: float, error: exc.Error | None) -> None:
         if self.on_done is not None:
             self.on_done(service, principal, perf_counter() - started, error)
+
+
+def _run_now(state: State, function: Callable[..., Any], values: list[Any], named: dict[str, Any]) -> Any:
+    """Under the call's own context: what the function sets there is gone afterwards."""
+    current.set(state)
+    return function(*values, **named)
 
 
 def _on_thread(service: Service) -> bool:

@@ -94,12 +94,16 @@ class Service:
     uri: str = field(init=False)
     """The WAMP URI: *urlpath* with dots."""
     kind: Kind = field(init=False)
+    at_once: bool = field(init=False)
+    """Its result is there when the pipeline comes back, unless it streams to someone who asked for progress."""
     plan: Any = field(init=False, default=None, repr=False)
     """What the pipeline has worked out for this service, at its first call (annotations may name what comes later)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "uri", self.urlpath.replace("/", "."))
-        object.__setattr__(self, "kind", _kind(self.function))
+        kind = _kind(self.function)
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "at_once", self.inline and kind in (Kind.PLAIN, Kind.STREAM))
 
     @property
     def allowed_methods(self) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class Dealer:
         self._by_uri: dict[str, Registration] = {}
         self._last_registration = 0
         # Calls with a time-out: (deadline, number, call). An answered call stays until it is popped or swept.
-        self._deadlines: list[tuple[float, int, PendingCall]] = []
+        self.deadlines: list[tuple[float, int, PendingCall]] = []
         self._timed = 0
         """How many of them are pending."""
 
@@ -247,7 +247,7 @@ class Dealer:
         call.timed = True
         self._timed += 1
         deadline = self._now() + min(timeout, MAX_TIMEOUT) / 1000
-        deadlines = self._deadlines
+        deadlines = self.deadlines
         if len(deadlines) > 64 and len(deadlines) > 2 * self._timed:
             # Answered long before their time: most calls are.
             deadlines[:] = [entry for entry in deadlines if _is_pending(entry[2])]
@@ -255,7 +255,7 @@ class Dealer:
         heappush(deadlines, (deadline, id(call), call))
 
     def next_deadline(self) -> float | None:
-        deadlines = self._deadlines
+        deadlines = self.deadlines
         while deadlines and not _is_pending(deadlines[0][2]):
             heappop(deadlines)
         return deadlines[0][0] if deadlines else None
@@ -263,7 +263,7 @@ class Dealer:
     def tick(self, now: float) -> Effects:
         effects: list[Effect] = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
-            effects += self._cancel(heappop(self._deadlines)[2], "killnowait", "wamp.error.timeout")
+            effects += self._cancel(heappop(self.deadlines)[2], "killnowait", "wamp.error.timeout")
         return effects
 
 

@@ -32,7 +32,7 @@ The edge, in full:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, cast
 
 from limen.core.wamp.broker import PUBLISH, Broker
@@ -106,6 +106,8 @@ class Realm:
         self.settle = dealer.settle
         """`settle(session, request) -> bool`: whether the final answer of a local service is still awaited; from then
         on it is not. Whoever gets True sends the RESULT or ERROR."""
+        self.deadlines: Sized = dealer.deadlines
+        """Calls with a time-out; while it is empty nobody need ask for the next."""
         self.next_deadline = dealer.next_deadline
         """`next_deadline() -> float | None`: when `tick` is due, by *now*'s clock."""
         self.tick = dealer.tick
