@@ -88,7 +88,7 @@ class Wire(Protocol):
         ...
 
     def pause(self) -> None:
-        """Takes no more from the peer until `resume()`: the door has enough to do. What was read already, comes."""
+        """Nothing more is received until `resume()`, and the peer is not read from: the door has enough to do."""
         ...
 
     def resume(self) -> None:
