@@ -119,7 +119,6 @@ def make_asgi(app: App) -> Callable[..., Any]:
         delay=gate.delay,
         assets=assets(),
         status=lambda: status(app, hub),
-        executor=app.executor,
     )
     life = contextlib.AsyncExitStack()
 
