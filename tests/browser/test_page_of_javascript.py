@@ -16,7 +16,7 @@ HTML = """<!doctype html>
 <link rel="icon" href="data:,">
 <script type="module" src="page.js"></script>
 """
-STRICT = "console.assert = (so) => { if (!so) throw new Error('not so'); };"
+STRICT = "let n = 0; console.assert = (so) => { n++; if (!so) throw new Error(`number ${n} of the claims is false`); };"
 
 
 def blocks(language: str) -> str:
@@ -35,5 +35,7 @@ async def test_the_program_of_the_page_runs(
     (public / "page.js").write_text(f"{STRICT}\n{script}\ndocument.title = 'ran';\n")
     server = serve(tmp_path / "app.py", cwd=tmp_path)
     await page.goto(server.url)
-    await expect(page).to_have_title("ran", timeout=20_000)
-    assert troubles == []
+    try:
+        await expect(page).to_have_title("ran", timeout=20_000)
+    finally:
+        assert troubles == []
