@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,18 @@ async def until(page: Page, condition: str) -> None:
     async with asyncio.timeout(20):
         pause = "new Promise(later => setTimeout(later, 20))"
         await page.evaluate(f"async () => {{ while (!(await ({condition}))) await {pause}; }}")
+
+
+@asynccontextmanager
+async def browser(*switches: str, without: Sequence[str] = ()) -> AsyncIterator[BrowserContext]:
+    """A Chromium of one's own: *switches* more, and some of Playwright's own left out."""
+    more = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-dev-shm-usage", *switches]
+    async with async_playwright() as playwright:
+        chromium = await playwright.chromium.launch(
+            executable_path=find(), args=more, ignore_default_args=list(without)
+        )
+        yield await chromium.new_context()
+        await chromium.close()
 
 
 async def events(page: Page) -> list[str]:
@@ -138,14 +151,21 @@ async def test_a_new_password_ends_the_other_sessions(server: Server, page: Page
     await expect(other.locator("li").last).to_have_text("1 + 2 = 3")
 
 
-async def test_an_insecure_page_says_so_before_it_asks_for_a_password(server: Server, page: Page) -> None:
-    # as a page that came over http from elsewhere: no WebCrypto
-    await page.add_init_script("Object.defineProperty(crypto, 'subtle', {value: undefined})")
-    await page.goto(server.url)
-    assert await page.evaluate("Limen.state.secure") is False
-    problem = await page.evaluate(f"Limen.login('ada', 'lovelace').catch({LATER})")
-    assert problem["exc"] == "RequireSSL"
-    assert "https" in problem["err"][0]
+async def test_an_insecure_page_says_so_before_it_asks_for_a_password(serve: Serve) -> None:
+    server = serve(APP, "--domain", "lab.example")
+    async with browser("--host-resolver-rules=MAP lab.example 127.0.0.1") as context:
+        page = await context.new_page()
+        sockets: list[WebSocket] = []
+        page.on("websocket", lambda socket: sockets.append(socket))
+        async with page.expect_console_message(lambda said: "nobody can log in" in said.text):
+            await page.goto(f"http://lab.example:{server.port}")
+        assert await page.evaluate("isSecureContext") is False
+        assert await page.evaluate("Limen.state.secure") is False
+        problem = await page.evaluate(f"Limen.login('ada', 'lovelace').catch({LATER})")
+        assert problem["exc"] == "RequireSSL"
+        assert "https" in problem["err"][0]
+        assert sockets == []
+        assert await page.evaluate("Limen.call('lab.open', 1)") == [[1], {}]  # plain calls go on
 
 
 # -- calls ------------------------------------------------------------------------------------------------------
@@ -404,3 +424,14 @@ async def test_back_and_forward_go_on_without_the_password(server: Server, page:
     await page.go_back()
     await until(page, "Limen.state.status === 'online'")
     assert await call(page, "lab.add", 1, 1) == 2
+
+
+async def test_a_page_out_of_the_back_forward_cache_goes_on(server: Server) -> None:
+    async with browser(without=["--disable-back-forward-cache"]) as context:
+        page = await logged_in(await context.new_page(), server)
+        await page.evaluate("addEventListener('pageshow', ({persisted}) => (window.cached = persisted))")
+        await page.goto(server.url + "/icon.svg")
+        await page.evaluate("history.back()")
+        await page.wait_for_url(server.url + "/", wait_until="commit")  # no "load": it was loaded before
+        await until(page, "window.cached && Limen.state.status === 'online'")
+        assert await call(page, "lab.add", 1, 1) == 2
