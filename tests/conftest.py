@@ -23,7 +23,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent), str(Path(__file__).parent / "client")]
 
 import chromium  # noqa: E402  tools/chromium.py
 from served import Server  # noqa: E402  tests/served.py

@@ -116,10 +116,9 @@ class House:
             timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        task = asyncio.create_task(server._serve([sock]))
-        while not server.started:
-            await asyncio.sleep(0.005)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup([sock])  # without its main loop, which looks ten times a second whether it must end
 
         async def stop() -> None:
             for listener in server.servers:
@@ -128,8 +127,7 @@ class House:
             hub = self.app.open()
             for tab in hub.tabs:
                 hub.tabs.remove(tab)
-            server.should_exit = True
-            await task
+            await server.shutdown([sock])
             sock.close()
 
         self._stack.push_async_callback(stop)

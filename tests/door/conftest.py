@@ -1,13 +1,15 @@
-"""The HTTP site that most tests of the HTTP door speak to, on a real socket, through both of its servers."""
+"""What most tests of the doors speak to, on real sockets: an HTTP site, through both of its servers, and a WebSocket door."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from http_services import declare
 from http_site import Site, serving
+from knock import Door
 
 from limen.web.static import StaticTree
 
@@ -33,3 +35,24 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     doors = [record for record in caplog.records if record.name == "limen.door"]
     assert not doors, "the door itself failed"
+
+
+@pytest.fixture
+async def open_door(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Door]]]:
+    """`await open_door(SETTING=…)` starts a server with a WebSocket door (see knock.py); it ends with the test."""
+    opened: list[Door] = []
+
+    async def open_door(kind: type[Door] = Door, **settings: Any) -> Door:
+        opened.append(kind(tmp_path / f"keys{len(opened)}", settings))
+        await opened[-1].start()
+        return opened[-1]
+
+    yield open_door
+    for door in opened:
+        await door.stop()
+
+
+@pytest.fixture
+async def door(open_door: Callable[..., Awaitable[Door]]) -> Door:
+    """A server with a WebSocket door, all settings as they are."""
+    return await open_door()

@@ -72,7 +72,9 @@ def _domain(connection: Connection, hello: Hello) -> str:
 
 async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
     gate = connection.hub.gate
-    domain, user = _domain(connection, hello), str(hello.details.get("authid"))
+    domain, user = _domain(connection, hello), hello.details.get("authid")
+    if not isinstance(user, str):
+        raise exc.InvalidCredential
     await _slow_down(connection)
     entry = gate.ledger.issue(
         connection.domain,
