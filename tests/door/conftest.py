@@ -1,4 +1,4 @@
-"""What most tests of the doors speak to, on real sockets: an HTTP site, through both of its servers, and a WebSocket door."""
+"""What tests of the doors speak to, on real sockets: an HTTP site, through both of its servers; a WebSocket door."""
 
 from __future__ import annotations
 
