@@ -179,9 +179,11 @@ def serve(
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; the one that a parent process holds, if there is one."""
-    inherited = os.environ.get(INHERITED)
+    inherited = os.environ.pop(INHERITED, None)
     if inherited:
-        return socket.socket(fileno=int(inherited))
+        sock = socket.socket(fileno=int(inherited))
+        sock.set_inheritable(False)  # what the program starts has no business with it
+        return sock
     try:
         if not 0 <= port <= 65535:
             raise OverflowError("there is no such port")
