@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .gate import Gate
 
+_encode = msgspec.msgpack.Encoder().encode
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
@@ -298,8 +299,9 @@ class Hub:
 
 def _digest(uri: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> bytes:
     """What an id stands for: the address and the arguments, as they are, not as they were encoded."""
-    tree = values.tag([uri, args or [], kwargs or {}], "msgpack")
-    return hashlib.sha256(msgspec.msgpack.encode(tree)).digest()
+    positional = values.tag(args, "msgpack") if args else None
+    named = values.tag(kwargs, "msgpack") if kwargs else None
+    return hashlib.sha256(_encode((uri, positional, named))).digest()
 
 
 def result_message(request: int, value: Any, *, progress: bool = False) -> Result:

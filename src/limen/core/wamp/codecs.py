@@ -79,6 +79,10 @@ _CONVERTED: Final = frozenset({Hello, Welcome, Abort, Challenge, Authenticate, G
 """Messages whose options or details may hold more than plain values: a handshake's bytes, a profile, a call's name."""
 
 
+_LADEN: Final = frozenset({Abort, Goodbye, Error, Publish, Event, Call, Result, Invocation, Yield})
+"""Messages that have args and kwargs."""
+
+
 class Codec:
     """One encoding, for one kind of peer. Has no state; get one from `codec()`.
 
@@ -115,8 +119,11 @@ class Codec:
     def decode(self, data: bytes) -> Message:
         """The message that *data* is. Raises Malformed or Unacceptable."""
         message = self._load(data)
+        binary = self.text and b"\\u0000" in data
+        if not binary and not self.tagged:
+            return message
         try:
-            if self.text and b"\\u0000" in data:
+            if binary:
                 message = _with_bytes(message, self.tagged)
             if self.tagged:
                 message = self._untagged(message)
@@ -131,8 +138,9 @@ class Codec:
         return plain
 
     def _untagged(self, message: Message) -> Message:
-        args = getattr(message, "args", None)
-        kwargs = getattr(message, "kwargs", None)
+        if type(message) not in _LADEN:
+            return message
+        args, kwargs = message.args, message.kwargs  # type: ignore[union-attr]
         if args:
             new = untag(args, self.name)
             if new is not args:
@@ -161,7 +169,8 @@ _encode_msgpack = msgspec.msgpack.Encoder().encode
 
 def _load_json(data: bytes) -> Message:
     try:
-        limits.json_depth(data, MAX_DEPTH)
+        if len(data) > MAX_DEPTH:
+            limits.json_depth(data, MAX_DEPTH)
         message = _decode_json(data)
     except msgspec.ValidationError as error:
         raise Malformed(str(error)) from None
@@ -227,6 +236,13 @@ def _row(parts: Parts) -> tuple[Any, ...]:
 
 def _with_bytes(message: Message, tagged: bool) -> Message:
     """WAMP's binary strings (U+0000 and base64) made bytes; not in a tagged payload, which has tags for that."""
+    if tagged and type(message) is Call:
+        # Every sealed call has bytes in its options, its id: they are made in place, for the dict is nobody else's yet.
+        options = message.options
+        for name, value in options.items():
+            if type(value) is not int:
+                options[name] = binary(value)
+        return message
     fields = ("details", "options", "extra") if tagged else ("details", "options", "extra", "args", "kwargs")
     changes = {name: binary(value) for name in fields if (value := getattr(message, name, None))}
     return msgspec.structs.replace(message, **changes) if changes else message
