@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 READY = re.compile(r"Limen listens on (https?://\S+)")
@@ -30,6 +32,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,  # with --dev there is a second process, which dies with the first
         )
         watchdog = threading.Timer(self.patience, self.process.kill)  # ends the reading below, should it hang
         watchdog.start()
@@ -56,24 +59,27 @@ class Server:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
-    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+    def stop(self) -> int:
         """Asks the server to stop, and waits until it has; its exit code."""
         if self.process.poll() is None:
-            self.process.send_signal(with_signal)
-            try:
-                self.process.wait(self.patience)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                raise
-        self._reader.join()
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(self.patience)
+            self._reader.join(self.patience)  # ends when the last process has closed its output
+            assert not self._reader.is_alive(), "The server left a process behind."
+        except BaseException:
+            self.kill()
+            raise
         return self.process.returncode
 
-    def restart(self, with_signal: int = signal.SIGTERM) -> None:
-        """The same server anew, on the same port and the same file."""
-        self.stop(with_signal)
-        self.start_again()
+    def kill(self) -> None:
+        """Ends the server as a crash would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join()
 
     def start_again(self) -> None:
-        """Starts a server that was stopped, on the port that it had."""
+        """Starts a server that has ended, on the port and the file that it had."""
         self.command[self.command.index("--port") + 1] = str(self.port)
         self._start()

@@ -1,0 +1,91 @@
+"""A shared list of things to do. Everyone who logs in sees the same list, and sees it change.
+
+    limen serve examples/todo/app.py --port 9000 --db sqlite:///todo.db --dev
+
+The four services are plain functions; the page in static/ calls them by name, over the sealed session of whoever is
+logged in. After each unit of work the program says so on a topic, and every open page follows.
+"""
+
+from pathlib import Path
+from time import time
+from uuid import UUID
+
+from limen import Hict, add_model, auth, get_state, service, static, storage, topic
+
+LOGINS = {"ada": "lovelace", "grace": "hopper"}
+"""For the demonstration. A program of one's own would have `limen user add`."""
+
+changed = topic("todo.changed")
+
+
+class Todo:
+    """`text`, `done`, `by`: who wrote it last, `at`: when it was added (seconds since 1970), the list's order."""
+
+    @classmethod
+    def initialize(cls, record):
+        record.merge(text="", done=False, by="", at=0.0)
+
+    @classmethod
+    def validate(cls, record):
+        errors = Hict()
+        if not isinstance(record.text, str) or not record.text.strip():
+            errors.text.empty = "A todo needs a few words."
+        elif len(record.text) > 500:
+            errors.text.long = "A todo has 500 characters at most."
+        return errors
+
+    @classmethod
+    def index(cls, record):
+        return {"done": record.done}
+
+    @classmethod
+    def to_dict(cls, record):
+        return {
+            "id": record._uuid,
+            "vsn": record._vsn,
+            "text": record.text,
+            "done": record.done,
+            "by": record.by,
+            "at": record.at,
+        }
+
+
+@service()
+def get_all():
+    with storage() as db:
+        return [Todo.to_dict(record) for record in db.select(Todo)]
+
+
+@service()
+def add(text: str, done: bool = False, at: float | None = None):
+    """*done* and *at* bring a removed todo back to its place."""
+    with storage("todo: add") as db:
+        record = db.insert(Todo, text=text.strip(), done=done, by=get_state().user, at=time() if at is None else at)
+    return say("put", Todo.to_dict(record))
+
+
+@service()
+def update(id: UUID, vsn: int, text: str, done: bool):
+    """A stale *vsn* is refused with RecordVersionMismatch, which brings along what the other wrote."""
+    with storage("todo: update") as db:
+        record = db.update(Todo, id, vsn, text=text.strip(), done=done, by=get_state().user)
+    return say("put", Todo.to_dict(record))
+
+
+@service()
+def remove(id: UUID, vsn: int):
+    with storage("todo: remove") as db:
+        db.delete(Todo, id, vsn)
+    say("drop", {"id": id, "by": get_state().user})
+    return True
+
+
+def say(what, todo):
+    changed.publish(what, todo)
+    return todo
+
+
+add_model(Todo)
+for name, password in LOGINS.items():
+    auth.add_user(name, password)
+static("/", Path(__file__).parent / "static", index="index.html")
