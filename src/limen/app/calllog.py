@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from limen import exc
     from limen.base.principal import Principal
+    from limen.service.service import Service
 
 
 class CallLog:
@@ -24,9 +25,10 @@ class CallLog:
 
     >>> import io
     >>> from limen.base.principal import Principal
+    >>> from limen.service.service import Service
     >>> out = io.StringIO()
     >>> log = CallLog(out, clock=lambda: 12.5)
-    >>> log("todo.add", Principal("localhost", "192.0.2.7", "ada"), 0.00031, None)
+    >>> log(Service(print, "todo/add"), Principal("localhost", "192.0.2.7", "ada"), 0.00031, None)
     >>> log.flush()
     >>> out.getvalue()
     '{"t":12.500,"call":"todo.add","domain":"localhost","user":"ada","origin":"192.0.2.7","ms":0.310,"out":"ok"}\\n'
@@ -42,8 +44,8 @@ class CallLog:
         self._middles: dict[tuple[str, int], tuple[Principal, str]] = {}
         self._due = False
 
-    def __call__(self, service: str, principal: Principal, seconds: float, error: exc.Error | None) -> None:
-        key = (service, id(principal))
+    def __call__(self, service: Service, principal: Principal, seconds: float, error: exc.Error | None) -> None:
+        key = (service.uri, id(principal))
         known = self._middles.get(key)
         if known is None or known[0] is not principal:
             known = self._middle(key, principal)

@@ -52,7 +52,7 @@ def make_hub(app: App) -> Hub:
 async def lifespan(app: App) -> AsyncIterator[None]:
     """From the first to the last moment of a server."""
     calls = CallLog()
-    app.pipeline.on_done = lambda service, principal, seconds, error: calls(service.uri, principal, seconds, error)
+    app.pipeline.on_done = calls
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(calls.flush)
         stack.enter_context(app.vault.claimed())

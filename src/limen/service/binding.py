@@ -44,6 +44,7 @@ class Binding:
     __slots__ = (
         "_by_name",
         "_by_position",
+        "_exact",
         "_must_name",
         "_names",
         "_quick",
@@ -51,7 +52,6 @@ class Binding:
         "_rest_positional",
         "_taken",
         "_too_few",
-        "_whole",
     )
 
     def __init__(self, function: Callable[..., Any], parse: bool = True) -> None:
@@ -80,11 +80,9 @@ class Binding:
             )
             self._must_name.append(tuple(name for name in required if name not in by_position))
             self._taken.append(frozenset(by_position & self._by_name.keys()))
-        self._whole = frozenset(
-            count for count, (by_name, few) in enumerate(zip(self._must_name, self._too_few, strict=True))
-            if not by_name and not few
-        )
-        """So many positional arguments, and nothing besides, are a whole call."""
+        whole = not self._must_name[-1]
+        self._exact = [reader.exact for reader in self._by_position] if whole else None
+        """The types of a call that needs no further look: all in order, each just what its annotation says."""
 
     def bind(
         self, args: list[Any], kwargs: dict[str, Any] | None = None, text: Container[int | str] = ()
@@ -95,8 +93,8 @@ class Binding:
         Raises InvalidArguments; its fact `fields` names everything that does not fit.
         """
         try:
-            if not kwargs and not text and len(args) in self._whole:
-                return self._exact(args), {}
+            if not kwargs and not text and list(map(type, args)) == self._exact:
+                return args, {}
             return self._bind(args, kwargs, text)
         except (_Misfit, msgspec.ValidationError, ValueError, TypeError) as error:
             fields = dict(zip(range(_MOST_FIELDS), self._wrong(args, kwargs or {}, text), strict=False)).values()
@@ -115,7 +113,11 @@ class Binding:
                 reader.read_text(value) if i in text else reader.read(value) for i, reader, value in self._placed(args)
             ]
         else:
-            values = self._exact(args)
+            # What has the annotated type exactly passes without a further call.
+            values = [
+                value if type(value) is kind else read(value)
+                for (kind, read), value in zip(self._quick, args, strict=False)
+            ]
             if count > len(values):
                 rest = self._rest_positional
                 if rest is None:
@@ -136,13 +138,6 @@ class Binding:
         if self._too_few[count]:
             raise _Misfit
         return values, named
-
-    def _exact(self, args: list[Any]) -> list[Any]:
-        """The values for named positions; what has the annotated type exactly passes without a further call."""
-        return [
-            value if type(value) is kind else read(value)
-            for (kind, read), value in zip(self._quick, args, strict=False)
-        ]
 
     def _placed(self, args: list[Any]) -> Iterator[tuple[int, Reader, Any]]:
         for i, value in enumerate(args):
