@@ -14,7 +14,7 @@ PORT ?= 9000
 HOST ?= 127.0.0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint browser image pins clean
+.PHONY: help demo test lint bench browser image pins clean
 
 help: ## this list
 	@$(PYTHON) tools/commands.py $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: ## every test of both languages
 lint: ## what reads without running: ruff, mypy, tsc, the floors
 	$(NEED) runtime browser test lint
 	@$(BIN)/python tools/lint.py
+
+bench: ## what Limen costs beside its peers, in the same run; ONLY=http for one topic
+	$(NEED) runtime browser
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 browser: ## the browser's files anew, after a change in js/
 	$(NEED) runtime browser

@@ -77,6 +77,16 @@ def test_nothing_built_or_fetched_is_committed() -> None:
     assert [str(path) for path in tracked() if kinds.search(path.relative_to(ROOT).as_posix())] == []
 
 
+def test_each_file_of_the_tests_has_a_name_of_its_own() -> None:
+    """pytest imports them by their names alone; two of one name would be one module."""
+    names: dict[str, list[str]] = {}
+    for path in tracked():
+        place = path.relative_to(ROOT)
+        if place.parts[0] == "tests" and place.suffix == ".py" and not (path.parent / "__init__.py").exists():
+            names.setdefault(place.name, []).append(str(place))
+    assert {name: places for name, places in names.items() if len(places) > 1 and name != "conftest.py"} == {}
+
+
 def pins(name: str) -> dict[str, list[Version]]:
     """Package to the versions that requirements/*name*.txt pins for one Python or another."""
     pinned: dict[str, list[Version]] = {}

@@ -167,7 +167,7 @@ def lint() -> None:
 def node_environment() -> dict[str, str]:
     """An environment whose PATH leads to node and npm: the machine's, if new enough, else those in `.venv`."""
     env = dict(os.environ)
-    version = f"process.exit(parseInt(process.versions.node) < {NODE_AT_LEAST})"
+    version = f"process.exit(parseInt(process.versions.node) < {NODE_AT_LEAST} ? 1 : 0)"
     if not (works("node", "-e", version) and works("npm", "--version")):
         install("node", "installing Node.js into .venv")
         env["PATH"] = f"{VENV / 'bin'}{os.pathsep}{env.get('PATH', '')}"
