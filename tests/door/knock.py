@@ -182,20 +182,20 @@ class Knock:
         extra = {"ke1": self.login_machine.extra["ke1"]}
         details = {"roles": ROLES, "authmethods": ["opaque"], "authid": user, "authextra": extra}
         self._hello = await self.send(Hello(domain or self.domain, details))
-        data = await self.frame()
-        message = self.codec.decode(data)
-        if type(message) is Abort:
-            raise Refused(message, data)
-        assert type(message) is Challenge
-        self._challenge, self._extra = data, message.extra
-        return data
+        self._challenge = await self._challenged()
+        return self._challenge
 
     async def answer(self) -> Welcome:
         """AUTHENTICATE after `challenge`, and WELCOME."""
-        extra = self.login_machine.answer(self._hello, self._challenge, self._extra)
-        authenticate = await self.send(Authenticate("", extra))
+        authenticate = await self.send(Authenticate("", self.ke3()))
         self.channel = self.login_machine.channel(authenticate)
         return self._enter(await self.receive())
+
+    def ke3(self) -> dict[str, Any]:
+        """What AUTHENTICATE must hold after `challenge`."""
+        message = self.codec.decode(self._challenge)
+        assert type(message) is Challenge
+        return self.login_machine.answer(self._hello, self._challenge, message.extra)
 
     async def login(self, user: str = "ada", password: str = PASSWORD) -> Welcome:
         await self.challenge(user, password)
@@ -223,15 +223,36 @@ class Knock:
         return self._hello
 
     async def resume(self, slot: Slot) -> Welcome:
+        return await self.resume_with(await self.kk1(slot))
+
+    async def resume_with(self, hello: bytes) -> Welcome:
+        """A whole resume with the HELLO that `kk1` made."""
+        await self.write(hello)
+        return await self.answer_resume(await self._challenged())
+
+    async def challenge_resume(self, slot: Slot) -> bytes:
+        """HELLO of a resume, and the CHALLENGE that answers it, as it came."""
         await self.write(await self.kk1(slot))
+        return await self._challenged()
+
+    def open_channel(self, challenge: bytes) -> None:
+        message = self.codec.decode(challenge)
+        assert type(message) is Challenge
+        self.channel = self._resume.answer(self._hello, challenge, message.extra)
+
+    async def answer_resume(self, challenge: bytes) -> Welcome:
+        """AUTHENTICATE after `challenge_resume`, and WELCOME."""
+        self.open_channel(challenge)
+        await self.send(Authenticate("", {}))
+        return self._enter(await self.receive())
+
+    async def _challenged(self) -> bytes:
         data = await self.frame()
         message = self.codec.decode(data)
         if type(message) is Abort:
             raise Refused(message, data)
         assert type(message) is Challenge
-        self.channel = self._resume.answer(self._hello, data, message.extra)
-        await self.send(Authenticate("", {}))
-        return self._enter(await self.receive())
+        return data
 
     def _enter(self, message: Message) -> Welcome:
         assert type(message) is Welcome, message

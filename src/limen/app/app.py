@@ -185,6 +185,8 @@ class App:
             topic = self.registry.topic(uri)
             if topic is not None and session.principal is not None:
                 return topic.may_subscribe(session.principal)
+        if action == "publish" and self.registry.topic(uri) is not None:
+            return False  # what this program says, nobody else says
         return self.open_realms
 
     def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
@@ -198,6 +200,7 @@ class App:
             hub = self.hub
 
             def end() -> None:
+                hub.gate.endings += 1
                 for tab in hub.tabs.of_user(domain, user):
                     if keep is None or tab.slot != keep:
                         hub.end_tab(tab, "wamp.close.logout", {"message": "This session was ended."})

@@ -64,8 +64,11 @@ class Auth:
         tenant, user = self._names(name, domain)
         old = self._get(tenant, user)
         fresh = self._account(tenant, user, password, old.roles, dict(old.profile))
+        # Before: should the machine stop in between, no session outlives the old password. After: nor does one that
+        # began with it meanwhile.
         self._app.end_sessions(tenant, user)
         self._app.vault.accounts.put(replace(old, record=fresh.record, key_number=fresh.key_number))
+        self._app.end_sessions(tenant, user)
 
     def set_roles(self, name: str, roles: Iterable[str], domain: str | None = None) -> None:
         """Gives a user other roles; they hold from the next login or resume. Raises `RecordNotFound`."""

@@ -88,9 +88,7 @@ async def _sweep(app: App, hub: Hub) -> None:
                 if connection.overdue(now):
                     connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
             gate.ledger.tick(time.time())
-            for tab in hub.sweep():
-                if tab.slot is not None:
-                    gate.ended.add(tab.slot)
+            hub.sweep()
             await asyncio.to_thread(gate.collect())
             if time.monotonic() - marked >= 5.0:
                 marked = time.monotonic()

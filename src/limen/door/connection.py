@@ -70,7 +70,7 @@ class Connection:
         self.realm: Realm
         """Its session's."""
         self.principal = Principal(domain, origin)
-        self.running: dict[int, tuple[asyncio.Task[None], Any, KeptCall | None]] = {}
+        self.running: dict[int, tuple[asyncio.Future[None], Any, KeptCall | None]] = {}
         self.closing = False
         self.since = 0.0
         self._greeting: asyncio.Task[None] | None = None
@@ -130,6 +130,7 @@ class Connection:
             if tab.slot is None:
                 self.hub.tabs.remove(tab)  # it has no key to come back with
             else:
+                self.hub.touch(tab)
                 tab.parked = self.hub.loop.time()
                 tab.received = self.channel.received if self.channel is not None else None
                 tab.calls.detach(self)
@@ -210,7 +211,7 @@ class Connection:
     async def next_frame(self) -> tuple[bytes, bool]:
         """The next frame of a greeting; raises TimeoutError after LOGIN_TIMEOUT."""
         self._inbox = self.hub.loop.create_future()
-        async with asyncio.timeout(self.hub.config.LOGIN_TIMEOUT):
+        async with asyncio.timeout(self.hub.config.domain(self.domain).LOGIN_TIMEOUT):
             return await self._inbox
 
     # -- what the realm and the hub call ------------------------------------------------------------------------
@@ -331,6 +332,8 @@ class Connection:
         if self.closing:
             return
         self.closing = True
+        if self._greeting is not None and self._greeting is not asyncio.current_task():
+            self._greeting.cancel()  # nobody comes in behind a door that closes
         self.wire.close(code, reason)
         self._leave()
 
@@ -343,7 +346,7 @@ class Connection:
             self.session is None
             and self._greeting is None
             and not self.closing
-            and now - self.since > self.hub.config.HELLO_TIMEOUT - 1.0
+            and now - self.since > self.hub.config.domain(self.domain).HELLO_TIMEOUT - 1.0
         )
 
 

@@ -47,6 +47,8 @@ class Gate:
         self._used: dict[bytes, float] = {}
         self.ended: set[bytes] = set()
         """Slots whose sessions are over and that the store still holds, until the next `collect`."""
+        self.endings = 0
+        """How often sessions of users were ended; counted on the loop, after the store knows of it."""
 
     # -- abuse --------------------------------------------------------------------------------------------------
     def charge(self, domain: str, origin: str, kind: Kind) -> None:
@@ -107,6 +109,15 @@ class Gate:
     async def on_thread(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Runs a store's method where it may block."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args, **kwargs))
+
+    async def settled(self, function: Callable[..., T], *args: Any) -> T:
+        """What *function* finds in the store, read again if sessions were ended while it was read: what a session
+        that begins at once, without a further wait, may rely on."""
+        while True:
+            endings = self.endings
+            found = await self.on_thread(function, *args)
+            if endings == self.endings:
+                return found
 
     def principal(self, account: Account, origin: str, tls: bool, session: int) -> Principal:
         """The principal of a sealed session, with roles and profile as they are now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 import sys
 import time
@@ -27,7 +28,7 @@ from limen.core.wamp.messages import Error as WampError
 from limen.core.wamp.messages import Result
 from limen.core.wamp.realm import Realm
 
-from .sessions import Calls, Tab, Tabs
+from .sessions import Calls, KeptCall, Tab, Tabs
 
 if TYPE_CHECKING:
     from limen.base.config import Config
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
     from .gate import Gate
 
 _encode = msgspec.msgpack.Encoder().encode
+log = logging.getLogger("limen.door")
+
+TOUCH = 60.0
+"""Seconds by which the store may be behind what it knows of a slot's last use, at most."""
+
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
@@ -90,7 +96,7 @@ class Hub:
                 procedures=self._procedure,
                 authorize=self.authorize,
                 now=self.loop.time,
-                max_pending=self.config.MAX_PENDING_CALLS,
+                max_pending=self.config.domain(domain).MAX_PENDING_CALLS,
             )
         return found
 
@@ -162,7 +168,7 @@ class Hub:
                 return
             self._run_own(connection, effect, procedure)
             return
-        kept = key = None
+        kept = None
         options = effect.options
         progress = connection.progress(effect.request) if options and options.get("receive_progress") else None
         tab = connection.tab
@@ -170,14 +176,15 @@ class Hub:
             tab.used = time.time()
             key = options.get("x_id")
             if type(key) is bytes and len(key) == 16 and progress is None:
-                digest = _digest(effect.uri, effect.args, effect.kwargs)
                 try:
+                    digest = _digest(effect.uri, effect.args, effect.kwargs)
                     repeat = options.get("x_repeat") is True
                     kept = tab.calls.begin(key, digest, connection, effect.request, repeat=repeat)
                 except exc.Error as error:
                     connection.error(effect.request, error)
                     return
                 if kept is None:
+                    self._adopt(connection, effect.request, tab.calls.under_way(key))
                     return
             elif options.get("x_repeat"):
                 connection.error(effect.request, exc.OutcomeUnknown())
@@ -194,12 +201,12 @@ class Hub:
                 cancellation=cancellation,
             )
         except exc.Error as error:
-            self._answer(connection, effect.request, kept, key, None, error)
+            self._answer(connection, effect.request, kept, None, error)
             return
         if type(outcome) is not CoroutineType:
-            self._answer(connection, effect.request, kept, key, outcome, None)
+            self._answer(connection, effect.request, kept, outcome, None)
             return
-        task = self._start(self._finish(connection, effect.request, kept, key, outcome))
+        task = self._start(self._finish(connection, effect.request, kept, outcome))
         if task.done():
             return
         if kept is not None:
@@ -212,8 +219,14 @@ class Hub:
             return asyncio.Task(coroutine, loop=self.loop, **_EAGER)
         return self.loop.create_task(coroutine)
 
+    def _adopt(self, connection: Connection, request: int, call: KeptCall | None) -> None:
+        """A call that runs since an earlier connection can be cancelled from this one as well."""
+        if call is not None and call.task is not None:
+            connection.running[request] = (call.task, call.cancellation, call)
+            call.task.add_done_callback(lambda _: connection.running.pop(request, None))
+
     async def _finish(
-        self, connection: Connection, request: int, kept: Any, key: bytes | None, outcome: Awaitable[Any]
+        self, connection: Connection, request: int, kept: KeptCall | None, outcome: Awaitable[Any]
     ) -> None:
         value, error = None, None
         try:
@@ -223,20 +236,17 @@ class Hub:
         except asyncio.CancelledError:
             error = exc.Canceled()
         connection.running.pop(request, None)
-        self._answer(connection, request, kept, key, value, error)
+        self._answer(connection, request, kept, value, error)
 
     def _answer(
-        self, connection: Connection, request: int, kept: Any, key: bytes | None, value: Any, error: exc.Error | None
+        self, connection: Connection, request: int, kept: KeptCall | None, value: Any, error: exc.Error | None
     ) -> None:
-        if kept is None or key is None:
-            if error is not None:
-                connection.error(request, error)
-            else:
-                connection.result(request, value)
-            return
-        tab = connection.tab
-        if tab is not None:
-            tab.calls.finish(key, kept, self.loop.time(), value, error)
+        if kept is not None:
+            kept.finish(self.loop.time(), value, error)  # to whoever asked last: that may be another connection by now
+        elif error is not None:
+            connection.error(request, error)
+        else:
+            connection.result(request, value)
 
     def _run_own(self, connection: Connection, effect: Invoke, own: Own) -> None:
         async def run() -> None:
@@ -247,6 +257,9 @@ class Hub:
                 error = caught
             except TypeError:
                 error = exc.InvalidCall(f"{effect.uri}: the arguments do not fit; docs/security.md lists them.")
+            except Exception:
+                log.exception("%s failed", effect.uri)
+                error = exc.InternalError()
             if error is not None:
                 connection.error(effect.request, error)
             else:
@@ -259,33 +272,40 @@ class Hub:
 
     # -- tabs ---------------------------------------------------------------------------------------------------
     def open_tab(self, principal: Principal, login: float) -> Tab:
-        config = self.config
+        config = self.config.domain(principal.domain)
         calls = Calls(config.PARK_TIMEOUT, config.PARK_MAX_RESULTS)
         tab = Tab(principal.domain, principal.user or "", login, calls)
         self.tabs.add(tab)
         return tab
 
     def end_tab(self, tab: Tab, reason: str, details: dict[str, Any] | None = None) -> None:
-        """Ends a tab for good: its connection hears GOODBYE *reason*, its calls are cancelled."""
+        """Ends a tab for good, and its slot: its connection hears GOODBYE *reason*, its calls are cancelled."""
         self.tabs.remove(tab)
+        if tab.slot is not None:
+            self.gate.ended.add(tab.slot)
         connection, tab.connection = tab.connection, None
         if connection is not None:
             connection.goodbye(reason, details or {})
 
-    def sweep(self) -> list[Tab]:
-        """Once a second: ends tabs that are idle, too old or parked too long; answers those whose slot must go too."""
+    def sweep(self) -> None:
+        """Once a second: ends tabs that are idle, too old or parked too long."""
         now, wall = self.loop.time(), time.time()
-        gone = []
         for tab in self.tabs:
             config = self.config.domain(tab.domain)
             if wall - tab.used > config.SESSION_TIMEOUT or wall - tab.login > config.SESSION_MAX_AGE:
                 self.end_tab(tab, "limen.close.expired")
-                gone.append(tab)
             elif tab.parked is not None and now - tab.parked > config.PARK_TIMEOUT:
                 self.tabs.remove(tab)
             else:
                 tab.calls.trim(now)
-        return gone
+                if tab.used - tab.stored > min(TOUCH, config.SESSION_TIMEOUT / 10):
+                    self.touch(tab)
+
+    def touch(self, tab: Tab) -> None:
+        """The store learns, with the next batch, when the tab's slot was last used: it may outlive this process."""
+        if tab.slot is not None and tab.used > tab.stored:
+            tab.stored = tab.used
+            self.gate.touch(tab.slot, tab.used)
 
     async def drain(self, seconds: float = 10.0) -> None:
         """Says GOODBYE to all and waits for the calls under way."""
@@ -293,6 +313,8 @@ class Hub:
         tasks |= {call.task for tab in self.tabs for call in tab.calls.running() if call.task is not None}
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+        for tab in self.tabs:
+            self.touch(tab)
         for connection in tuple(self.connections):
             connection.goodbye("wamp.close.system_shutdown", {})
 

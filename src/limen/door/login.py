@@ -10,6 +10,7 @@ Both are short coroutines, one per connection, at most LOGIN_TIMEOUT between two
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,12 @@ from .connection import Connection, new_session_id
 from .own import OWN
 
 if TYPE_CHECKING:
-    from limen.core.guard.accounts import Account
+    from limen.core.guard.accounts import Account, Slot
     from limen.core.seal.channel import Channel
+
+    from .gate import Gate
+
+log = logging.getLogger("limen.door")
 
 
 async def greet(connection: Connection, hello: Hello, frame: bytes) -> None:
@@ -53,6 +58,9 @@ async def greet(connection: Connection, hello: Hello, frame: bytes) -> None:
         _abort(connection, exc.InvalidCredential())
     except TimeoutError:
         _abort(connection, exc.Timeout("The login took too long; try again."))
+    except Exception:
+        log.exception("a login failed")
+        _abort(connection, exc.InternalError())
 
 
 def _abort(connection: Connection, error: exc.Error) -> None:
@@ -75,7 +83,7 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
     domain, user = _domain(connection, hello), hello.details.get("authid")
     if not isinstance(user, str):
         raise exc.InvalidCredential
-    await _slow_down(connection)
+    await _slow_down(connection, gate)
     entry = gate.ledger.issue(
         connection.domain,
         connection.origin,
@@ -103,7 +111,7 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
         message = _decode(connection, answer, text)
         channel = server.accept(challenge, answer, message.extra)
         # The password may have been changed, or the user removed, while we waited for KE3.
-        now = await gate.on_thread(gate.accounts.get, domain, user)
+        now = await gate.settled(gate.accounts.get, domain, user)
         if account is None or now is None or now.disabled or now.record != account.record:
             raise exc.InvalidCredential
     except BaseException:
@@ -115,27 +123,14 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
 
 async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
     hub, gate = connection.hub, connection.hub.gate
-    config = hub.config.domain(connection.domain)
     extra = hello.details.get("authextra")
     handle = slot_of(extra)
     entry = gate.ledger.issue(connection.domain, connection.origin, Kind.KK1, time.time())
     try:
-        slot = await gate.on_thread(gate.slots.get, handle)
-        now = time.time()
-        if (
-            slot is None
-            or handle in gate.ended
-            or slot.domain != hello.realm
-            or slot.domain != connection.domain
-            or slot.epoch != gate.epoch
-            or slot.key_number not in gate.keys
-            or now - slot.used > config.SESSION_TIMEOUT
-            or now - slot.login > config.SESSION_MAX_AGE
-        ):
+        found = await gate.on_thread(_living, connection, handle)
+        if found is None or found[0].domain != hello.realm:
             raise exc.UnknownSession
-        account = await gate.on_thread(gate.accounts.get, slot.domain, slot.user)
-        if account is None or account.disabled:
-            raise exc.UnknownSession
+        slot = found[0]
         server = ServerResume(
             gate.keys.domain(slot.domain, slot.key_number).resume,
             domain=slot.domain,
@@ -156,18 +151,41 @@ async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
             raise LoginRefused("AUTHENTICATE of a resume is sealed, so binary")
         channel, plain = server.accept(challenge, answer)
         _decode(connection, plain, connection.codec.text)
-        # The slot may have died while we waited; from here to WELCOME nothing waits any more.
-        if await gate.on_thread(gate.slots.get, handle) is None or handle in gate.ended:
+        # Slot, user and roles as they are now; from here to WELCOME nothing waits any more.
+        found = await gate.settled(_living, connection, handle)
+        if found is None or handle in gate.ended:
             raise exc.UnknownSession
     except BaseException:
         gate.ledger.lapse(entry, time.time())
         raise
     gate.ledger.succeed(entry, time.time())
+    slot, account = found
     tab = hub.tabs.get(handle)
     if tab is not None and tab.connection is not None:
         tab.connection.taken_over(connection.origin)
     received = tab.received if tab is not None else None
     _enter(connection, hello, account, channel, "resume", slot.login, {"x_received": received}, slot=handle)
+
+
+def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account] | None:
+    """The slot and its user, if it may be resumed on this connection. On a worker thread: the store is asked."""
+    hub, gate = connection.hub, connection.hub.gate
+    config = hub.config.domain(connection.domain)
+    slot = gate.slots.get(handle)
+    if (
+        slot is None
+        or handle in gate.ended
+        or slot.domain != connection.domain
+        or slot.epoch != gate.epoch
+        or slot.key_number not in gate.keys
+    ):
+        return None
+    now, tab = time.time(), hub.tabs.get(handle)
+    used = slot.used if tab is None else max(slot.used, tab.used)  # the store hears of it a little later
+    if now - used > config.SESSION_TIMEOUT or now - slot.login > config.SESSION_MAX_AGE:
+        return None
+    account = gate.accounts.get(slot.domain, slot.user)
+    return None if account is None or account.disabled else (slot, account)
 
 
 def _enter(
@@ -220,8 +238,8 @@ def _decode(connection: Connection, data: bytes, text: bool) -> Authenticate:
     return message
 
 
-async def _slow_down(connection: Connection) -> None:
-    """Past the soft limit answers come later, for everybody at that origin."""
-    delay = connection.hub.gate.delay(connection.domain, connection.origin)
-    if delay:
+async def _slow_down(connection: Connection, gate: Gate) -> None:
+    """Past the soft limit answers come later, for everybody at that origin; past the hard one none is worked out."""
+    domain, origin = connection.domain, connection.origin
+    if gate.refused(domain, origin) is None and (delay := gate.delay(domain, origin)):
         await asyncio.sleep(delay)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.core.guard.accounts import Slot
-from limen.core.seal.login import registration_response
+from limen.core.seal.login import is_record, registration_response
 
 from .hub import Own
 
@@ -41,7 +41,13 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
         origin=connection.origin,
         key_number=number,
     )
-    await gate.open_slot(slot, connection.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
+    try:
+        await gate.open_slot(slot, connection.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
+        if tab.over:
+            raise exc.UnknownSession
+    except BaseException:  # the session has ended meanwhile: nobody would know of this slot
+        gate.ended.add(slot.handle)
+        raise
     connection.hub.tabs.bind(tab, slot.handle)
     domain_key = gate.keys.domain(tab.domain, number).resume.public
     return {"slot": slot.handle, "key": domain_key, "epoch": gate.epoch, "number": number}
@@ -74,12 +80,15 @@ async def password_finish(connection: Connection, record: Any) -> None:
         raise exc.UnknownSession
     if not isinstance(record, bytes) or len(record) != 192:
         raise exc.InvalidCall("limen.password.finish takes OPAQUE's registration record, 192 bytes.")
+    if not is_record(record):
+        raise exc.InvalidCall("This is not an OPAQUE registration record: nobody could log in with it.")
     account = await gate.on_thread(gate.accounts.get, tab.domain, tab.user)
     if account is None or account.disabled:
         raise exc.UnknownSession
     # The slots end first: should the machine stop in between, no old tab outlives the old password.
     await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
     await gate.on_thread(gate.accounts.put, replace(account, record=record, key_number=gate.keys.current))
+    gate.endings += 1
     for other in connection.hub.tabs.of_user(tab.domain, tab.user):
         if other is not tab:
             connection.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."})

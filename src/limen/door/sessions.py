@@ -33,12 +33,14 @@ class Receiver(Protocol):
 
 
 class KeptCall:
-    """One call of a tab: running, or answered and kept."""
+    """One call of a tab: running, or answered and kept. *key*: the id that the client gave it."""
 
-    __slots__ = ("answered", "cancellation", "digest", "error", "receiver", "request", "size", "task", "value")
+    __slots__ = (
+        "answered", "calls", "cancellation", "digest", "error", "key", "receiver", "request", "size", "task", "value",
+    )  # fmt: skip
 
-    def __init__(self, digest: bytes, receiver: Receiver, request: int) -> None:
-        self.digest = digest
+    def __init__(self, calls: Calls, key: bytes, digest: bytes, receiver: Receiver, request: int) -> None:
+        self.calls, self.key, self.digest = calls, key, digest
         self.receiver: Receiver | None = receiver
         self.request = request
         self.task: Future[None] | None = None
@@ -47,6 +49,10 @@ class KeptCall:
         self.value: Any = None
         self.error: exc.Error | None = None
         self.size = 0
+
+    def finish(self, now: float, value: Any, error: exc.Error | None) -> None:
+        """It has ended, wherever its tab is by now; see `Calls.finish`."""
+        self.calls.finish(self.key, self, now, value, error)
 
     def deliver(self) -> None:
         """Sends the answer to whoever asked last, if they are still there."""
@@ -84,7 +90,7 @@ class Calls:
         if known is None:
             if repeat:
                 raise exc.OutcomeUnknown
-            call = self._running[call_id] = KeptCall(digest, receiver, request)
+            call = self._running[call_id] = KeptCall(self, call_id, digest, receiver, request)
             return call
         if known.digest != digest:
             raise exc.InvalidCall("This call id (x_id) stands for another call already; every call needs a fresh one.")
@@ -103,9 +109,9 @@ class Calls:
         self._bytes += call.size
         self.trim(now)
 
-    def drop(self, call_id: bytes) -> None:
-        """Forgets a running call whose answer can't be kept (a stream, a cancelled call)."""
-        self._running.pop(call_id, None)
+    def under_way(self, call_id: bytes) -> KeptCall | None:
+        """The call of that id, if it runs."""
+        return self._running.get(call_id)
 
     def detach(self, receiver: Receiver) -> None:
         """The connection is gone: answers wait for the next one."""
@@ -138,7 +144,9 @@ class Calls:
 class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
-    __slots__ = ("calls", "connection", "domain", "login", "parked", "received", "slot", "used", "user")
+    __slots__ = (
+        "calls", "connection", "domain", "login", "over", "parked", "received", "slot", "stored", "used", "user",
+    )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
         self.domain, self.user, self.login, self.calls = domain, user, login, calls
@@ -150,6 +158,10 @@ class Tab:
         """Frames of the lost connection that were opened."""
         self.used = login
         """Time of the last call (seconds, wall clock)."""
+        self.stored = login
+        """What the store knows of `used`, or will with the next batch."""
+        self.over = False
+        """It has ended, and does not come back."""
 
 
 class Tabs:
@@ -179,6 +191,7 @@ class Tabs:
     def remove(self, tab: Tab) -> None:
         """Ends the tab: its running calls are cancelled, its answers forgotten."""
         self._all.discard(tab)
+        tab.over = True
         if tab.slot is not None and self._by_slot.get(tab.slot) is tab:
             del self._by_slot[tab.slot]
         for call in tab.calls.running():

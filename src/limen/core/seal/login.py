@@ -158,7 +158,7 @@ class ServerLogin:
         keys = ring.domain(domain, ring.first)
         chosen = keys.fake_record(user)  # for everyone: the same work
         number = ring.current if number is None else number
-        usable = _usable(chosen if record is None else record)
+        usable = is_record(chosen if record is None else record)
         self.known = record is not None and usable and number in ring
         if record is not None and self.known:
             keys, chosen = ring.domain(domain, number), record
@@ -342,6 +342,14 @@ def make_record(
     return client.record(registration_response(keys, user_name(user), client.request))
 
 
+def is_record(record: bytes) -> bool:
+    """Whether *record* is one that a login can be checked against."""
+    try:
+        return bool(opaque.check_record(record))
+    except DeserializeError:
+        return False
+
+
 # -- inside -----------------------------------------------------------------------------------------------------
 def _schedule(transcript: bytes, session_key: bytes, lane: str) -> tuple[bytes, bytes, bytes]:
     """(transcript hash, chain key c2s, chain key s2c)"""
@@ -353,13 +361,6 @@ def _schedule(transcript: bytes, session_key: bytes, lane: str) -> tuple[bytes, 
 
 def _resume_hash(handshake_hash: bytes, hello: bytes, challenge: bytes) -> bytes:
     return hashlib.sha512(lp(handshake_hash, hello, challenge)).digest()
-
-
-def _usable(record: bytes) -> bool:
-    try:
-        return bool(opaque.check_record(record))
-    except DeserializeError:
-        return False
 
 
 def _take(extra: object, key: str, length: int) -> bytes:
