@@ -48,3 +48,9 @@ async def test_a_foreign_host_name_is_refused_whoever_asks() -> None:
 
 async def test_there_is_one_address_for_websockets() -> None:
     assert accepted(None, path="/wss") == 404
+
+
+@pytest.mark.parametrize("host", ["[localhost]", "[localhost]evil.example", "[::1]evil.example", "[127.0.0.1]:9000"])
+async def test_brackets_hold_an_ipv6_address_and_end_the_name(host: str) -> None:
+    assert accepted(None, host) == 421
+    assert accepted(None, "[::1]") == accepted(None, "[::1]:9000") == 101

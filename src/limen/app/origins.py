@@ -12,7 +12,9 @@ def host_name(host: str) -> str:
     ('localhost', '::1')
     """
     if host.startswith("["):
-        name = host[1 : host.find("]")] if "]" in host else host
+        name, _, port = host[1:].partition("]")
+        if ":" not in name or (port and port[0] != ":"):
+            name = host  # "[localhost]", "[::1].example": brackets hold an IPv6 address and end the name
     else:
         name = host.rsplit(":", 1)[0] if host.count(":") == 1 else host
     return name.lower()
