@@ -38,6 +38,9 @@ def load(target: str) -> App:
             raise exc.NotFound(f"There is no module {name!r} here; TARGET is a module, module:app, or a .py file.")
         module = importlib.import_module(name)
     if not attribute:
+        own = [key for key, value in vars(module).items() if isinstance(value, App) and value is not limen.default]
+        if own and not (list(limen.default.registry) or limen.default.registry.topics or limen.default.statics):
+            raise exc.NotFound(f"{name} declares nothing on the default App; to serve its own, say {name}:{own[0]}.")
         return limen.default
     app = getattr(module, attribute, None)
     if not isinstance(app, App):
