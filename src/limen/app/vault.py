@@ -72,10 +72,10 @@ class Vault:
         self.ledger.load(self.ledger_store.load(time.time()))
 
     def purge(self) -> None:
-        """Forgets slots that can't come back."""
-        now, config = time.time(), self.config
+        """Forgets slots that can't come back in any domain."""
+        now, most = time.time(), self.config.most
         self.slots.purge(
-            used_before=now - config.SESSION_TIMEOUT, login_before=now - config.SESSION_MAX_AGE, epoch=self.mark.epoch
+            used_before=now - most("SESSION_TIMEOUT"), login_before=now - most("SESSION_MAX_AGE"), epoch=self.mark.epoch
         )
 
     @contextlib.contextmanager

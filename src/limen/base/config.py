@@ -93,6 +93,18 @@ class Config:
             domains[name] = _DomainConfig(self)
         return domains[name]
 
+    def most(self, name: str) -> float:
+        """The largest value of the setting *name*, of the App's and the domains' own.
+
+        >>> config = Config()
+        >>> config.domain("a.example").SESSION_TIMEOUT = 7200
+        >>> config.most("SESSION_TIMEOUT")
+        7200
+        """
+        domains: dict[str, Config] = self.__dict__["_domains"]
+        values: list[float] = [getattr(config, name) for config in (self, *domains.values())]
+        return max(values)
+
 
 class _DomainConfig(Config):
     def __init__(self, parent: Config) -> None:
