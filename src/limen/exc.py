@@ -219,7 +219,7 @@ class ConnectionLost(Error):
 
 
 class RemoteError(Error):
-    """The other side failed with an error that has no class here; `uri` of the instance says which."""
+    """The other side failed with an error that has no class here; `remote_uri` says which."""
 
     def __init__(self, *err: str, uri: str = "", **facts: Any) -> None:
         super().__init__(*err, **facts)
