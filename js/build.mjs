@@ -19,24 +19,63 @@ const out = join(root, "src", "limen", "browser");
 /** Gzipped bytes (KiB are 1,024): what a page loads, and what a login loads more. */
 const BUDGET = { core: 25 * 1024, login: 35 * 1024 };
 
-const shared = { bundle: true, minify: true, target: ["es2022", "chrome111", "firefox115", "safari16.4"], charset: "utf8", legalComments: "inline", logLevel: "warning" };
+const shared = {
+  bundle: true,
+  minify: true,
+  target: ["es2022", "chrome111", "firefox115", "safari16.4"],
+  charset: "utf8",
+  legalComments: "inline",
+  logLevel: "warning",
+};
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 await Promise.all([
   build({ ...shared, entryPoints: [join(here, "src/limen.js")], outfile: join(out, "limen.mjs"), format: "esm" }),
-  build({ ...shared, entryPoints: [join(here, "src/limen.js")], outfile: join(out, "limen.js"), format: "iife", globalName: "Limen", logOverride: { "empty-import-meta": "silent" } }),
+  build({
+    ...shared,
+    entryPoints: [join(here, "src/limen.js")],
+    outfile: join(out, "limen.js"),
+    format: "iife",
+    globalName: "Limen",
+    logOverride: { "empty-import-meta": "silent" },
+  }),
   build({ ...shared, entryPoints: [join(here, "src/seal/login.js")], outfile: join(out, "login.mjs"), format: "esm" }),
-  build({ ...shared, entryPoints: [join(here, "src/argon2.worker.js")], outfile: join(out, "argon2.js"), format: "iife" }),
+  build({
+    ...shared,
+    entryPoints: [join(here, "src/argon2.worker.js")],
+    outfile: join(out, "argon2.js"),
+    format: "iife",
+  }),
 ]);
 
 const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
-execFileSync(process.execPath, [tsc, "--project", join(root, "tsconfig.json"), "--noEmit", "false", "--declaration", "--emitDeclarationOnly", "--outDir", join(out, "types")], { stdio: "inherit" });
+execFileSync(
+  process.execPath,
+  [
+    tsc,
+    "--project",
+    join(root, "tsconfig.json"),
+    "--noEmit",
+    "false",
+    "--declaration",
+    "--emitDeclarationOnly",
+    "--outDir",
+    join(out, "types"),
+  ],
+  { stdio: "inherit" },
+);
 writeFileSync(join(out, "limen.d.ts"), 'export * from "./types/limen.js";\nexport as namespace Limen;\n');
 writeFileSync(join(out, "limen.d.mts"), 'export * from "./types/limen.js";\n');
 
 const size = (name) => gzipSync(readFileSync(join(out, name)), { level: 9 }).length;
-const sizes = { "limen.js": size("limen.js"), "limen.mjs": size("limen.mjs"), "login.mjs": size("login.mjs"), "argon2.js": size("argon2.js") };
-for (const [name, bytes] of Object.entries(sizes)) console.log(`${name.padEnd(10)} ${(bytes / 1024).toFixed(1).padStart(5)} KiB gzipped`);
+const sizes = {
+  "limen.js": size("limen.js"),
+  "limen.mjs": size("limen.mjs"),
+  "login.mjs": size("login.mjs"),
+  "argon2.js": size("argon2.js"),
+};
+for (const [name, bytes] of Object.entries(sizes))
+  console.log(`${name.padEnd(10)} ${(bytes / 1024).toFixed(1).padStart(5)} KiB gzipped`);
 const core = Math.max(sizes["limen.js"], sizes["limen.mjs"]);
 const login = sizes["login.mjs"] + sizes["argon2.js"];
 for (const [part, bytes] of Object.entries({ core, login })) {

@@ -6,7 +6,10 @@ const PARAMETERS = { t: 3, m: 65536, p: 4, dkLen: 64, version: 0x13 };
 
 self.onmessage = ({ data }) => {
   try {
-    const output = argon2id(data, new Uint8Array(16), { ...PARAMETERS, onProgress: (done) => self.postMessage({ done }) });
+    const output = argon2id(data, new Uint8Array(16), {
+      ...PARAMETERS,
+      onProgress: (done) => self.postMessage({ done }),
+    });
     self.postMessage({ output });
   } catch (error) {
     self.postMessage({ error: String(error) }); // e.g. 64 MiB are not to be had

@@ -22,7 +22,12 @@ export function concat(...parts) {
   return whole;
 }
 
-/** I2OSP: a whole number up to 2^53 in *size* bytes, big endian. @param {number} n @param {number} size @returns {Bytes} */
+/**
+ * I2OSP: a whole number up to 2^53 in *size* bytes, big endian.
+ * @param {number} n
+ * @param {number} size
+ * @returns {Bytes}
+ */
 export function i2osp(n, size) {
   const bytes = new Uint8Array(size);
   for (let i = size - 1; i >= 0; i--) {
@@ -34,10 +39,12 @@ export function i2osp(n, size) {
 
 /** Each part after its length in four bytes. @param {...(Uint8Array | string)} parts */
 export const lp = (...parts) =>
-  concat(...parts.flatMap((part) => {
-    const bytes = typeof part === "string" ? utf8(part) : part;
-    return [i2osp(bytes.length, 4), bytes];
-  }));
+  concat(
+    ...parts.flatMap((part) => {
+      const bytes = typeof part === "string" ? utf8(part) : part;
+      return [i2osp(bytes.length, 4), bytes];
+    }),
+  );
 
 /** @param {Uint8Array} bytes */
 export function base64(bytes) {

@@ -9,16 +9,22 @@ import { CALL, ERROR, binary } from "./wamp.js";
 
 /** @typedef {{signal?: AbortSignal, timeout?: number, progress?: (value: any) => void}} Options *timeout*: seconds */
 
-/** Arguments as a person writes them: exactly one plain object means by name. @param {any[]} args @returns {[args: any[], kwargs: Record<string, any>]} */
+/**
+ * Arguments as a person writes them: exactly one plain object means by name.
+ * @param {any[]} args
+ * @returns {[args: any[], kwargs: Record<string, any>]}
+ */
 export const spread = (args) => (args.length === 1 && isPlain(args[0]) ? [[], args[0]] : [args, {}]);
 
 /** @typedef {import("./wamp.js").Message} Message */
 
 /** @param {Record<string, any> | undefined} kwargs @returns {Record<string, any>} */
-const named = (kwargs) => Object.fromEntries(Object.entries(kwargs ?? {}).map(([name, value]) => [name, untag(value, `$.${name}`, 1)]));
+const named = (kwargs) =>
+  Object.fromEntries(Object.entries(kwargs ?? {}).map(([name, value]) => [name, untag(value, `$.${name}`, 1)]));
 
 /**
- * The value that a RESULT brings: of a Limen service its one positional result. Another peer's may have several: then an array of them;
+ * The value that a RESULT brings: of a Limen service its one positional result. Another peer's may have several: then
+ * an array of them;
  * named ones come as an object.
  * @param {Message} result
  * @throws {LimenError} InvalidValue
@@ -38,7 +44,11 @@ export function errorOf({ uri, args, kwargs }) {
   }
 }
 
-/** What a page gets: a promise, and a stream of the values that the service yields. @template [T=any] @typedef {Promise<T> & AsyncIterable<any>} Stream */
+/**
+ * What a page gets: a promise, and a stream of the values that the service yields.
+ * @template [T=any]
+ * @typedef {Promise<T> & AsyncIterable<any>} Stream
+ */
 
 export class Call {
   /** Names the call for good (docs/security.md): the server runs no id twice. */
@@ -60,12 +70,22 @@ export class Call {
   /** @type {(value: any) => void} */ #resolve = () => {};
   /** @type {(error: LimenError) => void} */ #reject = () => {};
 
-  /** @param {string} uri @param {any[]} args @param {Record<string, any>} kwargs @param {Options} [options] @throws {LimenError} InvalidValue */
+  /**
+   * @param {string} uri
+   * @param {any[]} args
+   * @param {Record<string, any>} kwargs
+   * @param {Options} [options]
+   * @throws {LimenError} InvalidValue
+   */
   constructor(uri, args, kwargs, options = {}) {
     this.uri = uri;
     // tagged once: a call that is sent again must be the same, byte for byte
     this.args = args.map((arg, i) => tag(arg, `$[${i}]`, 1));
-    this.kwargs = Object.fromEntries(Object.entries(kwargs).flatMap(([name, value]) => (value === undefined ? [] : [[name, tag(value, `$.${name}`, 1)]])));
+    this.kwargs = Object.fromEntries(
+      Object.entries(kwargs).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, tag(value, `$.${name}`, 1)]],
+      ),
+    );
     this.options = options;
     this.wantsProgress = Boolean(options.progress);
     this.promise = new Promise((resolve, reject) => {
@@ -84,14 +104,28 @@ export class Call {
       ...(timeout && { timeout: Math.ceil(timeout * 1000) }),
     };
     const byName = Object.keys(this.kwargs).length > 0;
-    return [CALL, this.request, options, this.uri, ...(this.args.length || byName ? [this.args] : []), ...(byName ? [this.kwargs] : [])];
+    return [
+      CALL,
+      this.request,
+      options,
+      this.uri,
+      ...(this.args.length || byName ? [this.args] : []),
+      ...(byName ? [this.kwargs] : []),
+    ];
   }
 
-  /** The connection is lost. A stream that was heard in part cannot be taken up again. @returns {boolean} false if that was its end */
+  /**
+   * The connection is lost. A stream that was heard in part cannot be taken up again.
+   * @returns {boolean} false if that was its end
+   */
   interrupted() {
     this.request = undefined;
     if (!this.#progressed) return true;
-    this.fail(new LimenError("OutcomeUnknown", ["The connection was lost in the middle of the stream."], { received: this.#progressed }));
+    this.fail(
+      new LimenError("OutcomeUnknown", ["The connection was lost in the middle of the stream."], {
+        received: this.#progressed,
+      }),
+    );
     return false;
   }
 
@@ -135,15 +169,22 @@ export class Call {
     this.#wake();
   }
 
-  /** The promise that the page gets, which it may iterate instead. @param {() => void} cancel told when the page leaves the loop early @returns {Stream} */
+  /**
+   * The promise that the page gets, which it may iterate instead.
+   * @param {() => void} cancel told when the page leaves the loop early
+   * @returns {Stream}
+   */
   stream(cancel) {
     const iterate = () => {
       this.#iterated = this.wantsProgress = true;
       this.promise.catch(() => {}); // the loop hears of it
       return {
         next: async () => {
-          while (!this.#values.length && !this.settled) await new Promise((resolve) => (this.#wake = () => resolve(undefined)));
-          return this.#values.length ? { done: false, value: this.#values.shift() } : { done: true, value: await this.promise };
+          while (!this.#values.length && !this.settled)
+            await new Promise((resolve) => (this.#wake = () => resolve(undefined)));
+          return this.#values.length
+            ? { done: false, value: this.#values.shift() }
+            : { done: true, value: await this.promise };
         },
         return: async () => {
           this.#values = [];

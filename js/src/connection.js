@@ -13,17 +13,30 @@ import { Channel } from "./seal/channel.js";
 import * as wamp from "./wamp.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
-/** Where the server is, seen from here. @typedef {{url: string, domain: string, subprotocol: string, WebSocket: typeof globalThis.WebSocket, timeout: number}} Place */
+/**
+ * Where the server is, seen from here.
+ * @typedef {{url: string, domain: string, subprotocol: string, WebSocket: typeof globalThis.WebSocket,
+ *    timeout: number}} Place
+ */
 /**
  * A way in: what HELLO, AUTHENTICATE and the key schedule are made of.
- * @typedef {{method: string, sealed: boolean, hello(): Record<string, any>, answer(extra: Record<string, any>): Promise<Record<string, any>>,
- *    keys(frames: {hello: Bytes, challenge: Bytes, authenticate: Bytes}): Promise<{send: Bytes, receive: Bytes, th: Uint8Array}>}} Greeting
+ * @typedef {{
+ *   method: string,
+ *   sealed: boolean,
+ *   hello(): Record<string, any>,
+ *   answer(extra: Record<string, any>): Promise<Record<string, any>>,
+ *   keys(frames: {hello: Bytes, challenge: Bytes, authenticate: Bytes}):
+ *     Promise<{send: Bytes, receive: Bytes, th: Uint8Array}>
+ * }} Greeting
  */
 
 /** @param {...string} why */
 export const lost = (...why) => new LimenError("ConnectionLost", why);
 
-/** What an ABORT before CHALLENGE says. Nobody vouches for it: whoever sits on the line may have written it. @param {wamp.Message} abort */
+/**
+ * What an ABORT before CHALLENGE says. Nobody vouches for it: whoever sits on the line may have written it.
+ * @param {wamp.Message} abort
+ */
 function verdict(abort) {
   // an unknown domain looks like a bad credential
   const uri = abort.uri === "wamp.error.no_such_realm" ? "wamp.error.authentication_failed" : abort.uri;
@@ -87,7 +100,11 @@ export class Connection {
     if (this.#socket.readyState > 1) this.#end(lost());
   }
 
-  /** Seals and sends one message, after those before it. @param {any[]} message @returns {number} the number of its frame */
+  /**
+   * Seals and sends one message, after those before it.
+   * @param {any[]} message
+   * @returns {number} the number of its frame
+   */
   send(message) {
     const frame = this.#channel.sent;
     const sealed = this.#channel.seal(utf8(wamp.encode(message)));
@@ -115,7 +132,8 @@ export class Connection {
     if (!this.#open) return;
     this.heard = performance.now();
     // a text frame in a sealed session is nobody's word: the connection is lost, nothing more
-    const opened = typeof frame === "string" ? Promise.reject(new SyntaxError("a frame came unsealed")) : this.#channel.open(frame);
+    const opened =
+      typeof frame === "string" ? Promise.reject(new SyntaxError("a frame came unsealed")) : this.#channel.open(frame);
     opened.catch(() => {}); // heard of below, in order
     this.#incoming = this.#incoming
       .then(() => opened)
@@ -138,12 +156,14 @@ export class Connection {
 /**
  * Opens a socket and goes through the greeting.
  *
- * Rejects with ConnectionLost (one may try again), with the error that an ABORT named before CHALLENGE (`error.verdict`: nobody vouches for
+ * Rejects with ConnectionLost (one may try again), with the error that an ABORT named before CHALLENGE
+ * (`error.verdict`: nobody vouches for
  * it), or with what the greeting says of CHALLENGE.
  * @param {Place} place
  * @param {Greeting} greeting
  * @param {{signal?: AbortSignal, authenticated?: () => void}} [watch] *authenticated*: called as AUTHENTICATE leaves
- * @returns {Promise<{connection: Connection, welcome: wamp.Message, listen: () => void}>} call *listen* when the connection's handlers are set
+ * @returns {Promise<{connection: Connection, welcome: wamp.Message, listen: () => void}>} call *listen* when the
+ *   connection's handlers are set
  */
 export async function greet(place, greeting, { signal, authenticated } = {}) {
   const inbox = new Inbox();
@@ -161,17 +181,27 @@ export async function greet(place, greeting, { signal, authenticated } = {}) {
   try {
     if (signal?.aborted) throw lost();
     await next();
-    if (socket.protocol !== place.subprotocol) throw lost(`Something else than ${place.subprotocol} answers at ${place.url}.`);
+    if (socket.protocol !== place.subprotocol)
+      throw lost(`Something else than ${place.subprotocol} answers at ${place.url}.`);
 
-    const hello = wamp.encode([wamp.HELLO, place.domain, { roles: wamp.ROLES, authmethods: [greeting.method], ...greeting.hello() }]);
+    const hello = wamp.encode([
+      wamp.HELLO,
+      place.domain,
+      { roles: wamp.ROLES, authmethods: [greeting.method], ...greeting.hello() },
+    ]);
     socket.send(hello);
     const heard = await next();
     const challenge = wamp.decode(typeof heard === "string" ? heard : "");
     if (challenge.type === wamp.ABORT) throw verdict(challenge);
-    if (challenge.type !== wamp.CHALLENGE || challenge.method !== greeting.method) throw lost("The server did not answer HELLO with CHALLENGE.");
+    if (challenge.type !== wamp.CHALLENGE || challenge.method !== greeting.method)
+      throw lost("The server did not answer HELLO with CHALLENGE.");
 
     const authenticate = wamp.encode([wamp.AUTHENTICATE, "", await greeting.answer(challenge.extra)]);
-    const frames = { hello: utf8(hello), challenge: utf8(/** @type {string} */ (heard)), authenticate: utf8(authenticate) };
+    const frames = {
+      hello: utf8(hello),
+      challenge: utf8(/** @type {string} */ (heard)),
+      authenticate: utf8(authenticate),
+    };
     const channel = new Channel(await greeting.keys(frames));
     const frame = greeting.sealed ? await channel.seal(frames.authenticate) : authenticate;
     if (socket.readyState !== 1) throw lost();

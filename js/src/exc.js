@@ -28,27 +28,60 @@ export const TABLE = {
   NotFound: ["Error", "wamp.error.no_such_procedure", "Nothing stands at this address."],
   MethodNotAllowed: ["Error", "limen.error.method_not_allowed", "This address does not answer to that HTTP method."],
   InvalidCall: ["Error", "wamp.error.invalid_argument", "The arguments do not fit."],
-  InvalidArguments: ["InvalidCall", "limen.error.invalid_arguments", "The arguments do not fit; each wrong field is named."],
+  InvalidArguments: [
+    "InvalidCall",
+    "limen.error.invalid_arguments",
+    "The arguments do not fit; each wrong field is named.",
+  ],
   InvalidValue: ["InvalidCall", "limen.error.invalid_value", "A value cannot travel."],
   InvalidAddress: ["InvalidCall", "wamp.error.invalid_uri", "This is not an address."],
   TooLarge: ["InvalidCall", "wamp.error.payload_size_exceeded", "The message is larger than is allowed."],
-  UnsupportedMediaType: ["InvalidCall", "limen.error.unsupported_media_type", "The body is of a type that this address does not take."],
+  UnsupportedMediaType: [
+    "InvalidCall",
+    "limen.error.unsupported_media_type",
+    "The body is of a type that this address does not take.",
+  ],
 
   InternalError: ["Error", "wamp.error.runtime_error", "The service failed; the failure was recorded."],
   Canceled: ["Error", "wamp.error.canceled", "The call was canceled."],
   Timeout: ["Error", "wamp.error.timeout", "The call took longer than was allowed."],
   Busy: ["Error", "wamp.error.unavailable", "There are as many calls under way as can be taken; try again."],
-  OutcomeUnknown: ["Error", "limen.error.outcome_unknown", "The connection was lost; the call may or may not have run."],
+  OutcomeUnknown: [
+    "Error",
+    "limen.error.outcome_unknown",
+    "The connection was lost; the call may or may not have run.",
+  ],
   ConnectionLost: ["Error", "limen.error.connection_lost", "There is no connection to the server."],
   RemoteError: ["Error", "limen.error.remote_error", "The other side failed."],
 
   RecordNotFound: ["Error", "limen.error.record_not_found", "There is no such record."],
-  RecordVersionMismatch: ["Error", "limen.error.record_version_mismatch", "The record was changed by someone else meanwhile."],
-  RecordValidationError: ["Error", "limen.error.record_validation_error", "The record's fields do not pass their checks."],
+  RecordVersionMismatch: [
+    "Error",
+    "limen.error.record_version_mismatch",
+    "The record was changed by someone else meanwhile.",
+  ],
+  RecordValidationError: [
+    "Error",
+    "limen.error.record_validation_error",
+    "The record's fields do not pass their checks.",
+  ],
   StoreError: ["Error", "limen.error.store_error", "The store cannot do this."],
 };
 
-const RESERVED = new Set(["name", "message", "stack", "cause", "exc", "err", "facts", "uri", "__proto__", "constructor", "toString", "toJSON"]);
+const RESERVED = new Set([
+  "name",
+  "message",
+  "stack",
+  "cause",
+  "exc",
+  "err",
+  "facts",
+  "uri",
+  "__proto__",
+  "constructor",
+  "toString",
+  "toJSON",
+]);
 
 /** Marks an error of this tree, whichever file it came from: limen.js and login.mjs each hold a class of their own. */
 const BRAND = Symbol.for("limen.error");
@@ -82,13 +115,18 @@ export class LimenError extends Error {
     this.facts = facts;
     this.uri = uri || (TABLE[exc]?.[1] ?? "limen.error.error");
     for (const [key, value] of Object.entries(facts)) {
-      if (!RESERVED.has(key)) Object.defineProperty(this, key, { value, enumerable: true, configurable: true, writable: true });
+      if (!RESERVED.has(key))
+        Object.defineProperty(this, key, { value, enumerable: true, configurable: true, writable: true });
     }
   }
 
-  /** True for the error's own name and those above it: `new LimenError("ExpiredSession").is("Unauthorized")`. @param {string} name */
+  /**
+   * True for the error's own name and those above it: `new LimenError("ExpiredSession").is("Unauthorized")`.
+   * @param {string} name
+   */
   is(name) {
-    for (let kind = this.exc; kind; kind = TABLE[kind]?.[0] ?? (kind === "Error" ? "" : "Error")) if (kind === name) return true;
+    for (let kind = this.exc; kind; kind = TABLE[kind]?.[0] ?? (kind === "Error" ? "" : "Error"))
+      if (kind === name) return true;
     return false;
   }
 
@@ -108,10 +146,15 @@ export function fromWire(uri, wire, args = []) {
   const { exc, err, ...facts } = /** @type {Record<string, any>} */ (wire && typeof wire === "object" ? wire : {});
   const named = typeof exc === "string" && exc ? exc : Object.keys(TABLE).find((name) => TABLE[name]?.[1] === uri);
   const lines = Array.isArray(err) ? err.map(String) : args.filter((line) => typeof line === "string").map(String);
-  return named ? new LimenError(named, lines, facts, uri) : new LimenError("RemoteError", lines.length ? lines : [uri], facts, uri);
+  return named
+    ? new LimenError(named, lines, facts, uri)
+    : new LimenError("RemoteError", lines.length ? lines : [uri], facts, uri);
 }
 
-/** What the page does with errors, by name. @typedef {Record<string, ((error: LimenError) => void) | undefined>} Handlers */
+/**
+ * What the page does with errors, by name.
+ * @typedef {Record<string, ((error: LimenError) => void) | undefined>} Handlers
+ */
 
 /**
  * Calls the page's handler for an error: that of its name, else of what it is a kind of, else `Error`'s.

@@ -14,7 +14,12 @@ const TYPE = "application/limen+json"; // no form can send it: another site's pa
  * @returns {Promise<any>}
  */
 export async function call(base, name, args, kwargs, { signal, timeout } = {}) {
-  const body = JSON.stringify({ $call: [tag(args), Object.fromEntries(Object.entries(kwargs).map(([key, value]) => [key, tag(value, `$.${key}`, 1)]))] });
+  const body = JSON.stringify({
+    $call: [
+      tag(args),
+      Object.fromEntries(Object.entries(kwargs).map(([key, value]) => [key, tag(value, `$.${key}`, 1)])),
+    ],
+  });
   const clock = timeout ? AbortSignal.timeout(timeout * 1000) : undefined;
   const ended = [signal, clock].filter((signal) => signal !== undefined);
   try {
@@ -26,7 +31,11 @@ export async function call(base, name, args, kwargs, { signal, timeout } = {}) {
     });
     const media = response.headers.get("Content-Type") ?? "";
     const text = await response.text();
-    const value = media.startsWith(TYPE) ? untag(JSON.parse(text)) : media.startsWith("application/json") ? JSON.parse(text) : text;
+    const value = media.startsWith(TYPE)
+      ? untag(JSON.parse(text))
+      : media.startsWith("application/json")
+        ? JSON.parse(text)
+        : text;
     if (response.ok) return value;
     throw fromWire("", value, [`${response.status} ${response.statusText}`]);
   } catch (error) {

@@ -26,7 +26,10 @@ export { LimenError, Tagged, decimal };
 /** @typedef {import("./calls.js").Stream} Stream */
 
 /** Where this file came from: `…/limen/limen.js`; the address tree's root is one folder up. */
-const SOURCE = new URL((typeof document === "object" && /** @type {HTMLScriptElement | null} */ (document.currentScript)?.src) || import.meta.url);
+const SOURCE = new URL(
+  (typeof document === "object" && /** @type {HTMLScriptElement | null} */ (document.currentScript)?.src) ||
+    import.meta.url,
+);
 const BASE = new URL("../", SOURCE);
 
 const session = new Session({
@@ -39,10 +42,19 @@ const session = new Session({
   },
 });
 
-/** What the page does with errors, by name; `exc.Error` hears of those that have no handler. The promise rejects all the same. @type {import("./exc.js").Handlers} */
+/**
+ * What the page does with errors, by name; `exc.Error` hears of those that have no handler. The promise rejects all the
+ * same.
+ * @type {import("./exc.js").Handlers}
+ */
 export const exc = {};
 
-/** Tells the page's handlers of a rejection, unless the page itself cancelled. @template {Promise<any>} P @param {P} promise @returns {P} */
+/**
+ * Tells the page's handlers of a rejection, unless the page itself cancelled.
+ * @template {Promise<any>} P
+ * @param {P} promise
+ * @returns {P}
+ */
 function reported(promise) {
   promise.catch((error) => {
     if (error instanceof LimenError && error.exc !== "Canceled") safely(() => handle(exc, error));
@@ -50,7 +62,12 @@ function reported(promise) {
   return promise;
 }
 
-/** A promise that a mistake in the arguments rejects, rather than an exception here. @template {Promise<any>} P @param {() => P} work @returns {P} */
+/**
+ * A promise that a mistake in the arguments rejects, rather than an exception here.
+ * @template {Promise<any>} P
+ * @param {() => P} work
+ * @returns {P}
+ */
 function attempt(work) {
   try {
     return reported(work());
@@ -69,7 +86,8 @@ const iterable = (promise) =>
   });
 
 /**
- * Logs in. Rejects with InvalidCredential, Abusive, ConnectionLost, MaxActiveSessions, or RequireSSL where the page is not secure.
+ * Logs in. Rejects with InvalidCredential, Abusive, ConnectionLost, MaxActiveSessions, or RequireSSL where the page is
+ * not secure.
  * @param {string} user
  * @param {string} password never kept, never sent
  * @param {{progress?: (done: number) => void}} [options] *progress*: told 0 … 1 during the second that it takes
@@ -80,7 +98,11 @@ export const login = (user, password, options) => attempt(() => session.login(us
 /** Ends the session, here and on the server. @returns {Promise<void>} */
 export const logout = () => attempt(() => session.logout());
 
-/** Gives the user of this session a new password; all their other sessions end. @param {string} password @param {{progress?: (done: number) => void}} [options] */
+/**
+ * Gives the user of this session a new password; all their other sessions end.
+ * @param {string} password
+ * @param {{progress?: (done: number) => void}} [options]
+ */
 export const set_password = (password, options) => attempt(() => session.setPassword(password, options));
 
 /**
@@ -106,23 +128,39 @@ export const safe_call = (name, ...args) => safe_apply(name, ...spread(args));
 export const safe_apply = (name, args = [], kwargs = {}, options = {}) =>
   attempt(() => session.call(uriOf(name), list(args), dict(kwargs), options));
 
-/** A plain call over HTTP, for services with `safe=False`. @param {string} name @param {...any} args @returns {Stream} */
+/**
+ * A plain call over HTTP, for services with `safe=False`.
+ * @param {string} name
+ * @param {...any} args
+ * @returns {Stream}
+ */
 export const call = (name, ...args) => apply(name, ...spread(args));
 
-/** A plain call with positional arguments, named ones and options. @param {string} name @param {any[]} [args] @param {Record<string, any>} [kwargs] @param {CallOptions} [options] @returns {Stream} */
-export const apply = (name, args = [], kwargs = {}, options = {}) => attempt(() => iterable(httpCall(BASE, name, list(args), dict(kwargs), options)));
+/**
+ * A plain call with positional arguments, named ones and options.
+ * @param {string} name
+ * @param {any[]} [args]
+ * @param {Record<string, any>} [kwargs]
+ * @param {CallOptions} [options]
+ * @returns {Stream}
+ */
+export const apply = (name, args = [], kwargs = {}, options = {}) =>
+  attempt(() => iterable(httpCall(BASE, name, list(args), dict(kwargs), options)));
 
 /**
- * Listens to a topic, over lost connections too (`on("missed")` says when something may have been missed), until the session ends.
+ * Listens to a topic, over lost connections too (`on("missed")` says when something may have been missed), until the
+ * session ends.
  * @param {string} topic
- * @param {import("./subscriptions.js").Handler} handler gets the event's positional arguments; named ones come last, as an object
+ * @param {import("./subscriptions.js").Handler} handler gets the event's positional arguments; named ones come last, as
+ *   an object
  * @param {{match?: "prefix" | "wildcard"}} [options]
  * @returns {Promise<() => void>} undo
  */
 export const subscribe = (topic, handler, options) => attempt(() => session.subscribe(uriOf(topic), handler, options));
 
 /**
- * Listens to what happens to the session: `state`, `online`, `offline` (get the state), `missed` ({topics}), `signed_out` ({reason, error}),
+ * Listens to what happens to the session: `state`, `online`, `offline` (get the state), `missed` ({topics}),
+ * `signed_out` ({reason, error}),
  * `taken_over` (the error, whose words say when and from where).
  * @param {"state" | "online" | "offline" | "missed" | "signed_out" | "taken_over"} event
  * @param {(detail: any) => void} handler
@@ -130,13 +168,20 @@ export const subscribe = (topic, handler, options) => attempt(() => session.subs
  */
 export const on = (event, handler) => session.events.on(event, handler);
 
-/** How things stand: status "anonymous", "signing-in", "online" or "offline"; user, role, roles, profile, domain; secure: one may log in here. @type {State} */
+/**
+ * How things stand: status "anonymous", "signing-in", "online" or "offline"; user, role, roles, profile, domain;
+ * secure: one may log in here.
+ * @type {State}
+ */
 export let state = session.state;
 session.events.on("state", (now) => (state = now));
 
 if (!state.secure) console.warn("Limen: this page is neither https nor localhost; nobody can log in on it.");
 
-/** Resolves to the state once it is known whether this tab's session goes on; after a reload it does so by itself. @type {Promise<State>} */
+/**
+ * Resolves to the state once it is known whether this tab's session goes on; after a reload it does so by itself.
+ * @type {Promise<State>}
+ */
 export const ready = session.resume().then(() => state);
 
 if (typeof window === "object") {

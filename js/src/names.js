@@ -37,9 +37,11 @@ export function domainName(host) {
     refuse("it cannot be read as one");
   }
   const labels = /** @type {string} */ (name).split(".");
-  if (!labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label))) refuse("its labels hold a-z 0-9 - _, 1 to 63 of them");
+  if (!labels.every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label)))
+    refuse("its labels hold a-z 0-9 - _, 1 to 63 of them");
   if (/** @type {string} */ (name).length > 253) refuse("it is longer than 253");
-  if (/^\d+$/.test(labels.at(-1) ?? "") && host.replace(/\.$/, "") !== name) refuse("an IPv4 address has four decimal parts");
+  if (/^\d+$/.test(labels.at(-1) ?? "") && host.replace(/\.$/, "") !== name)
+    refuse("an IPv4 address has four decimal parts");
   return /** @type {string} */ (name);
 }
 
@@ -50,9 +52,13 @@ export function domainName(host) {
  */
 export function userName(name) {
   if (typeof name !== "string" || LONE_SURROGATE.test(name)) throw new LimenError("InvalidCredential");
-  const normal = name.replace(/[\u3000\uff01-\uffee]/g, (wide) => wide.normalize("NFKC")).toLowerCase().normalize("NFC");
+  const normal = name
+    .replace(/[\u3000\uff01-\uffee]/g, (wide) => wide.normalize("NFKC"))
+    .toLowerCase()
+    .normalize("NFC");
   const length = utf8(normal).length;
-  if (!length || length > 255 || CONTROL.test(normal) || /^\p{Zs}|\p{Zs}$/u.test(normal)) throw new LimenError("InvalidCredential");
+  if (!length || length > 255 || CONTROL.test(normal) || /^\p{Zs}|\p{Zs}$/u.test(normal))
+    throw new LimenError("InvalidCredential");
   return normal;
 }
 
@@ -75,10 +81,15 @@ export function passwordBytes(password) {
  * @throws {LimenError} InvalidAddress
  */
 export function uriOf(name) {
-  const uri = String(name).startsWith("/") || String(name).includes("/")
-    ? String(name).replace(/^\//, "").replace(/\.json$/, "").replaceAll("/", ".")
-    : String(name);
-  if (!/^[^\s.#]+(\.[^\s.#]+)*$/.test(uri)) throw new LimenError("InvalidAddress", [`${JSON.stringify(name)} is no address.`]);
+  const uri =
+    String(name).startsWith("/") || String(name).includes("/")
+      ? String(name)
+          .replace(/^\//, "")
+          .replace(/\.json$/, "")
+          .replaceAll("/", ".")
+      : String(name);
+  if (!/^[^\s.#]+(\.[^\s.#]+)*$/.test(uri))
+    throw new LimenError("InvalidAddress", [`${JSON.stringify(name)} is no address.`]);
   return uri;
 }
 
@@ -89,7 +100,11 @@ export function uriOf(name) {
  */
 export function pathOf(name) {
   const spelt = String(name);
-  const path = spelt.startsWith("//") ? "" : spelt.includes("/") ? spelt.replace(/^\//, "").replace(/\.json$/, "") : uriOf(spelt).replaceAll(".", "/");
+  const path = spelt.startsWith("//")
+    ? ""
+    : spelt.includes("/")
+      ? spelt.replace(/^\//, "").replace(/\.json$/, "")
+      : uriOf(spelt).replaceAll(".", "/");
   if (!path || path.includes("//") || /[\s?#\\]|^\.\.?\/|\/\.\.?(\/|$)/.test(path)) {
     throw new LimenError("InvalidAddress", [`${JSON.stringify(name)} is no address.`]);
   }

@@ -1,30 +1,47 @@
 /**
- * The sealed session of one page: login, the calls under way, and coming back.
+ * The sealed session of one page: login, logout, and coming back.
  *
  * What holds it together:
  * - Signed out, nothing leaves the page: `call` refuses by itself.
- * - A call has one id for good. After a lost connection every open call is sent anew under its old id; one that the server may have seen says so
- *   (`x_repeat`), and is then never run a second time: it gets its result or OutcomeUnknown.
- * - `#uncertain`: AUTHENTICATE left and no WELCOME came, so the next `x_received` may speak of either connection and is taken for none.
- * - Every wait for the network belongs to an *era*; leaving the session (logout, taken over, expired) begins a new one, and what comes back late is dropped.
+ * - `#uncertain`: AUTHENTICATE left and no WELCOME came, so the next `x_received` may speak of either connection and is
+ *   taken for none.
+ * - Every wait for the network belongs to an *era*; leaving the session (logout, taken over, expired) begins a new one,
+ *   and what comes back late is dropped.
  * @module
  */
-import { Call, errorOf, resultOf } from "./calls.js";
+import { Call } from "./calls.js";
 import { greet, lost } from "./connection.js";
 import { Events } from "./events.js";
 import { LimenError } from "./exc.js";
+import { Outbox } from "./outbox.js";
+import { Requests } from "./requests.js";
 import { ClientResume } from "./seal/resume.js";
 import { generate } from "./seal/noise.js";
 import { Subscriptions } from "./subscriptions.js";
 import * as wamp from "./wamp.js";
 
+/** @typedef {import("./connection.js").Connection} Connection */
 /** @typedef {"anonymous" | "signing-in" | "online" | "offline"} Status */
-/** Who one is here, and how things stand. *secure*: the page may log in (https or localhost). @typedef {Readonly<{status: Status, secure: boolean, domain: string, user: string | null, role: string, roles: readonly string[], profile: Readonly<Record<string, any>>}>} State */
-/** What logs in; loaded when needed. @typedef {{login(who: {user: string, password: string, progress?: (done: number) => void}, place: {domain: string, subprotocol: string}): import("./connection.js").Greeting & {user: string}, newPassword(who: {user: string, password: string, domain: string, progress?: (done: number) => void}): {request: Uint8Array, finish(response: Uint8Array): Promise<Uint8Array>}}} LoginPart */
-/** @typedef {Pick<import("./slots.js").Slots, "slot" | "mayResume" | "take" | "keep" | "drop" | "leave" | "release">} SlotStore */
 /**
- * Seconds and counts, for tests to shorten.
- * *first*, *most*: of the back-off. *wait*: how long a call waits for a connection. *queue*: how many may wait. *quiet*: silence after which the other end is asked for a sign.
+ * Who one is here, and how things stand. *secure*: the page may log in (https or localhost).
+ * @typedef {Readonly<{status: Status, secure: boolean, domain: string, user: string | null, role: string,
+ *    roles: readonly string[], profile: Readonly<Record<string, any>>}>} State
+ */
+/**
+ * @typedef {{progress?: (done: number) => void}} LoginOptions *progress*: told 0 … 1 while the password is stretched
+ */
+/**
+ * What logs in and makes new passwords; loaded when needed (`seal/login.js`).
+ * @typedef {ReturnType<typeof import("./seal/login.js").loginPart>} LoginPart
+ */
+/**
+ * @typedef {Pick<import("./slots.js").Slots, "slot" | "mayResume" | "take" | "keep" | "drop" | "leave" | "release">}
+ *    SlotStore
+ */
+/**
+ * Seconds and counts, for tests to shorten. *first*, *most*: of the back-off. *wait*: how long a call waits for a
+ * connection. *queue*: how many may wait. *quiet*: silence after which the other end is asked for a sign. *answer*: how
+ * long each step of a greeting may take.
  * @typedef {{first: number, most: number, wait: number, queue: number, quiet: number, answer: number}} Limits
  */
 /** @type {Limits} */
@@ -37,7 +54,16 @@ const NOBODY = { user: null, role: "anonymous", roles: Object.freeze(["anonymous
 const UNLOCKED = "A password cannot be kept safe on this page: open it over https, or on localhost.";
 
 /** The server says that it does not know this session, rather than that it can't just now. @param {LimenError} error */
-const isVerdict = (error) => "verdict" in error && !["Abusive", "Busy", "Timeout"].includes(error.exc) && !error.uri.startsWith("wamp.close.");
+const isVerdict = (error) =>
+  "verdict" in error && !["Abusive", "Busy", "Timeout"].includes(error.exc) && !error.uri.startsWith("wamp.close.");
+
+/** @param {Record<string, any>} details */
+function takenOver(details) {
+  const from = details.from ? `, from ${details.from}` : "";
+  const when = details.when ? ` at ${details.when}` : "";
+  const words = [`This session was continued elsewhere${from}${when}.`, "If that was not you, set a new password."];
+  return new LimenError("UnknownSession", words, details);
+}
 
 export class Session {
   events = new Events();
@@ -49,31 +75,42 @@ export class Session {
   #era = new AbortController();
   #loggingIn = false;
   #suspended = false;
-  /** @type {import("./connection.js").Connection | undefined} */ #connection;
   #uncertain = false;
-  #request = 0;
-  /** @type {Set<Call>} not settled, in the order in which they were made */ #calls = new Set();
-  /** @type {Map<number, {answer: (message: wamp.Message) => void, lost?: (error: LimenError) => void}>} what waits for an answer on this connection */
-  #waiting = new Map();
-  #subscriptions;
+  #requests = new Requests();
+  #subscriptions = new Subscriptions(this.#requests);
+  #outbox;
   #wake = () => {};
   /** @type {ReturnType<typeof setInterval> | undefined} */ #watch;
   #asked = 0;
 
   /**
-   * @param {{url: string, domain: string, slots: SlotStore, loadLogin: () => Promise<LoginPart>, WebSocket?: typeof globalThis.WebSocket, limits?: Partial<Limits>, secure?: boolean}} options
-   *   *url*: of the WebSocket
+   * @param {object} options
+   * @param {string} options.url of the WebSocket
+   * @param {string} options.domain
+   * @param {SlotStore} options.slots
+   * @param {() => Promise<LoginPart>} options.loadLogin
+   * @param {typeof globalThis.WebSocket} [options.WebSocket]
+   * @param {Partial<Limits>} [options.limits]
+   * @param {boolean} [options.secure]
    */
-  constructor({ url, domain, slots, loadLogin, WebSocket = globalThis.WebSocket, limits = {}, secure = Boolean(globalThis.crypto?.subtle) }) {
+  constructor({
+    url,
+    domain,
+    slots,
+    loadLogin,
+    WebSocket = globalThis.WebSocket,
+    limits = {},
+    secure = Boolean(globalThis.crypto?.subtle),
+  }) {
     this.#limits = { ...LIMITS, ...limits };
     this.#place = { url, domain, subprotocol: SUBPROTOCOL, WebSocket, timeout: this.#limits.answer * 1000 };
     this.#slots = slots;
     this.#loadLogin = loadLogin;
-    this.#subscriptions = new Subscriptions((make, answer) => this.#ask(make, answer));
+    this.#outbox = new Outbox(this.#requests, this.#limits);
     this.state = Object.freeze({ status: "anonymous", secure, domain, ...NOBODY });
   }
 
-  // -- in and out ----------------------------------------------------------------------------------------------------
+  // -- in and out -------------------------------------------------------------------------------------------------
   /** Comes back to the session that this tab had, if it had one. Resolves when the state is known; never rejects. */
   async resume() {
     if (!this.state.secure || !this.#slots.mayResume || !(this.#suspended || this.state.status === "anonymous")) return;
@@ -94,7 +131,7 @@ export class Session {
   /**
    * @param {string} user
    * @param {string} password
-   * @param {{progress?: (done: number) => void}} [options] *progress*: told 0 … 1 while the password is stretched, about a second
+   * @param {LoginOptions} [options]
    * @returns {Promise<State>}
    */
   async login(user, password, { progress } = {}) {
@@ -118,7 +155,7 @@ export class Session {
       return this.state;
     } catch (error) {
       if (era.aborted) throw new LimenError("Canceled", ["The login was given up."]);
-      this.#connection?.close([wamp.GOODBYE, {}, "wamp.close.normal"]);
+      this.#requests.connection?.close([wamp.GOODBYE, {}, "wamp.close.normal"]);
       this.#leave(new LimenError("Unauthorized"));
       throw error;
     } finally {
@@ -126,20 +163,33 @@ export class Session {
     }
   }
 
-  /** Makes the key that this tab comes back with. @param {import("./seal/noise.js").KeyPair | undefined} own @param {wamp.Message} welcome */
+  /**
+   * Makes the key that this tab comes back with.
+   * @param {import("./seal/noise.js").KeyPair | undefined} own
+   * @param {wamp.Message} welcome
+   */
   async #openSlot(own, { details }) {
     if (!own) return;
-    const { slot, key, epoch } = await this.#own("limen.slot.open", [own.public]);
-    await this.#slots.keep({ handle: slot, key, epoch, own, user: details.authid, until: Date.now() + details.x_max_age * 1000 });
+    const { slot, key, epoch } = await this.#requests.own("limen.slot.open", [own.public]);
+    await this.#slots.keep({
+      handle: slot,
+      key,
+      epoch,
+      own,
+      user: details.authid,
+      until: Date.now() + details.x_max_age * 1000,
+    });
   }
 
-  /** Ends the session, here and on the server. Without a connection it ends here; the server's half runs out by itself. */
+  /**
+   * Ends the session, here and on the server. Without a connection it ends here; the server's half runs out by itself.
+   */
   async logout() {
     if (this.state.status === "anonymous") return;
-    const connection = this.#connection;
+    const { connection } = this.#requests;
     if (connection) {
       const patience = setTimeout(() => connection.giveUp(), (this.#limits.answer * 1000) / 3);
-      await this.#own("limen.session.logout", []).catch(() => {}); // gone, or going: it ends here all the same
+      await this.#requests.own("limen.session.logout", []).catch(() => {}); // gone, or going: it ends here all the same
       clearTimeout(patience);
       connection.close([wamp.GOODBYE, {}, "wamp.close.goodbye_and_out"]);
     }
@@ -147,18 +197,23 @@ export class Session {
     this.#leave(new LimenError("Unauthorized"), { reason: "logout" });
   }
 
-  /** Gives the session's user a new password; all their other sessions end. @param {string} password @param {{progress?: (done: number) => void}} [options] */
+  /**
+   * Gives the session's user a new password; all their other sessions end.
+   * @param {string} password
+   * @param {LoginOptions} [options]
+   */
   async setPassword(password, { progress } = {}) {
     const { user, domain } = this.state;
     if (this.state.status !== "online" || !user) throw new LimenError("Unauthorized");
     const part = (await this.#loadLogin()).newPassword({ user, password, domain, progress });
-    await this.#own("limen.password.finish", [await part.finish(await this.#own("limen.password.begin", [part.request]))]);
+    const response = await this.#requests.own("limen.password.begin", [part.request]);
+    await this.#requests.own("limen.password.finish", [await part.finish(response)]);
   }
 
   /** Lets go of the network while the page is put away (back-forward cache); `resume` takes it up again. */
   suspend() {
     if (this.state.status !== "online" && this.state.status !== "offline") return;
-    const connection = this.#connection;
+    const { connection } = this.#requests;
     this.#interrupted();
     connection?.close();
     this.#slots.release();
@@ -167,11 +222,15 @@ export class Session {
     this.state = Object.freeze({ ...this.state, status: "offline" });
   }
 
-  /** The session is over; without an *event* nobody knew of it. @param {LimenError} error for what waits @param {{reason: string, error?: LimenError}} [event] */
+  /**
+   * The session is over; without an *event* nobody knew of it.
+   * @param {LimenError} error for what waits
+   * @param {{reason: string, error?: LimenError}} [event]
+   */
   #leave(error, event) {
     this.#newEra();
     this.#interrupted();
-    for (const call of [...this.#calls]) call.fail(call.frame === undefined ? error : new LimenError("OutcomeUnknown"));
+    this.#outbox.end(error);
     this.#subscriptions.end(error);
     this.#suspended = this.#uncertain = false;
     this.#become({ status: "anonymous", ...NOBODY });
@@ -189,147 +248,98 @@ export class Session {
     this.events.emit("state", this.state);
   }
 
-  // -- calls ----------------------------------------------------------------------------------------------------------
+  // -- calls and topics -------------------------------------------------------------------------------------------
   /**
    * A sealed call. Signed out it is refused here, and nothing is sent.
-   * @param {string} uri @param {any[]} args @param {Record<string, any>} kwargs @param {import("./calls.js").Options} [options]
+   * @param {string} uri
+   * @param {any[]} args
+   * @param {Record<string, any>} kwargs
+   * @param {import("./calls.js").Options} [options]
    * @returns {import("./calls.js").Stream}
    */
   call(uri, args, kwargs, options = {}) {
     const call = new Call(uri, args, kwargs, options);
     if (this.state.status === "anonymous") call.fail(new LimenError("Unauthorized", ["You must log in first."]));
-    else if (options.signal?.aborted) call.fail(new LimenError("Canceled"));
-    else if (this.state.status !== "online" && this.#calls.size >= this.#limits.queue) call.fail(new LimenError("Busy"));
-    else this.#begin(call);
-    return call.stream(() => this.#cancel(call, new LimenError("Canceled")));
-  }
-
-  /** @param {Call} call */
-  #begin(call) {
-    const { signal, timeout } = call.options;
-    const abort = () => this.#cancel(call, new LimenError("Canceled"));
-    const timer = timeout ? setTimeout(() => this.#cancel(call, new LimenError("Timeout")), timeout * 1000) : undefined;
-    signal?.addEventListener("abort", abort);
-    this.#calls.add(call);
-    call.onsettled = () => {
-      this.#calls.delete(call);
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-      if (call.request !== undefined) this.#waiting.delete(call.request);
-      clearTimeout(call.patience);
-    };
-    // a moment later: by then it is known whether somebody iterates, and so wants the values one by one
-    queueMicrotask(() => this.#send(call));
-  }
-
-  /** Sends a call, or lets it wait for a connection. @param {Call} call */
-  #send(call) {
-    if (call.settled || call.request !== undefined) return;
-    if (this.state.status !== "online" || !this.#connection) return this.#wait(call);
-    clearTimeout(call.patience);
-    call.patience = undefined;
-    call.request = ++this.#request;
-    this.#waiting.set(call.request, { answer: (message) => call.answered(message) });
-    call.frame = this.#connection.send(call.message());
-  }
-
-  /** @param {Call} call */
-  #wait(call) {
-    call.patience ??= setTimeout(() => call.fail(call.frame === undefined ? lost() : new LimenError("OutcomeUnknown")), this.#limits.wait * 1000);
-  }
-
-  /** @param {Call} call @param {LimenError} error */
-  #cancel(call, error) {
-    if (call.settled) return;
-    if (call.request !== undefined) this.#connection?.send([wamp.CANCEL, call.request, { mode: "killnowait" }]);
-    call.fail(error);
-  }
-
-  /** One of Limen's own procedures, on this connection only. @param {string} uri @param {any[]} args @returns {Promise<any>} */
-  #own(uri, args) {
-    return new Promise((resolve, reject) => {
-      const call = new Call(uri, args, {});
-      const message = (/** @type {number} */ request) => Object.assign(call, { request }).message();
-      this.#ask(message, (error, reply) => (error ? reject(error) : resolve(resultOf(/** @type {wamp.Message} */ (reply)))), reject);
-    });
+    else this.#outbox.add(call);
+    return call.stream(() => this.#outbox.cancel(call));
   }
 
   /**
-   * A request that dies with its connection; without one it is not even begun.
-   * @param {(request: number) => any[]} make
-   * @param {(error: LimenError | undefined, reply?: wamp.Message) => void} answer
-   * @param {(error: LimenError) => void} [gone] told if the connection is lost before the answer
+   * @param {string} uri
+   * @param {import("./subscriptions.js").Handler} handler
+   * @param {{match?: string}} [options]
+   * @returns {Promise<() => void>} undo
    */
-  #ask(make, answer, gone) {
-    if (!this.#connection) return gone?.(lost());
-    const request = ++this.#request;
-    this.#waiting.set(request, { answer: (message) => (message.type === wamp.ERROR ? answer(errorOf(message)) : answer(undefined, message)), lost: gone });
-    this.#connection.send(make(request));
-    return undefined;
-  }
-
-  // -- topics ----------------------------------------------------------------------------------------------------------
-  /** @param {string} uri @param {import("./subscriptions.js").Handler} handler @param {{match?: string}} [options] @returns {Promise<() => void>} undo */
   async subscribe(uri, handler, { match } = {}) {
     if (this.state.status === "anonymous") throw new LimenError("Unauthorized", ["You must log in first."]);
     return this.#subscriptions.add(uri, handler, match);
   }
 
-  // -- the connection ---------------------------------------------------------------------------------------------------
-  /** @param {{connection: import("./connection.js").Connection, listen: () => void}} entered */
+  // -- the connection ---------------------------------------------------------------------------------------------
+  /** @param {{connection: Connection, listen: () => void}} entered */
   #enter({ connection, listen }) {
-    this.#connection = connection;
-    this.#request = 0;
-    this.#waiting.clear();
+    this.#requests.begin(connection);
     connection.onmessage = (message) => this.#heard(connection, message);
-    connection.onclose = () => this.#connection === connection && this.#dropped();
+    connection.onclose = () => this.#requests.connection === connection && this.#dropped();
     listen();
     this.#watch = setInterval(() => this.#listenFor(connection), (this.#limits.quiet * 1000) / 2);
   }
 
-  /** @param {wamp.Message} welcome @param {{resumed: boolean, received?: number | null}} how *received*: frames of the last connection that the server opened, if that is known */
+  /**
+   * @param {wamp.Message} welcome
+   * @param {{resumed: boolean, received?: number | null}} how *received*: frames of the last connection that the server
+   *   opened, if that is known
+   */
   #welcomed({ details }, { resumed, received }) {
     this.#uncertain = false;
     const { authid = null, authrole = "user", x_roles = [authrole], x_profile = {} } = details;
     this.state = Object.freeze({
-      ...this.state, status: "online", user: authid, role: authrole, roles: Object.freeze(x_roles), profile: Object.freeze(x_profile),
+      ...this.state,
+      status: "online",
+      user: authid,
+      role: authrole,
+      roles: Object.freeze(x_roles),
+      profile: Object.freeze(x_profile),
     });
     const topics = this.#subscriptions.names;
     this.#subscriptions.renew(); // before all calls: what changes after their answers is heard of
-    for (const call of [...this.#calls]) {
-      if (call.frame !== undefined && !(typeof received === "number" && call.frame >= received)) call.repeat = true;
-      this.#send(call);
-    }
+    this.#outbox.open(received);
     this.events.emit("state", this.state);
     this.events.emit("online", this.state);
     if (resumed && topics.length) this.events.emit("missed", { topics });
   }
 
-  /** @param {import("./connection.js").Connection} connection @param {wamp.Message} message */
+  /** @param {Connection} connection @param {wamp.Message} message */
   #heard(connection, message) {
-    if (this.#connection !== connection) return;
-    if (message.type === wamp.GOODBYE) return this.#goodbye(connection, message);
-    if (message.type === wamp.EVENT) return this.#subscriptions.deliver(message);
-    const waiting = this.#waiting.get(message.request);
-    if (!(message.type === wamp.RESULT && message.details.progress)) this.#waiting.delete(message.request);
-    waiting?.answer(message);
+    if (this.#requests.connection !== connection) return;
+    if (message.type === wamp.GOODBYE) this.#goodbye(connection, message);
+    else if (message.type === wamp.EVENT) this.#subscriptions.deliver(message);
+    else this.#requests.answered(message);
   }
 
-  /** @param {import("./connection.js").Connection} connection @param {wamp.Message} message */
+  /** @param {Connection} connection @param {wamp.Message} message */
   #goodbye(connection, { uri, details }) {
     connection.close([wamp.GOODBYE, {}, "wamp.close.goodbye_and_out"]);
     if (uri === "wamp.close.system_shutdown") return this.#dropped(); // it will be back
-    const takenOver = uri === "limen.close.taken_over";
-    const error = takenOver
-      ? new LimenError("UnknownSession", [`This session was continued elsewhere${details.from ? `, from ${details.from}` : ""}${details.when ? ` at ${details.when}` : ""}. If that was not you, log in and set a new password.`], details)
-      : new LimenError(uri === "limen.close.expired" ? "ExpiredSession" : "UnknownSession", [details.message].filter(Boolean), details);
+    const reason = uri.replace(/^.*\./, "");
+    const error =
+      reason === "taken_over"
+        ? takenOver(details)
+        : new LimenError(
+            reason === "expired" ? "ExpiredSession" : "UnknownSession",
+            [details.message].filter(Boolean),
+            details,
+          );
     void this.#slots.drop();
-    this.#leave(error, { reason: uri.replace(/^.*\./, ""), error });
-    if (takenOver) this.events.emit("taken_over", error);
+    this.#leave(error, { reason, error });
+    if (reason === "taken_over") this.events.emit("taken_over", error);
     return undefined;
   }
 
-  /** Nothing was heard for a while: asks for a sign of life, and gives up if none comes. @param {import("./connection.js").Connection} connection */
+  /**
+   * Nothing was heard for a while: asks for a sign of life, and gives up if none comes.
+   * @param {Connection} connection
+   */
   #listenFor(connection) {
     const now = performance.now();
     const { quiet, answer } = this.#limits;
@@ -337,7 +347,7 @@ export class Session {
     if (this.#asked > connection.heard) return now - this.#asked > answer * 1000 && connection.giveUp();
     if (now - connection.heard > quiet * 1000) {
       this.#asked = now;
-      this.#ask((request) => [wamp.UNSUBSCRIBE, request, NO_SUBSCRIPTION], () => {});
+      this.#requests.ask((request) => [wamp.UNSUBSCRIBE, request, NO_SUBSCRIPTION]);
     }
     return undefined;
   }
@@ -345,24 +355,23 @@ export class Session {
   /** The network may be back, or the machine has woken: tries at once. */
   nudge() {
     this.#wake();
-    if (this.#connection) this.#listenFor(this.#connection);
+    if (this.#requests.connection) this.#listenFor(this.#requests.connection);
   }
 
   /** The connection is gone; open calls wait for the next one. */
   #interrupted() {
     clearInterval(this.#watch);
-    this.#connection = undefined;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { lost: gone } of waiting) gone?.(lost());
-    for (const call of [...this.#calls]) if (call.interrupted()) this.#wait(call);
+    this.#requests.end();
+    this.#outbox.close();
   }
 
   #dropped() {
     if (this.state.status === "signing-in") return this.#leave(lost());
     this.#interrupted();
     if (!this.#slots.slot) {
-      const error = new LimenError("UnknownSession", ["The connection was lost, and this browser keeps no key to come back with; log in again."]);
+      const error = new LimenError("UnknownSession", [
+        "The connection was lost, and this browser keeps no key to come back with; log in again.",
+      ]);
       return this.#leave(error, { reason: "no_key", error });
     }
     this.#become({ status: "offline" });
@@ -370,7 +379,10 @@ export class Session {
     return void this.#comeBack(Math.random() * this.#limits.first); // not all at once after a restart
   }
 
-  /** Tries until the session is back, or the server says that it is no more. @param {number} delay before the first try (s) */
+  /**
+   * Tries until the session is back, or the server says that it is no more.
+   * @param {number} delay before the first try (s)
+   */
   async #comeBack(delay) {
     const era = this.#era.signal;
     for (let tries = 0; ; tries++) {
@@ -380,10 +392,16 @@ export class Session {
       const uncertain = this.#uncertain;
       try {
         const greeting = await ClientResume.start(slot, this.#place);
-        const entered = await greet(this.#place, greeting, { signal: era, authenticated: () => (this.#uncertain = true) });
+        const entered = await greet(this.#place, greeting, {
+          signal: era,
+          authenticated: () => (this.#uncertain = true),
+        });
         if (era.aborted) return void entered.connection.close();
         this.#enter(entered);
-        return this.#welcomed(entered.welcome, { resumed: true, received: uncertain ? null : entered.welcome.details.x_received });
+        return this.#welcomed(entered.welcome, {
+          resumed: true,
+          received: uncertain ? null : entered.welcome.details.x_received,
+        });
       } catch (error) {
         if (era.aborted) return;
         const problem = error instanceof LimenError ? error : lost(String(error));

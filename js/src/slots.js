@@ -1,12 +1,17 @@
 /**
- * Where a tab keeps the key that it comes back with: an X25519 private key that cannot be exported, in IndexedDB; its id in
- * sessionStorage, so that a reload finds it and another tab does not; held under a lock, so that a duplicated tab, whose sessionStorage is
+ * Where a tab keeps the key that it comes back with: an X25519 private key that cannot be exported, in IndexedDB; its
+ * id in
+ * sessionStorage, so that a reload finds it and another tab does not; held under a lock, so that a duplicated tab,
+ * whose sessionStorage is
  * a copy, does not take the session from the first.
  * @module
  */
 import { hex, random } from "./bytes.js";
 
-/** @typedef {import("./seal/resume.js").Key & {user: string, until: number}} Slot *until*: when it is of no more use (ms since 1970) */
+/**
+ * @typedef {import("./seal/resume.js").Key & {user: string, until: number}} Slot *until*: when it is of no more use (ms
+ * since 1970)
+ */
 
 const ITEM = "limen.slot";
 const STORE = "slots";
@@ -27,7 +32,13 @@ function open() {
   return done(request);
 }
 
-/** Runs *work* in one transaction that is on disk when this resolves. @template T @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => Promise<T>} work @returns {Promise<T>} */
+/**
+ * Runs *work* in one transaction that is on disk when this resolves.
+ * @template T
+ * @param {IDBTransactionMode} mode
+ * @param {(store: IDBObjectStore) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
 async function within(mode, work) {
   const db = await open();
   try {
@@ -58,7 +69,10 @@ export class Slots {
     }
   }
 
-  /** The slot of this tab, with its lock; undefined if there is none, or another tab holds it. @returns {Promise<Slot | undefined>} */
+  /**
+   * The slot of this tab, with its lock; undefined if there is none, or another tab holds it.
+   * @returns {Promise<Slot | undefined>}
+   */
   async take() {
     const id = this.#id || sessionStorage.getItem(ITEM);
     if (!id) return undefined;

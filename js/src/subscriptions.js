@@ -1,14 +1,21 @@
-/** The topics a page listens to: one WAMP subscription for each, however many handlers; renewed on every new connection. @module */
+/**
+ * The topics a page listens to: one WAMP subscription for each, however many handlers; renewed on every new connection.
+ * @module
+ */
 import { safely } from "./events.js";
 import { LimenError } from "./exc.js";
 import { untag } from "./values.js";
 import { SUBSCRIBE, UNSUBSCRIBE } from "./wamp.js";
 
-/** Gets the positional arguments of an event; where it has named ones too, an object of them comes last. @typedef {(...args: any[]) => void} Handler */
-/** @typedef {{uri: string, match?: string, handlers: Set<Handler>, id?: number, ready: Deferred}} Topic */
+/**
+ * Gets the positional arguments of an event; where it has named ones too, an object of them comes last.
+ * @typedef {(...args: any[]) => void} Handler
+ */
+/**
+ * @typedef {{uri: string, match?: string, handlers: Set<Handler>, id?: number, renewed?: boolean, ready: Deferred}}
+ * Topic
+ */
 /** @typedef {{promise: Promise<void>, resolve: () => void, reject: (error: LimenError) => void}} Deferred */
-/** Sends a request; *answer* hears of the outcome. @typedef {(message: (request: number) => any[], answer: (error: LimenError | undefined, reply?: import("./wamp.js").Message) => void) => void} Request */
-
 /** @returns {Deferred} */
 function deferred() {
   /** @type {any} */
@@ -21,11 +28,11 @@ function deferred() {
 export class Subscriptions {
   /** @type {Map<string, Topic>} */ #topics = new Map();
   /** @type {Map<number, Topic>} */ #byId = new Map();
-  #request;
+  #requests;
 
-  /** @param {Request} request does nothing while there is no connection */
-  constructor(request) {
-    this.#request = request;
+  /** @param {import("./requests.js").Requests} requests */
+  constructor(requests) {
+    this.#requests = requests;
   }
 
   /** Names of the topics listened to. */
@@ -33,7 +40,12 @@ export class Subscriptions {
     return [...this.#topics.values()].map((topic) => topic.uri);
   }
 
-  /** @param {string} uri @param {Handler} handler @param {string} [match] "prefix" or "wildcard" @returns {Promise<() => void>} undo */
+  /**
+   * @param {string} uri
+   * @param {Handler} handler
+   * @param {string} [match] "prefix" or "wildcard"
+   * @returns {Promise<() => void>} undo
+   */
   async add(uri, handler, match) {
     const key = `${match ?? ""} ${uri}`;
     let topic = this.#topics.get(key);
@@ -50,11 +62,13 @@ export class Subscriptions {
 
   /** @param {string} key @param {Topic} topic */
   #subscribe(key, topic) {
-    this.#request(
+    this.#requests.ask(
       (request) => [SUBSCRIBE, request, topic.match ? { match: topic.match } : {}, topic.uri],
       (error, reply) => {
         if (error) {
           if (this.#topics.get(key) === topic) this.#topics.delete(key);
+          // a renewal has nobody who waits for it
+          if (topic.renewed) console.error(`Limen: ${topic.uri} is heard no more: ${error.message}`);
           return topic.ready.reject(error);
         }
         topic.id = reply?.subscription;
@@ -76,7 +90,10 @@ export class Subscriptions {
     if (this.#topics.get(key) === topic) this.#topics.delete(key);
     const id = /** @type {number} */ (topic.id);
     this.#byId.delete(id);
-    this.#request((request) => [UNSUBSCRIBE, request, id], () => {});
+    this.#requests.ask(
+      (request) => [UNSUBSCRIBE, request, id],
+      () => {},
+    );
   }
 
   /** Subscribes anew, on a new connection. */
@@ -84,6 +101,7 @@ export class Subscriptions {
     this.#byId.clear();
     for (const [key, topic] of [...this.#topics]) {
       topic.id = undefined;
+      topic.renewed = true;
       if (topic.handlers.size) this.#subscribe(key, topic);
       else this.#topics.delete(key);
     }
@@ -102,7 +120,9 @@ export class Subscriptions {
     if (!topic) return;
     const args = (event.args ?? []).map((arg, i) => untag(arg, `$[${i}]`, 1));
     if (event.kwargs && Object.keys(event.kwargs).length) {
-      args.push(Object.fromEntries(Object.entries(event.kwargs).map(([name, value]) => [name, untag(value, `$.${name}`, 1)])));
+      args.push(
+        Object.fromEntries(Object.entries(event.kwargs).map(([name, value]) => [name, untag(value, `$.${name}`, 1)])),
+      );
     }
     for (const handler of [...topic.handlers]) safely(() => handler(...args));
   }

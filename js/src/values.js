@@ -1,6 +1,7 @@
 /**
  * Values on their way through JSON between Limen peers (docs/values.md): what JSON has no word for travels as an object
- * with one key that begins with "$"; an object of the user's that looks so gets one "$" more, so nobody can forge a type.
+ * with one key that begins with "$"; an object of the user's that looks so gets one "$" more, so nobody can forge a
+ * type.
  *
  *     tag(new Set([1]))           → {"$set": [1]}
  *     tag({ $set: [1] })          → {"$$set": [1]}
@@ -47,11 +48,14 @@ function admits(kind, text) {
   if (kind === "timedelta") return Math.abs(Number(text)) < MAX_SECONDS;
   if (kind === "time") return true;
   const day = new Date(text.slice(0, 10)); // 31 April rolls over, or is invalid
-  return !text.startsWith("0000") && !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text.slice(0, 10);
+  return (
+    !text.startsWith("0000") && !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text.slice(0, 10)
+  );
 }
 
 /**
- * A value of Python's that JavaScript has no type for, as its text: a decimal, a date, a time, a datetime without a zone
+ * A value of Python's that JavaScript has no type for, as its text: a decimal, a date, a time, a datetime without a
+ * zone
  * or finer than a millisecond, a timedelta (seconds). It goes back as what it was: nothing is rounded on the way.
  *
  *     new Limen.Tagged("decimal", "1.50")     Limen.decimal("1.50")
@@ -90,7 +94,11 @@ export function isPlain(value) {
   if (value === null || typeof value !== "object") return false;
   const prototype = Object.getPrototypeOf(value);
   // an object of another frame has another Object.prototype: it is plain if its prototype has none above it
-  return prototype === null || prototype === Object.prototype || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf"));
+  return (
+    prototype === null ||
+    prototype === Object.prototype ||
+    (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf"))
+  );
 }
 
 /** @param {string} path @param {string} why @returns {never} */
@@ -109,7 +117,8 @@ function wellFormed(string, path) {
 /**
  * The tree that JSON carries for a value.
  *
- * undefined is left out of objects and null elsewhere; a frozen array is a tuple; a typed array or ArrayBuffer is bytes; a Map is a dict
+ * undefined is left out of objects and null elsewhere; a frozen array is a tuple; a typed array or ArrayBuffer is
+ * bytes; a Map is a dict
  * with keys of any type; a Date is a datetime in UTC; an object with toJSON() is what that gives.
  * @param {unknown} value
  * @param {string} [path] where the value stands, for the words of an error
@@ -138,14 +147,17 @@ export function tag(value, path = "$", depth = 0) {
 
 /** @param {object} value @param {string} path @param {number} depth @returns {any} */
 function tagObject(value, path, depth) {
-  if (Array.isArray(value)) return Object.isFrozen(value) ? { $tuple: list(value, path, depth + 1) } : list(value, path, depth);
+  if (Array.isArray(value))
+    return Object.isFrozen(value) ? { $tuple: list(value, path, depth + 1) } : list(value, path, depth);
   if (value instanceof Tagged) return { ["$" + value.kind]: value.text };
   if (value instanceof Date) return { $datetime: isoText(value, path) };
   if (value instanceof Set) return { [Object.isFrozen(value) ? "$frozenset" : "$set"]: list(value, path, depth + 1) };
   if (value instanceof Map) return { $dict: list(value, path, depth + 1) };
-  if (ArrayBuffer.isView(value)) return { $bytes: base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
+  if (ArrayBuffer.isView(value))
+    return { $bytes: base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
   if (value instanceof ArrayBuffer) return { $bytes: base64(new Uint8Array(value)) };
-  if (value instanceof LimenError) return { $error: dict({ exc: value.exc, err: value.err, ...value.facts }, path, depth + 1) };
+  if (value instanceof LimenError)
+    return { $error: dict({ exc: value.exc, err: value.err, ...value.facts }, path, depth + 1) };
   if (typeof (/** @type {any} */ (value).toJSON) === "function") {
     if (depth >= MAX_DEPTH) tooDeep(path);
     return tag(/** @type {any} */ (value).toJSON(), path, depth + 1);
@@ -169,14 +181,18 @@ function list(items, path, depth) {
 function dict(value, path, depth) {
   if (depth >= MAX_DEPTH) tooDeep(path);
   const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.fromEntries(entries.map(([key, item]) => [wellFormed(key, path), tag(item, below(path, key), depth + 1)]));
+  return Object.fromEntries(
+    entries.map(([key, item]) => [wellFormed(key, path), tag(item, below(path, key), depth + 1)]),
+  );
 }
 
 /** @param {Date} date @param {string} path */
 function isoText(date, path) {
   const time = date.getTime();
   // the years that Python's datetime knows, 1 to 9999
-  return time >= -62135596800000 && time < 253402300800000 ? date.toISOString() : refuse(path, "A Date outside the years 1 to 9999 cannot travel.");
+  return time >= -62135596800000 && time < 253402300800000
+    ? date.toISOString()
+    : refuse(path, "A Date outside the years 1 to 9999 cannot travel.");
 }
 
 /** @param {unknown} condition @param {string} path @param {string} kind */
@@ -203,7 +219,13 @@ function hashable(value) {
   return value instanceof Set ? Object.isFrozen(value) : !(isPlain(value) || value instanceof Map);
 }
 
-/** @template {Set<any> | Map<any, any>} T @param {string} kind @param {unknown} inner @param {string} path @param {(items: any[]) => T} make */
+/**
+ * @template {Set<any> | Map<any, any>} T
+ * @param {string} kind
+ * @param {unknown} inner
+ * @param {string} path
+ * @param {(items: any[]) => T} make
+ */
 function distinct(kind, inner, path, make) {
   must(Array.isArray(inner), path, kind);
   const value = make(/** @type {any[]} */ (inner));
@@ -224,7 +246,8 @@ const READERS = {
   },
   $uuid: (inner, path) => texts(inner, path, "$uuid", /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
   $int: (inner, path) => BigInt(texts(inner, path, "$int", /^-?\d{1,4300}$/)),
-  $float: (inner, path) => ({ nan: NaN, inf: Infinity, "-inf": -Infinity })[texts(inner, path, "$float", /^(nan|-?inf)$/)],
+  $float: (inner, path) =>
+    ({ nan: NaN, inf: Infinity, "-inf": -Infinity })[texts(inner, path, "$float", /^(nan|-?inf)$/)],
   $bytes: (inner, path) => {
     try {
       return unbase64(texts(inner, path, "$bytes", /^[A-Za-z0-9+/]*={0,2}$/));
@@ -239,7 +262,12 @@ const READERS = {
   $set: (inner, path) => distinct("$set", inner, path, (items) => new Set(items)),
   $frozenset: (inner, path) => Object.freeze(distinct("$frozenset", inner, path, (items) => new Set(items))),
   $dict: (inner, path) => {
-    must(Array.isArray(inner) && inner.every((pair) => Array.isArray(pair) && pair.length === 2 && !(pair[0] instanceof Uint8Array)), path, "$dict");
+    must(
+      Array.isArray(inner) &&
+        inner.every((pair) => Array.isArray(pair) && pair.length === 2 && !(pair[0] instanceof Uint8Array)),
+      path,
+      "$dict",
+    );
     return distinct("$dict", inner, path, (pairs) => new Map(pairs));
   },
   $error: (inner, path) => {

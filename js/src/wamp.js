@@ -1,7 +1,8 @@
 /**
  * WAMP v2 messages in JSON, as a client says and hears them (the subprotocol limen.1.json).
  *
- * What goes out is an array, `[CALL, 1, {}, "add", ["text"]]`; what comes in is an object by name, checked for its shape:
+ * What goes out is an array, `[CALL, 1, {}, "add", ["text"]]`; what comes in is an object by name, checked for its
+ * shape:
  *
  *     decode('[50, 1, {}, [3]]') → {type: RESULT, request: 1, details: {}, args: [3], kwargs: undefined}
  *
@@ -31,8 +32,14 @@ export const ROLES = {
   subscriber: {},
 };
 
-/** @typedef {{type: number, session: number, request: number, requestType: number, subscription: number, publication: number,
- *    details: Record<string, any>, extra: Record<string, any>, uri: string, method: string, args?: any[], kwargs?: Record<string, any>}} Message */
+/**
+ * What was heard; which fields it has, its type says.
+ * @typedef {{
+ *   type: number, session: number, request: number, requestType: number, subscription: number, publication: number,
+ *   details: Record<string, any>, extra: Record<string, any>, uri: string, method: string,
+ *   args?: any[], kwargs?: Record<string, any>
+ * }} Message
+ */
 
 /** @type {Record<string, (value: any) => boolean>} */
 const IS = {
@@ -42,7 +49,10 @@ const IS = {
   list: (value) => Array.isArray(value),
 };
 
-/** type → fields in order; `?` begins those that may be left out. @type {Record<number, [field: string, kind: string][]>} */
+/**
+ * type → fields in order; `?` begins those that may be left out.
+ * @type {Record<number, [field: string, kind: string][]>}
+ */
 const SHAPES = Object.fromEntries(
   Object.entries({
     [WELCOME]: "session:id details:dict",
@@ -54,7 +64,10 @@ const SHAPES = Object.fromEntries(
     [UNSUBSCRIBED]: "request:id details?:dict",
     [EVENT]: "subscription:id publication:id details:dict args?:list kwargs?:dict",
     [RESULT]: "request:id details:dict args?:list kwargs?:dict",
-  }).map(([type, fields]) => [type, fields.split(" ").map((field) => /** @type {[string, string]} */ (field.split(":")))]),
+  }).map(([type, fields]) => [
+    type,
+    fields.split(" ").map((field) => /** @type {[string, string]} */ (field.split(":"))),
+  ]),
 );
 
 /** @param {any[]} message */
@@ -75,13 +88,17 @@ export function decode(json) {
   shape.forEach(([field, kind], i) => {
     const value = fields[i + 1];
     const optional = field.endsWith("?");
-    if (!(optional && value === undefined) && !IS[kind]?.(value)) throw new SyntaxError(`a WAMP message ${fields[0]} has a bad ${field}`);
+    if (!(optional && value === undefined) && !IS[kind]?.(value))
+      throw new SyntaxError(`a WAMP message ${fields[0]} has a bad ${field}`);
     message[optional ? field.slice(0, -1) : field] = value;
   });
   return /** @type {any} */ (message);
 }
 
-/** Bytes inside JSON outside of a tagged payload, as WAMP writes them: U+0000, then base64. @param {Uint8Array} bytes */
+/**
+ * Bytes inside JSON outside of a tagged payload, as WAMP writes them: U+0000, then base64.
+ * @param {Uint8Array} bytes
+ */
 export const binary = (bytes) => "\0" + base64(bytes);
 
 /** @param {unknown} value @param {number} size in bytes @throws {SyntaxError} */

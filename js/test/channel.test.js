@@ -26,7 +26,10 @@ const refused = async (channel, frame) => {
   return channel;
 };
 
-for (const [from, to] of [["client", "server"], ["server", "client"]]) {
+for (const [from, to] of [
+  ["client", "server"],
+  ["server", "client"],
+]) {
   test(`${from} to ${to}: a frame with any bit changed does not open`, async () => {
     const keys = session();
     for (const size of [0, 1, 20, 300]) {

@@ -6,10 +6,14 @@ import { bytes, vectors } from "./support.js";
 const { domain, user, password } = vectors("names");
 const show = (text) => JSON.stringify(text).slice(0, 50);
 
-for (const [kind, cases, normal] of [["domain", domain, domainName], ["user", user, userName]]) {
+for (const [kind, cases, normal] of [
+  ["domain", domain, domainName],
+  ["user", user, userName],
+]) {
   for (const { in: given, out, refused } of cases) {
     test(`the ${kind} ${show(given)} is ${refused ? "refused" : show(out)}`, () => {
-      if (refused) assert.throws(() => normal(given), { exc: kind === "user" ? "InvalidCredential" : "InvalidAddress" });
+      if (refused)
+        assert.throws(() => normal(given), { exc: kind === "user" ? "InvalidCredential" : "InvalidAddress" });
       else assert.equal(normal(given), out);
     });
   }
@@ -28,6 +32,8 @@ test("an address has four spellings", () => {
     assert.equal(pathOf(spelling), "todo/get_all");
   }
   assert.equal(pathOf("/todo/list.txt"), "todo/list.txt");
-  for (const none of ["", "/", "a..b", "a b", "a//b", ".a", "a#b", "/a/../b"]) assert.throws(() => uriOf(none), { exc: "InvalidAddress" }, none);
-  for (const none of ["", "/", "//evil.example/x", "/../x", "/a/..", "/a?b", "a\\b", "/a b"]) assert.throws(() => pathOf(none), { exc: "InvalidAddress" }, none);
+  for (const none of ["", "/", "a..b", "a b", "a//b", ".a", "a#b", "/a/../b"])
+    assert.throws(() => uriOf(none), { exc: "InvalidAddress" }, none);
+  for (const none of ["", "/", "//evil.example/x", "/../x", "/a/..", "/a?b", "a\\b", "/a b"])
+    assert.throws(() => pathOf(none), { exc: "InvalidAddress" }, none);
 });

@@ -4,10 +4,24 @@ import { KK, generate } from "../src/seal/noise.js";
 import { bytes, vectors, x25519 } from "./support.js";
 
 const pair = async (vector) => {
-  const [is, ie, rs, re] = await Promise.all(["init_static", "init_ephemeral", "resp_static", "resp_ephemeral"].map((name) => x25519(vector[name])));
+  const [is, ie, rs, re] = await Promise.all(
+    ["init_static", "init_ephemeral", "resp_static", "resp_ephemeral"].map((name) => x25519(vector[name])),
+  );
   return [
-    await KK.start({ role: "initiator", prologue: bytes(vector.init_prologue), own: is, peer: bytes(vector.init_remote_static), ephemeral: ie }),
-    await KK.start({ role: "responder", prologue: bytes(vector.resp_prologue), own: rs, peer: bytes(vector.resp_remote_static), ephemeral: re }),
+    await KK.start({
+      role: "initiator",
+      prologue: bytes(vector.init_prologue),
+      own: is,
+      peer: bytes(vector.init_remote_static),
+      ephemeral: ie,
+    }),
+    await KK.start({
+      role: "responder",
+      prologue: bytes(vector.resp_prologue),
+      own: rs,
+      peer: bytes(vector.resp_remote_static),
+      ephemeral: re,
+    }),
   ];
 };
 
@@ -15,7 +29,10 @@ for (const vector of vectors("noise").vectors) {
   test(`${vector.protocol_name} gives the vector's bytes, to the transport messages`, async () => {
     const [initiator, responder] = await pair(vector);
     const [first, second, ...transport] = vector.messages;
-    for (const [from, to, message] of [[initiator, responder, first], [responder, initiator, second]]) {
+    for (const [from, to, message] of [
+      [initiator, responder, first],
+      [responder, initiator, second],
+    ]) {
       const written = await from.write(bytes(message.payload));
       assert.deepEqual(written, bytes(message.ciphertext));
       assert.deepEqual(await to.read(written), bytes(message.payload));
@@ -53,7 +70,8 @@ test("a message that was changed anywhere is refused, in both directions", async
 test("another prologue, another peer, a short message are refused", async () => {
   const [own, peer, thief] = await Promise.all([generate(), generate(), generate()]);
   const initiator = () => KK.start({ role: "initiator", prologue: bytes("01"), own, peer: peer.public });
-  const responder = (prologue, from, to = peer) => KK.start({ role: "responder", prologue: bytes(prologue), own: to, peer: from });
+  const responder = (prologue, from, to = peer) =>
+    KK.start({ role: "responder", prologue: bytes(prologue), own: to, peer: from });
   await (await responder("01", own.public)).read(await (await initiator()).write());
   await assert.rejects((await responder("02", own.public)).read(await (await initiator()).write()));
   await assert.rejects((await responder("01", thief.public)).read(await (await initiator()).write()));

@@ -2,7 +2,16 @@ import * as oracle from "@serenity-kit/opaque";
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { utf8 } from "../src/bytes.js";
-import { ClientLogin, ClientRegistration, OpaqueError, Server, blindFrom, deriveDiffieHellmanKeyPair, oprfBlind, oprfFinalize } from "../src/seal/opaque.js";
+import {
+  ClientLogin,
+  ClientRegistration,
+  OpaqueError,
+  Server,
+  blindFrom,
+  deriveDiffieHellmanKeyPair,
+  oprfBlind,
+  oprfFinalize,
+} from "../src/seal/opaque.js";
 import { allBytes, bytes, vectors } from "./support.js";
 
 const { oprf, opaque } = vectors("opaque");
@@ -19,7 +28,12 @@ for (const suite of oprf) {
   }
 }
 
-const serverOf = (inputs) => new Server({ privateKey: inputs.server_private_key, publicKey: inputs.server_public_key, oprfSeed: inputs.oprf_seed });
+const serverOf = (inputs) =>
+  new Server({
+    privateKey: inputs.server_private_key,
+    publicKey: inputs.server_public_key,
+    oprfSeed: inputs.oprf_seed,
+  });
 const identitiesOf = (inputs) => ({ client: inputs.client_identity, server: inputs.server_identity });
 
 for (const [i, vector] of opaque.filter((vector) => vector.config.Fake === "False").entries()) {
@@ -33,17 +47,32 @@ for (const [i, vector] of opaque.filter((vector) => vector.config.Fake === "Fals
     assert.deepEqual(client.request, outputs.registration_request);
     const response = serverOf(inputs).registrationResponse(client.request, inputs.credential_identifier);
     assert.deepEqual(response, outputs.registration_response);
-    const { record, exportKey } = await client.finish(response, { stretch: identity, envelopeNonce: inputs.envelope_nonce, identities });
+    const { record, exportKey } = await client.finish(response, {
+      stretch: identity,
+      envelopeNonce: inputs.envelope_nonce,
+      identities,
+    });
     assert.deepEqual(record, outputs.registration_upload);
     assert.deepEqual(exportKey, outputs.export_key);
   });
 
   test(`RFC 9807: login ${i + 1}, both ends`, async () => {
-    const client = new ClientLogin({ password: inputs.password, blind: inputs.blind_login, nonce: inputs.client_nonce, keyshareSeed: inputs.client_keyshare_seed });
+    const client = new ClientLogin({
+      password: inputs.password,
+      blind: inputs.blind_login,
+      nonce: inputs.client_nonce,
+      keyshareSeed: inputs.client_keyshare_seed,
+    });
     assert.deepEqual(client.ke1, outputs.KE1);
     const server = serverOf(inputs).login({
-      ke1: client.ke1, record: outputs.registration_upload, credentialIdentifier: inputs.credential_identifier, context, identities,
-      maskingNonce: inputs.masking_nonce, nonce: inputs.server_nonce, keyshareSeed: inputs.server_keyshare_seed,
+      ke1: client.ke1,
+      record: outputs.registration_upload,
+      credentialIdentifier: inputs.credential_identifier,
+      context,
+      identities,
+      maskingNonce: inputs.masking_nonce,
+      nonce: inputs.server_nonce,
+      keyshareSeed: inputs.server_keyshare_seed,
     });
     assert.deepEqual(server.ke2, outputs.KE2);
     const { ke3, sessionKey, exportKey } = await client.finish(server.ke2, { stretch: identity, context, identities });
@@ -56,7 +85,12 @@ for (const [i, vector] of opaque.filter((vector) => vector.config.Fake === "Fals
 
   test(`login ${i + 1}: KE2 with a bit changed anywhere is refused`, async () => {
     for (let at = 0; at < 320; at += 7) {
-      const client = new ClientLogin({ password: inputs.password, blind: inputs.blind_login, nonce: inputs.client_nonce, keyshareSeed: inputs.client_keyshare_seed });
+      const client = new ClientLogin({
+        password: inputs.password,
+        blind: inputs.blind_login,
+        nonce: inputs.client_nonce,
+        keyshareSeed: inputs.client_keyshare_seed,
+      });
       const ke2 = outputs.KE2.slice();
       ke2[at] ^= 1 << (at % 8);
       await assert.rejects(client.finish(ke2, { stretch: identity, context, identities }), OpaqueError);
@@ -69,8 +103,14 @@ test("RFC 9807: the answer for an unknown user", () => {
   const inputs = allBytes(vector.inputs);
   const record = Uint8Array.from([...inputs.client_public_key, ...inputs.masking_key, ...new Uint8Array(96)]);
   const { ke2 } = serverOf(inputs).login({
-    ke1: inputs.KE1, record, credentialIdentifier: inputs.credential_identifier, context: bytes(vector.config.Context), identities: identitiesOf(inputs),
-    maskingNonce: inputs.masking_nonce, nonce: inputs.server_nonce, keyshareSeed: inputs.server_keyshare_seed,
+    ke1: inputs.KE1,
+    record,
+    credentialIdentifier: inputs.credential_identifier,
+    context: bytes(vector.config.Context),
+    identities: identitiesOf(inputs),
+    maskingNonce: inputs.masking_nonce,
+    nonce: inputs.server_nonce,
+    keyshareSeed: inputs.server_keyshare_seed,
   });
   assert.deepEqual(ke2, bytes(vector.outputs.KE2));
 });
@@ -98,8 +138,16 @@ before(async () => {
 
 const registerWith = async (server, id, blind = blindFrom(random(64)), password = PASSWORD) => {
   const client = new ClientRegistration({ password: utf8(password), blind });
-  const { registrationResponse } = oracle.server.createRegistrationResponse({ serverSetup: server, userIdentifier: id, registrationRequest: base64(client.request) });
-  const { record } = await client.finish(unbase64(registrationResponse), { stretch, envelopeNonce: random(32), identities });
+  const { registrationResponse } = oracle.server.createRegistrationResponse({
+    serverSetup: server,
+    userIdentifier: id,
+    registrationRequest: base64(client.request),
+  });
+  const { record } = await client.finish(unbase64(registrationResponse), {
+    stretch,
+    envelopeNonce: random(32),
+    identities,
+  });
   return base64(record);
 };
 const newLogin = (password = PASSWORD, blind = blindFrom(random(64))) =>
@@ -110,10 +158,22 @@ test("our client registers and logs in at the oracle's server; both have one ses
   const registrationRecord = await registerWith(setup, "ada-id");
   const client = newLogin();
   const { loginResponse, serverLoginState } = oracle.server.startLogin({
-    serverSetup: setup, userIdentifier: "ada-id", registrationRecord, startLoginRequest: base64(client.ke1), identifiers: oracleIdentities,
+    serverSetup: setup,
+    userIdentifier: "ada-id",
+    registrationRecord,
+    startLoginRequest: base64(client.ke1),
+    identifiers: oracleIdentities,
   });
-  const { ke3, sessionKey } = await client.finish(unbase64(loginResponse), { stretch, context: NO_CONTEXT, identities });
-  const server = oracle.server.finishLogin({ finishLoginRequest: base64(ke3), serverLoginState, identifiers: oracleIdentities });
+  const { ke3, sessionKey } = await client.finish(unbase64(loginResponse), {
+    stretch,
+    context: NO_CONTEXT,
+    identities,
+  });
+  const server = oracle.server.finishLogin({
+    finishLoginRequest: base64(ke3),
+    serverLoginState,
+    identifiers: oracleIdentities,
+  });
   assert.deepEqual(sessionKey, unbase64(server.sessionKey));
 });
 
@@ -123,9 +183,16 @@ test("our client refuses the oracle's server for a wrong password and for an unk
   for (const record of [registrationRecord, undefined]) {
     const client = newLogin("wrong");
     const { loginResponse } = oracle.server.startLogin({
-      serverSetup: setup, userIdentifier: "ada-id", registrationRecord: record, startLoginRequest: base64(client.ke1), identifiers: oracleIdentities,
+      serverSetup: setup,
+      userIdentifier: "ada-id",
+      registrationRecord: record,
+      startLoginRequest: base64(client.ke1),
+      identifiers: oracleIdentities,
     });
-    await assert.rejects(client.finish(unbase64(loginResponse), { stretch, context: NO_CONTEXT, identities }), OpaqueError);
+    await assert.rejects(
+      client.finish(unbase64(loginResponse), { stretch, context: NO_CONTEXT, identities }),
+      OpaqueError,
+    );
   }
 });
 
@@ -135,16 +202,29 @@ test("the oracle's client registers and logs in at our server; both have one ses
   const id = utf8("ada-id");
   const start = oracle.client.startRegistration({ password: PASSWORD });
   const { registrationRecord } = oracle.client.finishRegistration({
-    password: PASSWORD, registrationResponse: base64(server.registrationResponse(unbase64(start.registrationRequest), id)),
-    clientRegistrationState: start.clientRegistrationState, identifiers: oracleIdentities, keyStretching: CUSTOM,
+    password: PASSWORD,
+    registrationResponse: base64(server.registrationResponse(unbase64(start.registrationRequest), id)),
+    clientRegistrationState: start.clientRegistrationState,
+    identifiers: oracleIdentities,
+    keyStretching: CUSTOM,
   });
   const login = oracle.client.startLogin({ password: PASSWORD });
   const { ke2, sessionKey, finish } = server.login({
-    ke1: unbase64(login.startLoginRequest), record: unbase64(registrationRecord), credentialIdentifier: id, context: NO_CONTEXT, identities,
-    maskingNonce: random(32), nonce: random(32), keyshareSeed: random(32),
+    ke1: unbase64(login.startLoginRequest),
+    record: unbase64(registrationRecord),
+    credentialIdentifier: id,
+    context: NO_CONTEXT,
+    identities,
+    maskingNonce: random(32),
+    nonce: random(32),
+    keyshareSeed: random(32),
   });
   const done = oracle.client.finishLogin({
-    password: PASSWORD, loginResponse: base64(ke2), clientLoginState: login.clientLoginState, identifiers: oracleIdentities, keyStretching: CUSTOM,
+    password: PASSWORD,
+    loginResponse: base64(ke2),
+    clientLoginState: login.clientLoginState,
+    identifiers: oracleIdentities,
+    keyStretching: CUSTOM,
   });
   finish(unbase64(done.finishLoginRequest));
   assert.deepEqual(sessionKey, unbase64(done.sessionKey));

@@ -1,5 +1,6 @@
 /**
- * A small server of limen.1.json in memory, for the tests of the session: the other roles of our own seal, tabs that remember
+ * A small server of limen.1.json in memory, for the tests of the session: the other roles of our own seal, tabs that
+ * remember
  * calls by their id as docs/security.md says, and switches for everything that can go wrong on a network.
  */
 import { lp, text, unbase64, utf8 } from "../src/bytes.js";
@@ -46,7 +47,11 @@ export class TestServer {
   async addUser(user, password) {
     const client = new opaque.ClientRegistration({ password: utf8(password), blind: opaque.blindFrom(random(64)) });
     const response = this.#opaque.registrationResponse(client.request, lp(this.domain, user));
-    const { record } = await client.finish(response, { stretch, envelopeNonce: random(32), identities: this.#identities(user) });
+    const { record } = await client.finish(response, {
+      stretch,
+      envelopeNonce: random(32),
+      identities: this.#identities(user),
+    });
     this.#records.set(user, record);
   }
   #identities = (user) => ({ client: utf8(user), server: utf8(this.domain) });
@@ -75,7 +80,13 @@ export class TestServer {
       }
       deliver(data) {
         server.wire.push(["s2c", data]);
-        setImmediate(() => this.readyState === 1 && this.onmessage?.({ data: typeof data === "string" ? data : data.buffer.slice(data.byteOffset, data.byteOffset + data.length) }));
+        setImmediate(
+          () =>
+            this.readyState === 1 &&
+            this.onmessage?.({
+              data: typeof data === "string" ? data : data.buffer.slice(data.byteOffset, data.byteOffset + data.length),
+            }),
+        );
       }
       close() {
         if (this.readyState >= 2) return;
@@ -117,7 +128,10 @@ export class TestServer {
     return this.#domainKey;
   }
   record(user) {
-    return this.#records.get(user) ?? Uint8Array.from([...opaque.deriveDiffieHellmanKeyPair(utf8(user.padEnd(32))).publicKey, ...new Uint8Array(160)]);
+    return (
+      this.#records.get(user) ??
+      Uint8Array.from([...opaque.deriveDiffieHellmanKeyPair(utf8(user.padEnd(32))).publicKey, ...new Uint8Array(160)])
+    );
   }
   identities(user) {
     return this.#identities(user);
@@ -143,7 +157,10 @@ class Connection {
   }
 
   received(data) {
-    if (!this.deaf) this.#queue = this.#queue.then(() => this.#hear(data)).catch((error) => ((this.error = error), this.socket.lose()));
+    if (!this.deaf)
+      this.#queue = this.#queue
+        .then(() => this.#hear(data))
+        .catch((error) => ((this.error = error), this.socket.lose()));
   }
 
   lost() {
@@ -181,9 +198,14 @@ class Connection {
     if (details.authmethods[0] === "opaque") {
       const user = (this.user = details.authid);
       this.login = server.opaque.login({
-        ke1: unbinary(details.authextra.ke1), record: server.record(user), credentialIdentifier: lp(server.domain, user),
-        context: lp("limen-1", "ws", realm, server.subprotocol), identities: server.identities(user),
-        maskingNonce: random(32), nonce: random(32), keyshareSeed: random(32),
+        ke1: unbinary(details.authextra.ke1),
+        record: server.record(user),
+        credentialIdentifier: lp(server.domain, user),
+        context: lp("limen-1", "ws", realm, server.subprotocol),
+        identities: server.identities(user),
+        maskingNonce: random(32),
+        nonce: random(32),
+        keyshareSeed: random(32),
       });
       this.challenge = this.plain([4, "opaque", { ke2: binary(this.login.ke2) }]);
     } else {
@@ -230,10 +252,23 @@ class Connection {
     }
     this.tab.connection = this;
     this.#step = "session";
-    if (server.unsealedAbort) return void this.plain([3, {}, "limen.error.unknown_session"]), this.socket.end();
+    if (server.unsealedAbort) return (void this.plain([3, {}, "limen.error.unknown_session"]), this.socket.end());
     if (server.loseWelcome) return this.socket.lose();
     const x_received = this.slot ? (this.tab.received ?? null) : undefined;
-    return this.send([2, 1, { roles: {}, authid: this.user, authrole: "nurse", x_roles: ["nurse"], x_profile: { username: this.user }, x_timeout: 3600, x_max_age: 3600, x_received }]);
+    return this.send([
+      2,
+      1,
+      {
+        roles: {},
+        authid: this.user,
+        authrole: "nurse",
+        x_roles: ["nurse"],
+        x_profile: { username: this.user },
+        x_timeout: 3600,
+        x_max_age: 3600,
+        x_received,
+      },
+    ]);
   }
 
   async #message([type, request, ...rest]) {
@@ -243,7 +278,8 @@ class Connection {
       this.subscriptions.set(rest[1], this.subscriptions.size + 1);
       return this.send([33, request, this.subscriptions.get(rest[1])]);
     }
-    if (type === 34) return this.send(rest[0] > 1000 ? [8, 34, request, {}, "wamp.error.no_such_subscription"] : [35, request]);
+    if (type === 34)
+      return this.send(rest[0] > 1000 ? [8, 34, request, {}, "wamp.error.no_such_subscription"] : [35, request]);
     if (type === 6) return this.socket.end();
     throw new Error(`unexpected message ${type}`);
   }
@@ -269,11 +305,16 @@ class Connection {
   }
 
   #run(uri, args, kwargs, options, request) {
-    const own = { "limen.slot.open": () => this.#openSlot(untag(args[0])), "limen.session.logout": () => this.#logout() }[uri];
+    const own = {
+      "limen.slot.open": () => this.#openSlot(untag(args[0])),
+      "limen.session.logout": () => this.#logout(),
+    }[uri];
     const service = own ?? this.server.services[uri];
     if (!service) return { answer: Promise.resolve((request) => error(request, new LimenError("NotFound"))) };
     const call = {};
-    const cancelled = new Promise((_, reject) => (call.cancel = () => ((call.cancelled = true), reject(new LimenError("Canceled")))));
+    const cancelled = new Promise(
+      (_, reject) => (call.cancel = () => ((call.cancelled = true), reject(new LimenError("Canceled")))),
+    );
     if (!own) this.server.ran.push([uri, ...args.map((arg) => untag(structuredClone(arg)))]);
     const work = async () => {
       const outcome = service(...args.map((arg) => untag(arg)), ...(Object.keys(kwargs).length ? [untag(kwargs)] : []));
@@ -307,7 +348,15 @@ class Connection {
   }
 }
 
-const error = (request, problem) => [8, 48, request, {}, problem.uri, problem.err, tag({ exc: problem.exc, err: problem.err, ...problem.facts })];
+const error = (request, problem) => [
+  8,
+  48,
+  request,
+  {},
+  problem.uri,
+  problem.err,
+  tag({ exc: problem.exc, err: problem.err, ...problem.facts }),
+];
 
 /** What a page keeps, without a browser. */
 export class MemorySlots {

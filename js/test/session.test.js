@@ -32,12 +32,19 @@ async function setting({ limits = {}, slots = new MemorySlots(), server = undefi
     };
   }
   const session = new Session({
-    url: "ws://localhost/ws", domain: "localhost", slots, loadLogin: async () => loginPart, WebSocket: server.WebSocket, limits: { ...LIMITS, ...limits },
+    url: "ws://localhost/ws",
+    domain: "localhost",
+    slots,
+    loadLogin: async () => loginPart,
+    WebSocket: server.WebSocket,
+    limits: { ...LIMITS, ...limits },
   });
   open.push(session);
   const events = [];
-  for (const name of ["online", "offline", "missed", "signed_out", "taken_over"]) session.events.on(name, (detail) => events.push([name, detail]));
-  const heard = (name) => events.some(([event]) => event === name) || new Promise((resolve) => session.events.on(name, resolve));
+  for (const name of ["online", "offline", "missed", "signed_out", "taken_over"])
+    session.events.on(name, (detail) => events.push([name, detail]));
+  const heard = (name) =>
+    events.some(([event]) => event === name) || new Promise((resolve) => session.events.on(name, resolve));
   return { server, session, slots, events, heard, names: () => events.map(([name]) => name) };
 }
 
@@ -53,7 +60,8 @@ const calling = (session, uri, ...args) => session.call(uri, args, {});
 const turn = () => new Promise((resolve) => setTimeout(resolve, 20));
 /** Waits until something is so. */
 async function until(so, what = so.toString()) {
-  for (const end = Date.now() + 10_000; !so(); await new Promise((resolve) => setTimeout(resolve, 1))) assert.ok(Date.now() < end, `never: ${what}`);
+  for (const end = Date.now() + 10_000; !so(); await new Promise((resolve) => setTimeout(resolve, 1)))
+    assert.ok(Date.now() < end, `never: ${what}`);
 }
 
 // -- in and out ---------------------------------------------------------------------------------------------------
@@ -72,7 +80,12 @@ test("a login makes the page online, with user, roles and profile", async () => 
 
 test("a wrong password and an unknown user are InvalidCredential; nothing is left behind", async () => {
   const { session, server, slots } = await setting();
-  for (const [user, password] of [["ada", "wrong"], ["nobody", "correct horse"], ["", ""], ["ada", "\ud800"]]) {
+  for (const [user, password] of [
+    ["ada", "wrong"],
+    ["nobody", "correct horse"],
+    ["", ""],
+    ["ada", "\ud800"],
+  ]) {
     await assert.rejects(session.login(user, password), { exc: "InvalidCredential" });
     assert.equal(session.state.status, "anonymous");
   }
@@ -84,7 +97,10 @@ test("a wrong password and an unknown user are InvalidCredential; nothing is lef
 test("what an ABORT says before CHALLENGE rejects the login; an unknown domain looks like a wrong password", async () => {
   const { session, server } = await setting();
   server.abortHello = ["limen.error.abusive", { message: "wait", exc: "Abusive", err: ["Wait."], retry_after: 60 }];
-  await assert.rejects(session.login("ada", "correct horse"), (error) => error.exc === "Abusive" && error.retry_after === 60);
+  await assert.rejects(
+    session.login("ada", "correct horse"),
+    (error) => error.exc === "Abusive" && error.retry_after === 60,
+  );
   server.abortHello = ["wamp.error.no_such_realm", { message: "no such realm" }];
   await assert.rejects(session.login("ada", "correct horse"), { exc: "InvalidCredential" });
 });
@@ -98,18 +114,33 @@ test("an unsealed ABORT after AUTHENTICATE is a lost connection, never a verdict
 test("another subprotocol, no server and an insecure page are refused in words", async () => {
   const { session, server } = await setting();
   server.subprotocol = "wamp.2.json";
-  await assert.rejects(session.login("ada", "correct horse"), (error) => error.exc === "ConnectionLost" && /limen\.1\.json/.test(error.message));
+  await assert.rejects(
+    session.login("ada", "correct horse"),
+    (error) => error.exc === "ConnectionLost" && /limen\.1\.json/.test(error.message),
+  );
   server.reachable = false;
   await assert.rejects(session.login("ada", "correct horse"), { exc: "ConnectionLost" });
-  const insecure = new Session({ url: "ws://a.example/ws", domain: "a.example", slots: new MemorySlots(), loadLogin: () => assert.fail(), secure: false });
+  const insecure = new Session({
+    url: "ws://a.example/ws",
+    domain: "a.example",
+    slots: new MemorySlots(),
+    loadLogin: () => assert.fail(),
+    secure: false,
+  });
   assert.equal(insecure.state.secure, false);
-  await assert.rejects(insecure.login("ada", "correct horse"), (error) => error.exc === "RequireSSL" && /https/.test(error.message));
+  await assert.rejects(
+    insecure.login("ada", "correct horse"),
+    (error) => error.exc === "RequireSSL" && /https/.test(error.message),
+  );
 });
 
 test("signed out, a call is refused here and nothing leaves the page", async () => {
   const { session, server } = await setting();
   await assert.rejects(calling(session, "add", 1, 2), { exc: "Unauthorized" });
-  await assert.rejects(session.subscribe("topic", () => {}), { exc: "Unauthorized" });
+  await assert.rejects(
+    session.subscribe("topic", () => {}),
+    { exc: "Unauthorized" },
+  );
   assert.equal(server.opened, 0);
   await session.login("ada", "correct horse");
   await session.logout();
@@ -125,8 +156,14 @@ test("logout ends the slot on the server and says so once", async () => {
   assert.equal(server.slots.size, 1);
   await session.logout();
   await until(() => server.connections.size === 0);
-  assert.deepEqual([server.slots.size, server.connections.size, slots.mayResume, session.state.status], [0, 0, false, "anonymous"]);
-  assert.deepEqual(events.filter(([name]) => name === "signed_out").map(([, detail]) => detail.reason), ["logout"]);
+  assert.deepEqual(
+    [server.slots.size, server.connections.size, slots.mayResume, session.state.status],
+    [0, 0, false, "anonymous"],
+  );
+  assert.deepEqual(
+    events.filter(([name]) => name === "signed_out").map(([, detail]) => detail.reason),
+    ["logout"],
+  );
   await session.logout();
 });
 
@@ -160,12 +197,15 @@ test("user, procedure, arguments and results never show on the wire after AUTHEN
   const { session, server } = await loggedIn();
   await calling(session, "echo", { secret: "tell-no-one" });
   await assert.rejects(calling(session, "fail"));
-  const after = server.wire.slice(server.wire.findIndex(([, data]) => typeof data === "string" && data.startsWith("[5")) + 1);
+  const after = server.wire.slice(
+    server.wire.findIndex(([, data]) => typeof data === "string" && data.startsWith("[5")) + 1,
+  );
   assert.ok(after.length >= 6);
   for (const [, data] of after) {
     assert.notEqual(typeof data, "string");
     const shown = Buffer.from(data).toString("latin1");
-    for (const word of ["ada", "echo", "secret", "tell-no-one", "Mismatch", "limen"]) assert.ok(!shown.includes(word), word);
+    for (const word of ["ada", "echo", "secret", "tell-no-one", "Mismatch", "limen"])
+      assert.ok(!shown.includes(word), word);
   }
   assert.ok(!server.wire.some(([, data]) => String(data).includes("correct horse")));
 });
@@ -177,7 +217,14 @@ test("a call gives its result; values and errors cross with their types", async 
   assert.equal(await session.call("echo", [], {}), null);
   assert.deepEqual(await calling(session, "echo", new Set([new Date(0)])), new Set([new Date(0)]));
   assert.deepEqual(await session.call("echo", [], { a: 2n ** 60n }), { a: 2n ** 60n });
-  await assert.rejects(calling(session, "fail"), (error) => error instanceof LimenError && error.exc === "RecordVersionMismatch" && error.vsn === 3 && error.message === "Someone was faster.");
+  await assert.rejects(
+    calling(session, "fail"),
+    (error) =>
+      error instanceof LimenError &&
+      error.exc === "RecordVersionMismatch" &&
+      error.vsn === 3 &&
+      error.message === "Someone was faster.",
+  );
   await assert.rejects(calling(session, "nothing.here"), { exc: "NotFound" });
   assert.throws(() => calling(session, "echo", () => {}), { exc: "InvalidValue" });
 });
@@ -185,8 +232,14 @@ test("a call gives its result; values and errors cross with their types", async 
 test("a hundred calls at once are answered each by its own", async () => {
   const { session, server } = await loggedIn();
   const sums = await Promise.all(Array.from({ length: 100 }, (_, i) => calling(session, "add", i, i)));
-  assert.deepEqual(sums, Array.from({ length: 100 }, (_, i) => 2 * i));
-  assert.deepEqual(server.ran.map(([, i]) => i), Array.from({ length: 100 }, (_, i) => i));
+  assert.deepEqual(
+    sums,
+    Array.from({ length: 100 }, (_, i) => 2 * i),
+  );
+  assert.deepEqual(
+    server.ran.map(([, i]) => i),
+    Array.from({ length: 100 }, (_, i) => i),
+  );
 });
 
 test("a stream is iterated as it comes, by its progress handler too; otherwise it is a list", async () => {
@@ -242,7 +295,10 @@ test("leaving the loop, an AbortSignal and a time-out cancel the call on the ser
 test("events reach their handlers until undone; one subscription for many handlers", async () => {
   const { session, server } = await loggedIn();
   const [a, b] = [[], []];
-  const [undoA, undoB] = await Promise.all([session.subscribe("news", (...args) => a.push(args)), session.subscribe("news", (...args) => b.push(args))]);
+  const [undoA, undoB] = await Promise.all([
+    session.subscribe("news", (...args) => a.push(args)),
+    session.subscribe("news", (...args) => b.push(args)),
+  ]);
   server.publish("news", 1, new Set([2]));
   await until(() => b.length === 1);
   undoA();
@@ -304,7 +360,10 @@ test("an unknown slot asks for the password, but the key stays for another try",
   early.catch(() => {});
   await ready;
   await assert.rejects(early, { exc: "UnknownSession" });
-  assert.deepEqual([page.session.state.status, page.events.map(([name, detail]) => [name, detail.reason])], ["anonymous", [["signed_out", "unknown"]]]);
+  assert.deepEqual(
+    [page.session.state.status, page.events.map(([name, detail]) => [name, detail.reason])],
+    ["anonymous", [["signed_out", "unknown"]]],
+  );
   server.slots = known; // the verdict was an attacker's
   const next = await setting({ server, slots });
   await next.session.resume();
@@ -363,7 +422,10 @@ test("after a restart a call that may have run is OutcomeUnknown, one that was n
   await back;
   await assert.rejects(sent, { exc: "OutcomeUnknown" });
   assert.equal(await unsent, 3);
-  assert.deepEqual(server.ran, [["slow", 1], ["add", 1, 2]]);
+  assert.deepEqual(server.ran, [
+    ["slow", 1],
+    ["add", 1, 2],
+  ]);
 });
 
 test("when WELCOME was lost, x_received is taken for nothing: what may have run is not run again", async () => {

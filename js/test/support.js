@@ -2,14 +2,17 @@
 import { readFileSync } from "node:fs";
 
 /** The cases of `vectors/<name>.json`, which Python runs too. @param {string} name */
-export const vectors = (name) => JSON.parse(readFileSync(new URL(`../../vectors/${name}.json`, import.meta.url), "utf8"));
+export const vectors = (name) =>
+  JSON.parse(readFileSync(new URL(`../../vectors/${name}.json`, import.meta.url), "utf8"));
 
 /** Hex as bytes. @param {string} digits */
 export const bytes = (digits) => Uint8Array.from(Buffer.from(digits, "hex"));
 
 /** Every value of an object as bytes. @param {Record<string, string>} values */
 export const allBytes = (values) =>
-  Object.fromEntries(Object.entries(values).flatMap(([key, value]) => (typeof value === "string" ? [[key, bytes(value)]] : [])));
+  Object.fromEntries(
+    Object.entries(values).flatMap(([key, value]) => (typeof value === "string" ? [[key, bytes(value)]] : [])),
+  );
 
 /** An X25519 pair from its private scalar, as a vector gives it. @param {string} digits */
 export async function x25519(digits) {

@@ -25,7 +25,10 @@ for (const row of rows.filter((row) => typeof row.json.limen === "string")) {
 
 for (const tree of malformed) {
   test(`the malformed tree ${JSON.stringify(tree).slice(0, 60)} is refused with its path`, () => {
-    assert.throws(() => untag(structuredClone(tree)), (error) => error instanceof LimenError && error.exc === "InvalidValue" && error.path.startsWith("$"));
+    assert.throws(
+      () => untag(structuredClone(tree)),
+      (error) => error instanceof LimenError && error.exc === "InvalidValue" && error.path.startsWith("$"),
+    );
   });
 }
 
@@ -70,7 +73,12 @@ test("what cannot travel is refused with its path", () => {
     [new Date(-1e14), "$"],
     [within, "$" + ".self".repeat(128)],
   ];
-  for (const [value, path] of cases) assert.throws(() => tag(value), (error) => error.exc === "InvalidValue" && error.path === path, path);
+  for (const [value, path] of cases)
+    assert.throws(
+      () => tag(value),
+      (error) => error.exc === "InvalidValue" && error.path === path,
+      path,
+    );
 });
 
 test("depth is counted in the tree that travels, as Python counts it", () => {
@@ -88,7 +96,8 @@ test("data cannot forge a tag nor a prototype", () => {
   const back = untag(tag(forged));
   assert.equal(Object.getPrototypeOf(back), Object.prototype);
   assert.deepEqual(Object.keys(back), ["__proto__", "b"]);
-  for (const data of [{ $set: [1] }, { $$set: [1] }, { $: 1 }, { $__proto__: 1 }]) assert.deepEqual(untag(tag(data)), data);
+  for (const data of [{ $set: [1] }, { $$set: [1] }, { $: 1 }, { $__proto__: 1 }])
+    assert.deepEqual(untag(tag(data)), data);
 });
 
 test("a Tagged shows its text and equals its like", () => {

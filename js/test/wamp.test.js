@@ -23,7 +23,9 @@ for (const { name, message } of messages.filter(({ message }) => !HEARD.has(mess
   test(`${name} is nothing that a client may be sent`, () => assert.throws(() => decode(encode(message)), SyntaxError));
 }
 
-for (const { name, text } of refused.filter(({ text, answer }) => typeof text === "string" && answer !== "unacceptable")) {
+for (const { name, text } of refused.filter(
+  ({ text, answer }) => typeof text === "string" && answer !== "unacceptable",
+)) {
   test(`${name}: what the server refuses, the client does not take either`, () => {
     // JSON.parse alone lets duplicate keys and deep nesting pass; both are harmless here, behind the seal
     if (/duplicate|deep|depth|lone|NaN|twice|surrogate/i.test(name)) return;
@@ -43,7 +45,10 @@ test("the result of a Limen service is its one value; others' may have several",
 test("an error is known by its name, else by its URI, else it is a RemoteError", () => {
   const wire = new LimenError("OutOfStock", ["No bolts are left."], { article: "bolt", until: new Date(0) });
   const back = errorOf({ uri: "limen.error.out_of_stock", args: wire.err, kwargs: tag(wire).$error });
-  assert.deepEqual([back.exc, back.message, back.article, back.until], ["OutOfStock", "No bolts are left.", "bolt", new Date(0)]);
+  assert.deepEqual(
+    [back.exc, back.message, back.article, back.until],
+    ["OutOfStock", "No bolts are left.", "bolt", new Date(0)],
+  );
   assert.deepEqual(errorOf({ uri: "wamp.error.no_such_procedure" }).exc, "NotFound");
   const remote = errorOf({ uri: "com.example.broken", args: ["Oh."], kwargs: { a: 1 } });
   assert.deepEqual([remote.exc, remote.uri, remote.err, remote.a], ["RemoteError", "com.example.broken", ["Oh."], 1]);
@@ -56,5 +61,6 @@ test("facts cannot overwrite what every error has", () => {
 
 test("bytes outside of a payload are U+0000 and base64, of the size that was agreed", () => {
   assert.deepEqual(unbinary("\0aGk=", 2), Uint8Array.of(104, 105));
-  for (const bad of ["aGk=", "\0aGk", "\0aGk==", "\0aG k=", "\0aGl=", 5, undefined, "\0aGkx"]) assert.throws(() => unbinary(bad, 2), SyntaxError, String(bad));
+  for (const bad of ["aGk=", "\0aGk", "\0aGk==", "\0aG k=", "\0aGl=", 5, undefined, "\0aGkx"])
+    assert.throws(() => unbinary(bad, 2), SyntaxError, String(bad));
 });

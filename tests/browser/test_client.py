@@ -352,7 +352,8 @@ async def test_a_server_restart_under_an_open_page(serve: Serve, page: Page) -> 
     assert await page.evaluate("waited") == "waited"
     assert (await page.evaluate("lost"))["exc"] == "OutcomeUnknown"
     assert (await call(page, "lab.log"))["ran"] == ["waited"]
-    server.restart()  # in order: the page is told, and comes back as well
+    server.stop()  # in order: the page is told, and comes back as well
+    server.start_again()
     await until(page, "seen.filter(([name]) => name === 'online').length === 3")
     assert await call(page, "lab.add", 1, 1) == 2
     assert await events(page) == ["online", "offline", "online", "offline", "online"]

@@ -5,8 +5,10 @@
  *     socket.send(await channel.seal(bytes));
  *     const bytes = await channel.open(frame);                // rejects with BadFrame
  *
- * WebCrypto is asynchronous and order is not: each direction is a queue of its own, so calls may overlap and still count 0, 1, 2, …
- * Neither browsers nor Node can promise that a used key is wiped from memory; here its last reference is dropped at once.
+ * WebCrypto is asynchronous and order is not: each direction is a queue of its own, so calls may overlap and still
+ * count 0, 1, 2, …
+ * Neither browsers nor Node can promise that a used key is wiped from memory; here its last reference is dropped at
+ * once.
  * @module
  */
 import { concat, i2osp, lp } from "../bytes.js";
@@ -20,7 +22,9 @@ const NONCE = new Uint8Array(12);
 const ONE = Uint8Array.of(1);
 const TWO = Uint8Array.of(2);
 
-/** A frame that does not open: it was tampered with, replayed, reordered, or is another session's. The channel is dead. */
+/**
+ * A frame that does not open: it was tampered with, replayed, reordered, or is another session's. The channel is dead.
+ */
 export class BadFrame extends Error {}
 
 /** One direction: the chain key, the number of the next frame, the queue. */
@@ -37,13 +41,23 @@ class Ratchet {
 
   /** The key of the next frame; the chain moves on. @param {KeyUsage} usage */
   async step(usage) {
-    const chain = await crypto.subtle.importKey("raw", this.chainKey, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-    const [mk, ck] = await Promise.all([crypto.subtle.sign("HMAC", chain, ONE), crypto.subtle.sign("HMAC", chain, TWO)]);
+    const chain = await crypto.subtle.importKey("raw", this.chainKey, { name: "HMAC", hash: "SHA-256" }, false, [
+      "sign",
+    ]);
+    const [mk, ck] = await Promise.all([
+      crypto.subtle.sign("HMAC", chain, ONE),
+      crypto.subtle.sign("HMAC", chain, TWO),
+    ]);
     this.chainKey = new Uint8Array(ck);
     return crypto.subtle.importKey("raw", mk, "AES-GCM", false, [usage]);
   }
 
-  /** Does *work* with the next frame's number, after all that was asked before. @template T @param {(n: number) => Promise<T>} work @returns {Promise<T>} */
+  /**
+   * Does *work* with the next frame's number, after all that was asked before.
+   * @template T
+   * @param {(n: number) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
   next(work) {
     const n = this.count++;
     const done = this.last.then(() => work(n));
@@ -62,7 +76,10 @@ export class Channel {
   #send;
   #receive;
 
-  /** @param {{send: Bytes, receive: Bytes, th: Uint8Array, direction?: Direction}} keys *direction*: in which this end sends */
+  /**
+   * @param {{send: Bytes, receive: Bytes, th: Uint8Array, direction?: Direction}} keys *direction*: in which this end
+   * sends
+   */
   constructor({ send, receive, th, direction = "c2s" }) {
     this.#send = new Ratchet(send, direction, th);
     this.#receive = new Ratchet(receive, direction === "c2s" ? "s2c" : "c2s", th);

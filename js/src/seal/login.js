@@ -1,5 +1,6 @@
 /**
- * The client's half of a login: OPAQUE from HELLO to the chain keys (docs/security.md, "Login"). Loaded when a person logs in.
+ * The client's half of a login: OPAQUE from HELLO to the chain keys (docs/security.md, "Login"). Loaded when a person
+ * logs in.
  * @module
  */
 import { expand, extract } from "@noble/hashes/hkdf.js";
@@ -13,7 +14,11 @@ import * as opaque from "./opaque.js";
 
 /** @typedef {import("../bytes.js").Bytes} Bytes */
 /** @typedef {import("./opaque.js").Stretch} Stretch */
-/** Who logs in, and how bytes are stretched and drawn. @typedef {{user: string, password: string, domain: string, subprotocol: string, stretch: Stretch, random?: (size: number) => Bytes}} Options */
+/**
+ * Who logs in, and how bytes are stretched and drawn.
+ * @typedef {{user: string, password: string, domain: string, subprotocol: string, stretch: Stretch,
+ *    random?: (size: number) => Bytes}} Options
+ */
 
 export class ClientLogin {
   method = "opaque";
@@ -26,7 +31,12 @@ export class ClientLogin {
   constructor({ user, password, domain, subprotocol, stretch, random = entropy }) {
     this.user = userName(user);
     const blind = opaque.blindFrom(random(64));
-    this.#login = new opaque.ClientLogin({ password: passwordBytes(password), blind, nonce: random(32), keyshareSeed: random(32) });
+    this.#login = new opaque.ClientLogin({
+      password: passwordBytes(password),
+      blind,
+      nonce: random(32),
+      keyshareSeed: random(32),
+    });
     this.#options = {
       stretch,
       context: lp(VERSION, LANE, domain, subprotocol),
@@ -39,7 +49,11 @@ export class ClientLogin {
     return { authid: this.user, authextra: { ke1: binary(this.#login.ke1) } };
   }
 
-  /** Details of AUTHENTICATE. @param {Record<string, unknown>} extra @throws {LimenError} InvalidCredential: the password is wrong, or the server false */
+  /**
+   * Details of AUTHENTICATE.
+   * @param {Record<string, unknown>} extra
+   * @throws {LimenError} InvalidCredential: the password is wrong, or the server false
+   */
   async answer(extra) {
     const ke2 = unbinary(extra.ke2, 320);
     try {
@@ -52,12 +66,16 @@ export class ClientLogin {
     }
   }
 
-  /** The keys of the channel. @param {{hello: Bytes, challenge: Bytes, authenticate: Bytes}} frames the exact payloads */
+  /**
+   * The keys of the channel.
+   * @param {{hello: Bytes, challenge: Bytes, authenticate: Bytes}} frames the exact payloads
+   */
   async keys({ hello, challenge, authenticate }) {
     const th = /** @type {Bytes} */ (sha512(lp(hello, challenge, authenticate)));
     const prk = extract(sha512, /** @type {Bytes} */ (this.#sessionKey), th);
     /** @param {string} direction */
-    const chain = (direction) => /** @type {Bytes} */ (expand(sha512, prk, utf8(`${VERSION} ${LANE} ${direction}`), 32));
+    const chain = (direction) =>
+      /** @type {Bytes} */ (expand(sha512, prk, utf8(`${VERSION} ${LANE} ${direction}`), 32));
     return { send: chain("c2s"), receive: chain("s2c"), th };
   }
 }
@@ -69,8 +87,15 @@ export class NewPassword {
 
   /** @param {{user: string, password: string, domain: string, stretch: Stretch}} options */
   constructor({ user, password, domain, stretch }) {
-    this.#registration = new opaque.ClientRegistration({ password: passwordBytes(password), blind: opaque.blindFrom(entropy(64)) });
-    this.#options = { stretch, envelopeNonce: entropy(32), identities: { client: utf8(userName(user)), server: utf8(domain) } };
+    this.#registration = new opaque.ClientRegistration({
+      password: passwordBytes(password),
+      blind: opaque.blindFrom(entropy(64)),
+    });
+    this.#options = {
+      stretch,
+      envelopeNonce: entropy(32),
+      identities: { client: utf8(userName(user)), server: utf8(domain) },
+    };
   }
 
   get request() {
@@ -96,19 +121,30 @@ export const stretcher = (worker, progress) => (input) =>
     thread.onmessage = ({ data }) => {
       if (data.done !== undefined) return progress?.(data.done);
       end();
-      return data.output ? resolve(data.output) : reject(new LimenError("Error", [`The password could not be stretched: ${data.error}`]));
+      return data.output
+        ? resolve(data.output)
+        : reject(new LimenError("Error", [`The password could not be stretched: ${data.error}`]));
     };
     thread.onerror = () => {
       end();
-      reject(new LimenError("Error", [`${worker} did not load; does the page's Content-Security-Policy allow workers from its own site?`]));
+      reject(
+        new LimenError("Error", [
+          `${worker} did not load; does the page's Content-Security-Policy allow workers from its own site?`,
+        ]),
+      );
     };
     thread.postMessage(input);
   });
 
 /** What `login.mjs` gives the session. @param {string} worker address of argon2.js */
 export const loginPart = (worker) => ({
-  /** @param {{user: string, password: string, progress?: (done: number) => void}} who @param {{domain: string, subprotocol: string}} place */
-  login: ({ user, password, progress }, { domain, subprotocol }) => new ClientLogin({ user, password, domain, subprotocol, stretch: stretcher(worker, progress) }),
+  /**
+   * @param {{user: string, password: string, progress?: (done: number) => void}} who
+   * @param {{domain: string, subprotocol: string}} place
+   */
+  login: ({ user, password, progress }, { domain, subprotocol }) =>
+    new ClientLogin({ user, password, domain, subprotocol, stretch: stretcher(worker, progress) }),
   /** @param {{user: string, password: string, domain: string, progress?: (done: number) => void}} who */
-  newPassword: ({ user, password, domain, progress }) => new NewPassword({ user, password, domain, stretch: stretcher(worker, progress) }),
+  newPassword: ({ user, password, domain, progress }) =>
+    new NewPassword({ user, password, domain, stretch: stretcher(worker, progress) }),
 });

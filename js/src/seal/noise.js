@@ -1,5 +1,6 @@
 /**
- * Noise_KK_25519_AESGCM_SHA256 (The Noise Protocol Framework, revision 34) on WebCrypto: both ends know each other's static key.
+ * Noise_KK_25519_AESGCM_SHA256 (The Noise Protocol Framework, revision 34) on WebCrypto: both ends know each other's
+ * static key.
  *
  *     -> e, es, ss        const kk = await KK.start({ role: "initiator", prologue, own, peer });
  *     <- e, ee, se        socket.send(await kk.write());  await kk.read(message);  const [c2s, s2c] = await kk.split();
@@ -20,7 +21,9 @@ const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-2
 
 /** A fresh X25519 pair whose private half cannot leave the browser. @returns {Promise<KeyPair>} */
 export async function generate() {
-  const pair = /** @type {CryptoKeyPair} */ (await crypto.subtle.generateKey({ name: "X25519" }, false, ["deriveBits"]));
+  const pair = /** @type {CryptoKeyPair} */ (
+    await crypto.subtle.generateKey({ name: "X25519" }, false, ["deriveBits"])
+  );
   return { privateKey: pair.privateKey, public: new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey)) };
 }
 
@@ -30,7 +33,12 @@ async function dh(own, peer) {
   return new Uint8Array(await crypto.subtle.deriveBits({ name: "X25519", public: key }, own.privateKey, 256));
 }
 
-/** HKDF with two outputs (Noise, section 4.3). @param {Bytes} ck @param {Bytes} ikm @returns {Promise<[Bytes, Bytes]>} */
+/**
+ * HKDF with two outputs (Noise, section 4.3).
+ * @param {Bytes} ck
+ * @param {Bytes} ikm
+ * @returns {Promise<[Bytes, Bytes]>}
+ */
 async function hkdf2(ck, ikm) {
   const key = await crypto.subtle.importKey("raw", ikm, "HKDF", false, ["deriveBits"]);
   const both = await crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt: ck, info: EMPTY }, key, 512);
@@ -76,7 +84,9 @@ export class KK {
   async write(payload = EMPTY) {
     await this.#mixHash(this.ephemeral.public);
     await this.#agree(true);
-    const ciphertext = new Uint8Array(await crypto.subtle.encrypt(this.#algorithm(), await this.#key("encrypt"), payload));
+    const ciphertext = new Uint8Array(
+      await crypto.subtle.encrypt(this.#algorithm(), await this.#key("encrypt"), payload),
+    );
     await this.#mixHash(ciphertext);
     return concat(this.ephemeral.public, ciphertext);
   }
@@ -88,7 +98,9 @@ export class KK {
     const ciphertext = message.slice(32);
     await this.#mixHash(this.#theirs);
     await this.#agree(false);
-    const payload = new Uint8Array(await crypto.subtle.decrypt(this.#algorithm(), await this.#key("decrypt"), ciphertext));
+    const payload = new Uint8Array(
+      await crypto.subtle.decrypt(this.#algorithm(), await this.#key("decrypt"), ciphertext),
+    );
     await this.#mixHash(ciphertext);
     return payload;
   }

@@ -1,7 +1,9 @@
 /**
- * OPAQUE-3DH (RFC 9807) with OPRF(ristretto255, SHA-512), HKDF, HMAC and SHA-512: both ends, without I/O or entropy of their own.
+ * OPAQUE-3DH (RFC 9807) with OPRF(ristretto255, SHA-512), HKDF, HMAC and SHA-512: both ends, without I/O or entropy of
+ * their own.
  *
- * The client of a page uses `ClientLogin` and `ClientRegistration`; `Server` is here so that both languages' vectors and other
+ * The client of a page uses `ClientLogin` and `ClientRegistration`; `Server` is here so that both languages' vectors
+ * and other
  * implementations can be run against both roles (the build leaves it out). Names are the RFC's, in camel case.
  * @module
  */
@@ -13,8 +15,14 @@ import { sha512 } from "@noble/hashes/sha2.js";
 import { concat, equal, i2osp, utf8 } from "../bytes.js";
 
 /** @typedef {import("../bytes.js").Bytes} Bytes */
-/** Stretches the OPRF's output; its parameters are fixed by the protocol. @typedef {(input: Bytes) => Bytes | Promise<Bytes>} Stretch */
-/** Who takes part; absent identities are the public keys. @typedef {{client?: Uint8Array, server?: Uint8Array}} Identities */
+/**
+ * Stretches the OPRF's output; its parameters are fixed by the protocol.
+ * @typedef {(input: Bytes) => Bytes | Promise<Bytes>} Stretch
+ */
+/**
+ * Who takes part; absent identities are the public keys.
+ * @typedef {{client?: Uint8Array, server?: Uint8Array}} Identities
+ */
 /** @typedef {{privateKey: Bytes, publicKey: Bytes}} KeyPair */
 
 const { Point } = ristretto255;
@@ -60,15 +68,24 @@ function scalar(bytes) {
   return value;
 }
 
-/** A random scalar from 64 random bytes: little endian, modulo the group's order. @param {Uint8Array} uniform @returns {Bytes} */
-export const blindFrom = (uniform) => /** @type {Bytes} */ (Point.Fn.toBytes(Point.Fn.create(bytesToNumberLE(uniform))));
+/**
+ * A random scalar from 64 random bytes: little endian, modulo the group's order.
+ * @param {Uint8Array} uniform
+ * @returns {Bytes}
+ */
+export const blindFrom = (uniform) =>
+  /** @type {Bytes} */ (Point.Fn.toBytes(Point.Fn.create(bytesToNumberLE(uniform))));
 
 /** @param {Uint8Array} seed @param {string} info @returns {KeyPair} */
 function deriveKeyPair(seed, info) {
   const input = concat(seed, vector(utf8(info)));
   for (let counter = 0; counter < 256; counter++) {
     const sk = hasher.hashToScalar(concat(input, i2osp(counter, 1)), { DST: dst("DeriveKeyPair") });
-    if (sk !== 0n) return { privateKey: /** @type {Bytes} */ (Point.Fn.toBytes(sk)), publicKey: /** @type {Bytes} */ (Point.BASE.multiply(sk).toBytes()) };
+    if (sk !== 0n)
+      return {
+        privateKey: /** @type {Bytes} */ (Point.Fn.toBytes(sk)),
+        publicKey: /** @type {Bytes} */ (Point.BASE.multiply(sk).toBytes()),
+      };
   }
   throw new OpaqueError("no key pair can be derived");
 }
@@ -77,7 +94,8 @@ function deriveKeyPair(seed, info) {
 export const deriveDiffieHellmanKeyPair = (seed) => deriveKeyPair(seed, "OPAQUE-DeriveDiffieHellmanKeyPair");
 
 /** @param {Uint8Array} privateKey @param {Uint8Array} publicKey */
-const diffieHellman = (privateKey, publicKey) => /** @type {Bytes} */ (element(publicKey).multiply(scalar(privateKey)).toBytes());
+const diffieHellman = (privateKey, publicKey) =>
+  /** @type {Bytes} */ (element(publicKey).multiply(scalar(privateKey)).toBytes());
 
 /** @param {Uint8Array} input @param {Uint8Array} blind @returns {Bytes} */
 export function oprfBlind(input, blind) {
@@ -88,7 +106,9 @@ export function oprfBlind(input, blind) {
 
 /** @param {Uint8Array} input @param {Uint8Array} blind @param {Uint8Array} evaluated */
 export function oprfFinalize(input, blind, evaluated) {
-  const unblinded = element(evaluated).multiply(Point.Fn.inv(scalar(blind))).toBytes();
+  const unblinded = element(evaluated)
+    .multiply(Point.Fn.inv(scalar(blind)))
+    .toBytes();
   return hash(concat(vector(input), vector(unblinded), utf8("Finalize")));
 }
 
@@ -99,7 +119,12 @@ async function randomizedPassword(password, blind, evaluated, stretch) {
 }
 
 // -- the envelope --------------------------------------------------------------------------------------------
-/** @param {Bytes} randomized @param {Uint8Array} nonce @param {Uint8Array} serverPublicKey @param {Identities} identities */
+/**
+ * @param {Bytes} randomized
+ * @param {Uint8Array} nonce
+ * @param {Uint8Array} serverPublicKey
+ * @param {Identities} identities
+ */
 function openEnvelope(randomized, nonce, serverPublicKey, identities) {
   /** @param {string} label @param {number} size */
   const derive = (label, size) => expand(randomized, concat(nonce, utf8(label)), size);
@@ -122,7 +147,8 @@ function mask(key, nonce, data) {
 
 // -- the key exchange ----------------------------------------------------------------------------------------
 /**
- * @param {{context: Uint8Array, client: Uint8Array, server: Uint8Array, ke1: Uint8Array, inner: Uint8Array}} parts *inner*: KE2 without its mac
+ * @param {{context: Uint8Array, client: Uint8Array, server: Uint8Array, ke1: Uint8Array, inner: Uint8Array}} parts
+ *   *inner*: KE2 without its mac
  * @param {Bytes} ikm
  */
 function deriveKeys({ context, client, server, ke1, inner }, ikm) {
@@ -131,7 +157,11 @@ function deriveKeys({ context, client, server, ke1, inner }, ikm) {
   /** @param {Uint8Array} secret @param {string} label @param {Uint8Array} transcript */
   const secret = (secret, label, transcript) => {
     const name = utf8("OPAQUE-" + label);
-    return expand(secret, concat(i2osp(NH, 2), i2osp(name.length, 1), name, i2osp(transcript.length, 1), transcript), NH);
+    return expand(
+      secret,
+      concat(i2osp(NH, 2), i2osp(name.length, 1), name, i2osp(transcript.length, 1), transcript),
+      NH,
+    );
   };
   const transcript = hash(preamble);
   const handshake = secret(prk, "HandshakeSecret", transcript);
@@ -192,7 +222,12 @@ export class ClientLogin {
     const randomized = await randomizedPassword(this.password, this.blind, ke2.slice(0, N), stretch);
     const opened = mask(maskingKey(randomized), ke2.slice(N, 2 * N), ke2.slice(2 * N, 192));
     const serverPublicKey = opened.slice(0, N);
-    const { own, client, server, tag, exportKey } = openEnvelope(randomized, opened.slice(N, 2 * N), serverPublicKey, identities);
+    const { own, client, server, tag, exportKey } = openEnvelope(
+      randomized,
+      opened.slice(N, 2 * N),
+      serverPublicKey,
+      identities,
+    );
     if (!equal(tag, opened.slice(2 * N))) throw new OpaqueError("the envelope does not open");
     const serverKeyshare = ke2.slice(224, 256);
     const ikm = concat(
@@ -227,7 +262,8 @@ export class Server {
   }
 
   /**
-   * @param {{ke1: Uint8Array, record: Uint8Array, credentialIdentifier: Uint8Array, context: Uint8Array, identities?: Identities,
+   * @param {{ke1: Uint8Array, record: Uint8Array, credentialIdentifier: Uint8Array, context: Uint8Array, identities?:
+   *   Identities,
    *          maskingNonce: Uint8Array, nonce: Uint8Array, keyshareSeed: Uint8Array}} input
    * @returns {{ke2: Bytes, sessionKey: Bytes, finish: (ke3: Uint8Array) => void}} *finish* throws unless KE3 is right
    */
@@ -254,7 +290,8 @@ export class Server {
       ke2: concat(inner, keys.serverMac),
       sessionKey: keys.sessionKey,
       finish(ke3) {
-        if (!equal(sized(ke3, NH, "KE3"), keys.clientMac)) throw new OpaqueError("the client does not know the password");
+        if (!equal(sized(ke3, NH, "KE3"), keys.clientMac))
+          throw new OpaqueError("the client does not know the password");
       },
     };
   }

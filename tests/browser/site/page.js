@@ -1,8 +1,10 @@
 /* A page of its own, under its Content-Security-Policy: it logs in and calls by itself, and writes down what it sees. */
 "use strict";
-const say = (line) => document.querySelector("ol").append(Object.assign(document.createElement("li"), { textContent: line }));
+const say = (line) =>
+  document.querySelector("ol").append(Object.assign(document.createElement("li"), { textContent: line }));
 const seen = (window.seen = []);
-for (const name of ["online", "offline", "missed", "signed_out", "taken_over"]) Limen.on(name, (detail) => seen.push([name, detail?.reason ?? detail?.message ?? null]));
+for (const name of ["online", "offline", "missed", "signed_out", "taken_over"])
+  Limen.on(name, (detail) => seen.push([name, detail?.reason ?? detail?.message ?? null]));
 Limen.on("state", (state) => (document.title = state.status));
 Limen.exc.InvalidCredential = () => say("That name and password don't go together.");
 Limen.exc.Unauthorized = () => say("Log in first.");
