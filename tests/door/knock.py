@@ -149,8 +149,8 @@ class Knock:
         except websockets.ConnectionClosed:
             raise Refused(None) from None
         if self.channel is not None:
-            with contextlib.suppress(BadFrame):
-                return self.codec.decode(self.channel.open(data))
+            with contextlib.suppress(BadFrame):  # an unsealed ABORT
+                data = self.channel.open(data)
         message = self.codec.decode(data)
         if type(message) is Abort:
             raise Refused(message, data)
