@@ -153,7 +153,7 @@ export function fromWire(uri, wire, args = []) {
 
 /**
  * What the page does with errors, by name.
- * @typedef {Record<string, ((error: LimenError) => void) | undefined>} Handlers
+ * @typedef {Record<string, ((error: LimenError & Record<string, any>) => void) | undefined>} Handlers
  */
 
 /**
@@ -164,7 +164,7 @@ export function fromWire(uri, wire, args = []) {
 export function handle(handlers, error) {
   for (let kind = error.exc; kind; kind = TABLE[kind]?.[0] ?? (kind === "Error" ? "" : "Error")) {
     const handler = Object.hasOwn(handlers, kind) ? handlers[kind] : undefined;
-    if (handler) return handler(error);
+    if (handler) return handler(/** @type {any} */ (error));
   }
   return undefined;
 }

@@ -345,7 +345,7 @@ async def test_a_server_restart_under_an_open_page(serve: Serve, page: Page) -> 
     await logged_in(page, server)
     await page.evaluate(f"window.lost = Limen.safe_call('lab.slow', 'lost', 60).catch({LATER}); undefined")
     await until(page, "Limen.safe_call('lab.log').then(log => log.ran.includes('lost'))")
-    server.process.kill()
+    server.kill()
     await until(page, "Limen.state.status === 'offline'")
     await page.evaluate("window.waited = Limen.safe_call('lab.slow', 'waited', 0); undefined")
     server.start_again()
