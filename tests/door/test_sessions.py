@@ -73,6 +73,35 @@ def test_answers_are_bounded_in_number_and_in_bytes(most: int, most_bytes: int) 
         calls.begin(key(0), b"", receiver, 99, repeat=True)
 
 
+def test_answers_that_nobody_was_there_to_take_are_bounded_in_bytes_too() -> None:
+    calls, receiver = Calls(60, 10**6, 10_000), Receiver()
+    for n in range(10):
+        call = calls.begin(key(n), b"", receiver, n, repeat=False)
+        assert call is not None
+        calls.detach(receiver)  # the connection is lost
+        calls.finish(key(n), call, 0.0, "x" * 3000)
+    assert len(calls) == 3
+
+
+def test_an_answer_that_is_given_again_is_counted_once() -> None:
+    calls, receiver = Calls(60, 10**6, 10_000), Receiver()
+    for n in range(30):
+        call = calls.begin(key(n), b"", receiver, n, repeat=False)
+        assert call is not None
+        calls.finish(key(n), call, 0.0, "x" * 3000)
+        calls.begin(key(n), b"", receiver, 100 + n, repeat=True)
+        assert len(calls) <= 3
+
+
+def test_an_answer_that_cannot_travel_is_kept_all_the_same() -> None:
+    calls, receiver = Calls(60, 10), Receiver()
+    call = calls.begin(key(1), b"", receiver, 1, repeat=False)
+    assert call is not None
+    calls.detach(receiver)
+    calls.finish(key(1), call, 0.0, object())
+    assert len(calls) == 1
+
+
 def test_answers_are_forgotten_after_their_time() -> None:
     calls = Calls(60, 10)
     call = calls.begin(key(1), b"", Receiver(), 1, repeat=False)

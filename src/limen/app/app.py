@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +18,6 @@ from limen.base.principal import Principal
 from limen.service.registry import Registry
 from limen.service.service import make_service_decorator
 from limen.service.topic import Topic
-from limen.service.workers import Workers
 from limen.transport.wire import Handshake, Peer, Refusal
 from limen.web.static import StaticTree
 
@@ -73,7 +71,6 @@ class App:
         self._auth_storage: DataStore | None = None
         self._vault: Vault | None = None
         self._own_storage: DataStore | None = None
-        self._executor: Executor | None = None
         self._pipeline: Pipeline | None = None
         self.hub: Hub | None = None
         """Realms and connections, while a server runs."""
@@ -139,19 +136,12 @@ class App:
         return self._vault
 
     @property
-    def executor(self) -> Executor:
-        """Worker threads for plain functions and for stores."""
-        if self._executor is None:
-            self._executor = Workers(self.config.THREADS)
-        return self._executor
-
-    @property
     def pipeline(self) -> Pipeline:
         """The way of every call from guard to function."""
         if self._pipeline is None:
             from limen.service.pipeline import Pipeline
 
-            self._pipeline = Pipeline(self.config, executor=self.executor)
+            self._pipeline = Pipeline(self.config)
         return self._pipeline
 
     def open(self) -> Hub:

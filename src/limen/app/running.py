@@ -42,7 +42,6 @@ def make_hub(app: App) -> Hub:
         ledger_store=vault.ledger_store,
         keys=vault.keys,
         epoch=vault.mark.epoch,
-        executor=app.executor,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
     return Hub(app.config, app.registry, app.pipeline, gate, app.authorize)

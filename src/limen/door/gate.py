@@ -1,12 +1,13 @@
 """The gate: everything a door asks before it lets someone in. Ledger, accounts, slots and keys, behind one object.
 
-The ledger is in memory and is asked at once; accounts and slots are in a store and are read on a worker thread, so
-that a slow disk delays one login and not everybody.
+The ledger is in memory and is asked at once; accounts and slots are in a store and are read on threads of the gate's
+own: a slow disk delays one login and not everybody, and services that block keep nobody from logging in.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,15 +15,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limen import exc
 from limen.base.principal import Principal
 from limen.core.guard.ledger import Kind, Ledger
+from limen.service.workers import Workers
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from limen.base.config import Config
     from limen.core.guard.accounts import Account, AccountStore, LedgerRow, LedgerStore, SlotStore
     from limen.core.seal.keys import KeyRing
 
 T = TypeVar("T")
+log = logging.getLogger("limen.door")
+
+THREADS = 4
+"""That ask the store, at most."""
 
 
 class Gate:
@@ -38,12 +42,11 @@ class Gate:
         ledger_store: LedgerStore,
         keys: KeyRing,
         epoch: int,
-        executor: Executor,
     ) -> None:
         self.config, self.accounts, self.slots, self.keys, self.epoch = config, accounts, slots, keys, epoch
         self.ledger = ledger
         self._ledger_store = ledger_store
-        self._executor = executor
+        self._threads = Workers(THREADS, "limen-gate")
         self._used: dict[bytes, float] = {}
         self.ended: set[bytes] = set()
         """Slots whose sessions are over and that the store still holds, until the next `collect`."""
@@ -107,8 +110,13 @@ class Gate:
 
     # -- the store ----------------------------------------------------------------------------------------------
     async def on_thread(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Runs a store's method where it may block."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, lambda: function(*args, **kwargs))
+        """Runs a store's method where it may block. That a store fails (a full disk) is for the log; whoever is at the
+        door hears `InternalError`, and no path."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        except exc.StoreError:
+            log.exception("The store failed")
+            raise exc.InternalError from None
 
     async def settled(self, function: Callable[..., T], *args: Any) -> T:
         """What *function* finds in the store, read again if sessions were ended while it was read: what a session

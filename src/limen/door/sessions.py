@@ -16,13 +16,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from limen import exc
+from limen.base import values
 
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Iterator
 
     from limen.base.principal import Cancellation
+
+_encode = msgspec.msgpack.Encoder().encode
 
 
 class Receiver(Protocol):
@@ -54,14 +59,21 @@ class KeptCall:
         """It has ended, wherever its tab is by now; see `Calls.finish`."""
         self.calls.finish(self.key, self, now, value, error)
 
-    def deliver(self) -> None:
-        """Sends the answer to whoever asked last, if they are still there."""
+    def deliver(self) -> int:
+        """Sends the answer to whoever asked last; gives its size in bytes, 0 if they are not there."""
         if self.receiver is None or self.answered is None:
-            return
+            return 0
         if self.error is not None:
-            self.size = self.receiver.error(self.request, self.error)
-        else:
-            self.size = self.receiver.result(self.request, self.value)
+            return self.receiver.error(self.request, self.error)
+        return self.receiver.result(self.request, self.value)
+
+    def weigh(self) -> int:
+        """The size of an answer that nobody has taken yet."""
+        answer = self.value if self.error is None else self.error.to_wire()
+        try:
+            return len(_encode(values.tag(answer, "msgpack")))
+        except (exc.InvalidValue, ValueError, TypeError, OverflowError, RecursionError):
+            return 0  # it can't travel: an error will say so
 
 
 class Calls:
@@ -103,7 +115,7 @@ class Calls:
     ) -> None:
         """The call has ended: its answer is delivered and kept. *now*: seconds, monotonic."""
         call.value, call.error, call.answered, call.task = value, error, now, None
-        call.deliver()
+        call.size = call.deliver() or call.weigh()
         self._running.pop(call_id, None)
         self._answered[call_id] = call
         self._bytes += call.size

@@ -242,9 +242,9 @@ class Pipeline:
 
     # -- afterwards ---------------------------------------------------------------------------------------------
     def _error(self, service: Service, raised: BaseException) -> exc.Error:
-        """What the caller is told. What is no exc.Error is logged under an incident's number, and outside development
-        that number is all that leaves the server."""
-        if isinstance(raised, exc.Error):
+        """What the caller is told. What is no exc.Error, or a store's failure with its paths, is logged under an
+        incident's number, and outside development that number is all that leaves the server."""
+        if isinstance(raised, exc.Error) and not isinstance(raised, exc.StoreError):
             return raised
         if isinstance(raised, KeyboardInterrupt):
             raise raised
