@@ -35,6 +35,9 @@ WRONG_KIND = "text frames carry json, binary frames the other encodings"
 STREAM_HIGH = 1 << 20
 """Bytes queued for a peer above which a stream waits for it to read."""
 
+MAX_GREETING = 16384
+"""Bytes of a frame before the session. It waits with its login, decoded: empty lists then take 25 times as much."""
+
 
 class Connection:
     """The `Peer` of one WebSocket, and the `peer` of its WAMP session.
@@ -148,6 +151,9 @@ class Connection:
 
     # -- before the session -------------------------------------------------------------------------------------
     def _greeted(self, data: bytes, text: bool) -> None:
+        if len(data) > MAX_GREETING:
+            self.malformed(Malformed(f"a greeting has at most {MAX_GREETING} bytes", 1009))
+            return
         if self._inbox is not None and not self._inbox.done():
             self._inbox.set_result((data, text))
             return
