@@ -45,7 +45,9 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
         await gate.open_slot(slot, connection.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
         if tab.over:
             raise exc.UnknownSession
-    except BaseException:  # the session has ended meanwhile: nobody would know of this slot
+        if tab.slot is not old:  # two at once: the tab would know of one only, and the other outlive its logout
+            raise exc.InvalidCall("A session opens one slot at a time.")
+    except BaseException:  # nobody would know of this slot
         gate.ended.add(slot.handle)
         raise
     connection.hub.tabs.bind(tab, slot.handle)
