@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +31,8 @@ from served import Server  # noqa: E402  tests/served.py
 
 LIMEN = str(Path(sys.executable).with_name("limen"))
 SWITCHES = ["--disable-quic", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"]
+settings.register_profile("limen", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines differ
+settings.load_profile("limen")
 BROWSER_FIXTURES = {"browser", "context", "page", "new_page"}
 
 

@@ -79,6 +79,11 @@ class Server:
         self.process.wait()
         self._reader.join()
 
+    def restart(self) -> None:
+        """Stops the server, and starts it anew."""
+        self.stop()
+        self.start_again()
+
     def start_again(self) -> None:
         """Starts a server that has ended, on the port and the file that it had."""
         self.command[self.command.index("--port") + 1] = str(self.port)

@@ -242,8 +242,7 @@ async def test_the_page_says_so_when_the_line_breaks_and_goes_on_when_it_is_back
 ) -> None:
     await enter(page, site)
     await add(page, "Seen by both")
-    server.stop()
-    server.start_again()
+    server.restart()
     for window in (page, other):
         await expect(window.locator("#line")).to_have_text("Connected again.", timeout=30_000)
     await row(other, "Seen by both").get_by_role("checkbox").check()

@@ -270,7 +270,8 @@ function save(todo, text) {
 }
 
 function remove(id) {
-  return inTurn(id, { removed: true }, async (todo) => {
+  const removal = { todo: null, away: () => {}, done: null };
+  removal.done = inTurn(id, { removed: true }, async (todo) => {
     if (!todo) return undefined;
     try {
       await call("remove", { id, vsn: todo.vsn });
@@ -280,19 +281,21 @@ function remove(id) {
       if (list.get(id)) return failed(error, `“${todo.text}” was not removed.`);
     }
     list.drop(id);
-    lastRemoved = todo;
-    const away = toast(`Removed “${todo.text}”`, { words: "Undo", act: bringBack });
-    lastRemoved.away = away;
+    removal.todo = todo;
+    removal.away = toast(`Removed “${todo.text}”`, { words: "Undo", act: () => void bringBack(removal) });
     return undefined;
   });
+  lastRemoved = removal;
+  return removal.done;
 }
 
-function bringBack() {
-  if (!lastRemoved) return;
-  const { text, done, at, away } = lastRemoved;
-  lastRemoved = null;
-  away();
-  void add({ text, done, at });
+/** Undoes a removal, if need be as soon as it is through. */
+async function bringBack(removal) {
+  if (!removal) return;
+  if (lastRemoved === removal) lastRemoved = null;
+  await removal.done;
+  removal.away();
+  if (removal.todo) await add({ text: removal.todo.text, done: removal.todo.done, at: removal.todo.at });
 }
 
 /** Shows a change at once, and makes it when those before it are through; *make* gets the todo as it is then, if it still is. */
@@ -335,7 +338,7 @@ $("sweep").addEventListener("click", async () => {
 document.addEventListener("keydown", (event) => {
   if (document.body.dataset.screen !== "room" || event.target.matches("input:not([type=checkbox], [type=radio])")) return;
   if (event.key === "/") $("new").focus();
-  else if (event.key === "z" && (event.ctrlKey || event.metaKey)) bringBack();
+  else if (event.key === "z" && (event.ctrlKey || event.metaKey)) void bringBack(lastRemoved);
   else return;
   event.preventDefault();
 });
