@@ -281,7 +281,7 @@ class _EnvelopeKeys:
 def _oprf_key(oprf_seed: bytes, credential_identifier: bytes) -> bytes:
     _length(oprf_seed, NH, "an OPRF seed")
     seed = hkdf_expand(oprf_seed, credential_identifier + b"OprfKey", 32)
-    return oprf.derive_key_pair(seed, b"OPAQUE-DeriveKeyPair")[0]
+    return oprf.derive_private_key(seed, b"OPAQUE-DeriveKeyPair")
 
 
 def _randomized_password(password: bytes, blind: bytes, evaluated: bytes, ksf: Ksf) -> bytes:

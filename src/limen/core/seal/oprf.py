@@ -59,8 +59,11 @@ def random_scalar(entropy: bytes) -> bytes:
 
 def multiply(scalar: bytes, element: bytes) -> bytes:
     """*scalar* times *element*, both checked."""
+    if len(element) != 32:
+        raise DeserializeError("not an element of ristretto255")
     try:
-        return bytes(rbcl.crypto_scalarmult_ristretto255(check_scalar(scalar), check_element(element)))
+        # libsodium decodes the element first, which is the check, and refuses a product that is the identity.
+        return bytes(rbcl.crypto_scalarmult_ristretto255(check_scalar(scalar), bytes(element)))
     except RuntimeError as error:  # libsodium's answer to an invalid point and to the identity
         raise DeserializeError("not an element of ristretto255") from error
 
@@ -94,13 +97,19 @@ def hash_to_scalar(data: bytes, dst: bytes) -> bytes:
 
 def derive_key_pair(seed: bytes, info: bytes) -> tuple[bytes, bytes]:
     """(private, public), RFC 9497, 3.2.1, out of 32 bytes of *seed*."""
+    private = derive_private_key(seed, info)
+    return private, public_key(private)
+
+
+def derive_private_key(seed: bytes, info: bytes) -> bytes:
+    """The private half alone, for those who need no other: it is the quick one."""
     if len(seed) != 32:
         raise ValueError("a key pair takes a seed of 32 bytes")
     data = seed + len(info).to_bytes(2, "big") + info
     for counter in range(256):
         private = hash_to_scalar(data + bytes([counter]), b"DeriveKeyPair" + CONTEXT)
         if private != IDENTITY:
-            return private, public_key(private)
+            return private
     raise DeriveKeyPairError("no key in 256 attempts")
 
 
