@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from http_site import Site
 
+from limen import exc
 from limen.door.asgi import Asgi
 from limen.web.static import StaticTree
 
@@ -134,6 +135,8 @@ async def test_a_lifespan_starts_and_stops_once(site: Site) -> None:
     assert await lifespan(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     await exchange(app, path="/say")
     assert happened == ["start", "stop"]
+    assert await lifespan(app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert happened == ["start", "stop"] * 2
     assert await lifespan(site.app) == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 
@@ -150,9 +153,16 @@ async def test_a_server_without_lifespan_starts_with_its_first_requests(site: Si
     assert happened == ["start"]
 
 
-async def test_a_start_or_stop_that_fails_is_told(site: Site) -> None:
+async def test_a_start_or_stop_that_fails_is_told(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     async def fail() -> None:
         raise OSError("no such file")
 
+    async def refuse() -> None:
+        raise exc.StoreError("The file is in use.")
+
     assert await lifespan(Asgi(site.door, start=fail)) == ["lifespan.startup.failed"]
+    assert "Traceback" in caplog.text
+    caplog.clear()
+    assert await lifespan(Asgi(site.door, start=refuse)) == ["lifespan.startup.failed"]
+    assert caplog.text == ""  # it is a sentence, and the server's to show
     assert await lifespan(Asgi(site.door, stop=fail)) == ["lifespan.startup.complete", "lifespan.shutdown.failed"]

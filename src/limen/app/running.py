@@ -56,7 +56,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         stack.callback(calls.flush)
         stack.enter_context(app.vault.claimed())
         hub = app.open()
-        _ = hub.loop  # the hub lives on this loop
+        hub.begin()
         app.vault.load_ledger()
         app.vault.purge()
         path = socket_path(app.vault.url)

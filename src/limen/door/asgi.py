@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from limen import exc
 from limen.web.response import Response
 
 from .http import HttpDoor
@@ -150,10 +151,11 @@ class Asgi:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
-                    if not self._started:
-                        await self._begin()
+                    if self._start is not None and (not self._started or self._starting is None):
+                        await self._begin()  # for the first time, or again after a stop
                 except Exception as error:
-                    _LOG.exception("Limen did not start")
+                    if not isinstance(error, exc.Error):  # these are sentences, and the server shows the message
+                        _LOG.exception("Limen did not start")
                     await send({"type": "lifespan.startup.failed", "message": str(error)})
                     return
                 await send({"type": "lifespan.startup.complete"})
@@ -161,6 +163,7 @@ class Asgi:
                 try:
                     if self._stop is not None:
                         await self._stop()
+                    self._starting = None
                 except Exception as error:
                     _LOG.exception("Limen did not stop in order")
                     await send({"type": "lifespan.shutdown.failed", "message": str(error)})

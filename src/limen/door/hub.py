@@ -85,6 +85,12 @@ class Hub:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
+    def begin(self) -> None:
+        """A server starts on the running loop: of one that ran before on another loop nothing is left."""
+        self._loop = asyncio.get_running_loop()
+        self._realms, self._deadline = {}, None
+        self.tabs, self.connections = Tabs(), set()
+
     # -- realms -------------------------------------------------------------------------------------------------
     def realm(self, domain: str) -> Realm:
         """The realm of *domain*, made when first asked for. The caller has checked that the domain exists."""
