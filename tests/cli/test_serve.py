@@ -83,6 +83,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         self.lines: list[str] = []
         self.said = threading.Condition()
@@ -275,3 +276,13 @@ def test_a_change_restarts_the_child_on_the_same_port(start: Any, tmp_path: Path
     code, errors = server.end()
     assert code == 0
     assert "module.py changed: restarting" in errors
+
+
+def test_ctrl_c_ends_both_processes_in_order(start: Any, tmp_path: Path) -> None:
+    (tmp_path / "watched").mkdir()
+    (tmp_path / "served.py").write_text(PROGRAM)
+    server = start(program=RELOADING)
+    assert server.get().startswith("http ")
+    os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    assert server.end() == (0, "")
+    assert server.lines[-2:] == ["drained", "lifespan over"]

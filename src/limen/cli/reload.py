@@ -34,17 +34,24 @@ def keep_serving(root: str | Path, sock: socket.socket, command: list[str] | Non
     environment = {**os.environ, INHERITED: str(sock.fileno())}
     command = command or [sys.executable, "-m", "limen.cli", *sys.argv[1:]]
     stopping = False
+    told: subprocess.Popen[bytes] | None = None
 
     def start() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(command, env=environment, pass_fds=[sock.fileno()])  # noqa: S603  # our own command
+        # A terminal's Ctrl-C goes to both processes; the child is to hear of it once, from this one.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return subprocess.Popen(command, env=environment, pass_fds=[sock.fileno()])  # noqa: S603  # our own command
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     child = start()
 
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping, told
         stopping = True
         if child.poll() is None:
-            child.send_signal(number)
+            child.terminate()  # a second time ends it at once
+            told = child
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -55,12 +62,12 @@ def keep_serving(root: str | Path, sock: socket.socket, command: list[str] | Non
             print(f"{', '.join(sorted(changed))} changed: restarting", file=sys.stderr, flush=True)
             end(child)
             child = start()
-    return end(child)
+    return end(child, told=told is child)
 
 
-def end(child: subprocess.Popen[bytes]) -> int:
-    """Asks *child* to end, and sees to it; its exit code."""
-    if child.poll() is None:
+def end(child: subprocess.Popen[bytes], told: bool = False) -> int:
+    """Asks *child* to end, unless it was *told* already, and sees to it; its exit code."""
+    if child.poll() is None and not told:
         child.terminate()
     try:
         return child.wait(PATIENCE)
