@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -247,6 +249,23 @@ async def test_the_page_says_so_when_the_line_breaks_and_goes_on_when_it_is_back
         await expect(window.locator("#line")).to_have_text("Connected again.", timeout=30_000)
     await row(other, "Seen by both").get_by_role("checkbox").check()
     await expect(row(page, "Seen by both").get_by_role("checkbox")).to_be_checked()  # the subscription is renewed
+
+
+async def test_a_session_that_is_ended_asks_for_the_password_and_keeps_what_was_typed(
+    page: Page, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    database = f"sqlite:///{tmp_path / 'todo.db'}"
+    server = serve("examples/todo/app.py", "--dev", "--db", database)
+    await enter(page, f"http://localhost:{server.port}/")
+    await page.get_by_label("New todo").fill("Half a thou")
+    limen = Path(sys.executable).with_name("limen")
+    subprocess.run([limen, "user", "passwd", "ada", "--db", database], input="countess\n", text=True, check=True)
+    await expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+    await expect(page.get_by_label("Name")).to_have_value("ada")
+    await page.get_by_label("Password", exact=True).fill("countess")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("New todo")).to_have_value("Half a thou")
+    await add(page, "A whole thought")
 
 
 # -- what every visitor may expect ------------------------------------------------------------------------------
