@@ -273,6 +273,21 @@ def shape(data: str | None) -> str:
     return re.sub(r"\d{9,}[.\d]*", "time", data or "")
 
 
+async def test_the_right_password_of_another_domain_is_a_wrong_one_here(open_door: Any) -> None:
+    class Clinic(Door):
+        def extend(self, app: Any) -> None:
+            app.add_domain("clinic.example")
+            self.add_user(app, "carla", ["user"], "clinic.example")
+
+    door = await open_door(Clinic)
+    async with knock(door) as client:
+        await client.challenge("carla", domain="clinic.example")
+        with pytest.raises(exc.InvalidCredential):
+            client.ke3()
+    async with knock(door, domain="clinic.example") as client:
+        assert (await client.login("carla")).details["realm"] == "clinic.example"
+
+
 @pytest.mark.parametrize("realm", ["elsewhere.example", "clinic.example", "LOCALHOST"])
 async def test_a_wrong_domain_looks_like_a_wrong_password(open_door: Any, realm: str) -> None:
     """Whether it is not ours, ours but not the one of this address, or not in its one form."""
@@ -390,6 +405,24 @@ async def test_what_becomes_of_a_user_while_a_login_waits_ends_it(door: Door, wh
         with pytest.raises(Refused) as refused:
             await client.answer()
         assert refused.value.reason == "wamp.error.authentication_failed"
+    assert not door.hub.tabs
+
+
+async def test_a_user_who_is_removed_in_the_last_moment_does_not_get_in(door: Door) -> None:
+    """The end of a user's sessions may come between reading the account and the session's beginning."""
+    accounts, get = door.app.vault.accounts, door.app.vault.accounts.get
+
+    def get_and_lose(*who: str) -> Any:
+        found = get(*who)
+        if found is not None:
+            door.app.auth.remove_user("ada")
+        return found
+
+    async with knock(door) as client:
+        await client.challenge()
+        accounts.get = get_and_lose  # type: ignore[method-assign]
+        with pytest.raises(Refused, match="authentication_failed"):
+            await client.answer()
     assert not door.hub.tabs
 
 

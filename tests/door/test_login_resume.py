@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import time
 from dataclasses import replace
@@ -16,7 +15,7 @@ from knock import PASSWORD, Door, Knock, Refused, Slot, account, knock
 
 from limen import DataStore, dbm, exc
 from limen.core.seal.noise import PrivateKey
-from limen.core.wamp.messages import Abort, Authenticate, Goodbye, Hello
+from limen.core.wamp.messages import Abort, Authenticate, Call, Goodbye, Hello
 
 UNKNOWN = exc.UnknownSession.uri
 
@@ -157,16 +156,22 @@ async def test_an_unknown_a_foreign_and_a_dead_slot_are_told_alike(open_door: An
             app.add_domain("clinic.example")
 
     door = await open_door(Clinic)
-    async with knock(door) as client:
-        slot = await signed_in(door, client)
-        dead = Slot(slot.key, await client.call("limen.slot.open", slot.key.public))  # it takes the place of the first
-        slot, dead = dead, slot
-        assert dead.handle != slot.handle
+    async with knock(door) as client, knock(door) as leaving:
+        slot, dead = await signed_in(door, client), await signed_in(door, leaving)
+        await leaving.call("limen.session.logout")
     unknown = Slot(slot.key, {"slot": bytes(16), "key": slot.server_key, "epoch": slot.epoch})
     stolen = Slot(PrivateKey(secrets.token_bytes(32)), {"slot": slot.handle, "key": slot.server_key, "epoch": 1})
     frames = set()
-    for which, domain in [(unknown, "localhost"), (dead, "localhost"), (stolen, "localhost"), (slot, "clinic.example")]:
-        async with knock(door, domain=domain) as client:
+    for which, host, realm in [
+        (unknown, "localhost", "localhost"),
+        (dead, "localhost", "localhost"),
+        (stolen, "localhost", "localhost"),
+        (slot, "clinic.example", "clinic.example"),
+        (slot, "clinic.example", "localhost"),
+        (slot, "localhost", "clinic.example"),
+    ]:
+        async with knock(door, domain=host) as client:
+            client.domain = realm
             with pytest.raises(Refused) as refused:
                 await client.resume(which)
             assert refused.value.reason == UNKNOWN
@@ -187,22 +192,19 @@ async def test_a_resume_is_good_for_one_encoding(door: Door) -> None:
 
 
 async def test_nothing_may_follow_authenticate_before_welcome(door: Door) -> None:
-    """A frame too many ends the connection; whether the resume had come to its end or not, one session is left."""
-    async with knock(door) as client:
-        slot = await signed_in(door, client)
-        await lost(door, client)
-    async with knock(door) as client:
+    """A frame too many ends the connection, and nobody comes in behind a door that closes."""
+    async with knock(door) as owner, knock(door) as client:
+        slot = await signed_in(door, owner)
         challenge = await client.challenge_resume(slot)
         client.open_channel(challenge)
-        await client.send(Authenticate("", {}))
-        await client.begin("secret")
-        with contextlib.suppress(Refused):
-            while True:
-                await client.receive()
-    await until(lambda: not door.connections)
-    assert len(door.hub.tabs) == 1
-    assert all(tab.connection is None for tab in door.hub.tabs)
-    assert await resumed(door, slot) == ""
+        assert client.channel is not None
+        for message in (Authenticate("", {}), Call(1, {}, "secret")):
+            client.ws.protocol.send_binary(client.channel.seal(client.codec.encode(message)))
+        client.ws.transport.write(b"".join(client.ws.protocol.data_to_send()))  # both at once
+        with pytest.raises(Refused, match="protocol_violation"):
+            await client.receive()
+        assert await client.closed() == 1002
+        assert await owner.call("secret") == "sealed"  # it was not taken over
 
 
 # -- the death of slots -----------------------------------------------------------------------------------------
@@ -335,19 +337,58 @@ async def test_what_becomes_of_the_user_while_a_resume_waits_ends_it(door: Door,
             await asyncio.to_thread(door.app.auth.remove_user, "ada")
         else:
             await asyncio.to_thread(door.app.auth.set_password, "ada", "battery staple")
-        with pytest.raises(Refused):
+        with pytest.raises(Refused, match="unknown_session"):
             await client.answer_resume(challenge)
     assert door.slots() == []
     assert not door.hub.tabs
 
 
+async def test_a_user_who_is_removed_in_the_last_moment_does_not_come_back(door: Door) -> None:
+    accounts, get = door.app.vault.accounts, door.app.vault.accounts.get
+
+    def get_and_lose(*who: str) -> Any:
+        found = get(*who)
+        if found is not None:
+            door.app.auth.remove_user("ada")
+        return found
+
+    async with knock(door) as client:
+        slot = await signed_in(door, client)
+    async with knock(door) as client:
+        challenge = await client.challenge_resume(slot)
+        accounts.get = get_and_lose  # type: ignore[method-assign]
+        with pytest.raises(Refused, match="unknown_session"):
+            await client.answer_resume(challenge)
+    assert not door.hub.tabs
+
+
+async def test_a_slot_that_is_opened_while_its_session_ends_does_not_stay(door: Door) -> None:
+    slots, put = door.app.vault.slots, door.app.vault.slots.put
+
+    def end_and_put(*row: Any, **options: Any) -> bool:
+        door.app.end_sessions("localhost", "ada")
+        return put(*row, **options)
+
+    async with knock(door) as client:
+        await client.login()
+        slots.put = end_and_put  # type: ignore[method-assign]
+        await client.begin("limen.slot.open", bytes(32))
+        assert (await client.farewell()).reason == "wamp.close.logout"
+    await asyncio.to_thread(door.hub.gate.collect())
+    assert door.slots() == []
+
+
 async def test_a_new_password_from_inside_ends_all_others(door: Door) -> None:
-    async with knock(door) as one, knock(door) as two:
-        mine, theirs = await signed_in(door, one), await signed_in(door, two)
+    async with knock(door) as one, knock(door) as two, knock(door) as away:
+        mine, theirs, third = [await signed_in(door, client) for client in (one, two, away)]
+        await lost(door, away)
+        for tab in door.hub.tabs:
+            if tab.parked is not None:
+                door.hub.tabs.remove(tab)  # in the store only, as after a restart
         record = account(door.app, "ada", [], password="battery staple").record
         assert await one.call("limen.password.finish", record) is None
         assert (await two.farewell()).reason == "wamp.close.logout"
-        assert await resumed(door, theirs) == UNKNOWN
+        assert [await resumed(door, slot) for slot in (theirs, third)] == [UNKNOWN] * 2
         assert await one.call("secret") == "sealed"
         await lost(door, one)
     assert await resumed(door, mine) == ""
@@ -499,7 +540,6 @@ async def test_a_user_has_so_many_sessions_and_no_more(open_door: Any) -> None:
         await signed_in(door, other, "bob")
         await one.call("limen.session.logout")
         assert isinstance(await three.call("limen.slot.open", key), dict)
-        assert isinstance(await three.call("limen.slot.open", key), dict)  # in place of its own
     assert len(door.slots()) == 3
 
 
