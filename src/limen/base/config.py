@@ -35,6 +35,8 @@ class Config:
     """A session without any call for so long ends."""
     SESSION_MAX_AGE: float = 12 * 3600.0
     """A session ends so long after its login."""
+    PASSWORD_CHANGE_WINDOW: float = 300.0
+    """A new password is taken from within a session so long after its login."""
     MAX_USER_SESSIONS: int = 32
     """Most slots (tabs) of one user at once; one more is refused with MaxActiveSessions."""
     PARK_TIMEOUT: float = 60.0

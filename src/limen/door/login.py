@@ -209,6 +209,7 @@ def _enter(
         if slot is not None:
             hub.tabs.bind(tab, slot)
     tab.connection, tab.parked, tab.used = connection, None, time.time()
+    tab.by_password = method == "opaque"
     if slot is not None:
         hub.gate.touch(slot, tab.used)
     connection.tab, connection.channel = tab, channel

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.core.guard.accounts import Slot
+from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
 
 from .hub import Own
 
 if TYPE_CHECKING:
     from .connection import Connection
+    from .sessions import Tab
 
 
 async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
@@ -24,11 +26,11 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
         raise exc.UnknownSession
     if not isinstance(public, bytes) or len(public) != 32:
         raise exc.InvalidCall("limen.slot.open takes the 32 bytes of an X25519 public key.")
+    if tab.slot is not None:
+        # Else a script in the page could put a key of its own in the place of the page's, and come back with it elsewhere.
+        raise exc.InvalidCall("This session has its slot; there is one for each login.")
     number = gate.keys.current
     now = time.time()
-    old = tab.slot
-    if old is not None:
-        await gate.on_thread(gate.slots.remove, old)
     slot = Slot(
         handle=secrets.token_bytes(16),
         domain=tab.domain,
@@ -45,7 +47,7 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
         await gate.open_slot(slot, connection.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
         if tab.over:
             raise exc.UnknownSession
-        if tab.slot is not old:  # two at once: the tab would know of one only, and the other outlive its logout
+        if tab.slot is not None:  # two at once: the tab would know of one only, and the other outlive its logout
             raise exc.InvalidCall("A session opens one slot at a time.")
     except BaseException:  # nobody would know of this slot
         gate.ended.add(slot.handle)
@@ -65,6 +67,18 @@ async def logout(connection: Connection) -> None:
     hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout")
 
 
+def _just_logged_in(connection: Connection, tab: Tab) -> None:
+    """A new password is taken only from who has just given the old one: a thief of the session must not become its owner.
+
+    Raises `Unauthorized`.
+    """
+    fresh = connection.hub.config.domain(tab.domain).PASSWORD_CHANGE_WINDOW
+    if not tab.by_password or time.time() - tab.login > fresh:
+        raise exc.Unauthorized(
+            f"Log in again first: a new password is taken within {fresh / 60:g} minutes of a login with the old one."
+        )
+
+
 async def password_begin(connection: Connection, request: Any) -> bytes:
     """OPAQUE registration for the session's own user: `limen.password.begin(request: bytes 32)` gives the response."""
     tab, gate = connection.tab, connection.hub.gate
@@ -72,6 +86,13 @@ async def password_begin(connection: Connection, request: Any) -> bytes:
         raise exc.UnknownSession
     if not isinstance(request, bytes) or len(request) != 32:
         raise exc.InvalidCall("limen.password.begin takes OPAQUE's registration request, 32 bytes.")
+    _just_logged_in(connection, tab)
+    # What is evaluated here could try a guess on an envelope that a login showed: it counts like a login.
+    now, key = time.time(), account_key(gate.account_secret(connection.domain), tab.domain, tab.user)
+    wait = gate.ledger.account_wait(connection.domain, key, connection.origin, now)
+    if wait > 0:
+        raise exc.Abusive(retry_after=round(wait) or 1)
+    gate.ledger.account_failed(connection.domain, key, connection.origin, now)
     return registration_response(gate.keys.domain(tab.domain), tab.user, request)
 
 
@@ -82,6 +103,7 @@ async def password_finish(connection: Connection, record: Any) -> None:
         raise exc.UnknownSession
     if not isinstance(record, bytes) or len(record) != 192:
         raise exc.InvalidCall("limen.password.finish takes OPAQUE's registration record, 192 bytes.")
+    _just_logged_in(connection, tab)
     if not is_record(record):
         raise exc.InvalidCall("This is not an OPAQUE registration record: nobody could log in with it.")
     account = await gate.on_thread(gate.accounts.get, tab.domain, tab.user)
@@ -91,6 +113,8 @@ async def password_finish(connection: Connection, record: Any) -> None:
     await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
     await gate.on_thread(gate.accounts.put, replace(account, record=record, key_number=gate.keys.current))
     gate.endings += 1
+    key = account_key(gate.account_secret(connection.domain), tab.domain, tab.user)
+    gate.ledger.account_succeeded(connection.domain, key, connection.origin, time.time())
     for other in connection.hub.tabs.of_user(tab.domain, tab.user):
         if other is not tab:
             connection.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."})

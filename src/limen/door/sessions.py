@@ -59,6 +59,10 @@ class KeptCall:
         """It has ended, wherever its tab is by now; see `Calls.finish`."""
         self.calls.finish(self.key, self, now, value, error)
 
+    def before(self, moment: float) -> bool:
+        """It was answered before *moment*."""
+        return self.answered is not None and self.answered < moment
+
     def deliver(self) -> int:
         """Sends the answer to whoever asked last; gives its size in bytes, 0 if they are not there."""
         if self.receiver is None or self.answered is None:
@@ -119,7 +123,8 @@ class Calls:
         self._running.pop(call_id, None)
         self._answered[call_id] = call
         self._bytes += call.size
-        self.trim(now)
+        if len(self._answered) > self._most or self._bytes > self._most_bytes:
+            self.trim(now)  # what is too old goes once a second
 
     def under_way(self, call_id: bytes) -> KeptCall | None:
         """The call of that id, if it runs."""
@@ -136,14 +141,11 @@ class Calls:
 
     def trim(self, now: float) -> None:
         """Lets go of answers that are too old or too many."""
-        answered = self._answered
-        while answered:
-            call_id, call = next(iter(answered.items()))
-            old = call.answered is not None and now - call.answered > self._keep
-            if not old and len(answered) <= self._most and self._bytes <= self._most_bytes:
-                return
-            del answered[call_id]
-            self._bytes -= call.size
+        answered, before = self._answered, now - self._keep
+        while answered and (
+            len(answered) > self._most or self._bytes > self._most_bytes or next(iter(answered.values())).before(before)
+        ):
+            self._bytes -= answered.popitem(last=False)[1].size
 
     def running(self) -> Iterator[KeptCall]:
         """The calls under way."""
@@ -157,7 +159,7 @@ class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
     __slots__ = (
-        "calls", "connection", "domain", "login", "over", "parked", "received", "slot", "stored", "used", "user",
+        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "slot", "stored", "used", "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
@@ -168,6 +170,8 @@ class Tab:
         """When the connection was lost (seconds, monotonic); None while live."""
         self.received: int | None = None
         """Frames of the lost connection that were opened."""
+        self.by_password = True
+        """The session came by a login, not by a resume."""
         self.used = login
         """Time of the last call (seconds, wall clock)."""
         self.stored = login

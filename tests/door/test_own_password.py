@@ -1,0 +1,40 @@
+"""A new password from inside a session: only from who has just given the old one, and never as a way to guess."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from knock import Door, knock
+
+from limen import exc
+from limen.core.seal.opaque import registration_request
+
+REQUEST = registration_request(b"a guess", (7).to_bytes(32, "little"))
+
+
+async def test_a_session_that_came_by_a_resume_can_not_set_a_password(door: Door) -> None:
+    """Whoever stole the slot must not become the owner of the account."""
+    async with knock(door) as client:
+        await client.login()
+        slot = await client.open_slot()
+        assert len(await client.call("limen.password.begin", REQUEST)) == 64
+        await client.cut()
+    async with knock(door) as thief:
+        await thief.resume(slot)
+        for name, argument in (("limen.password.begin", REQUEST), ("limen.password.finish", bytes(192))):
+            assert await thief.call(name, argument) in (exc.Unauthorized.uri, exc.InvalidCall.uri)
+
+
+async def test_a_login_of_long_ago_is_none(open_door: Any) -> None:
+    door = await open_door(PASSWORD_CHANGE_WINDOW=-1.0)
+    async with knock(door) as client:
+        await client.login()
+        assert await client.call("limen.password.begin", REQUEST) == exc.Unauthorized.uri
+
+
+async def test_what_could_try_a_guess_counts_like_a_login(door: Door) -> None:
+    async with knock(door) as client:
+        await client.login()
+        for _ in range(5):
+            await client.call("limen.password.begin", REQUEST)
+        assert await client.call("limen.password.begin", REQUEST) == exc.Abusive.uri
