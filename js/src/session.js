@@ -77,7 +77,7 @@ export class Session {
   #suspended = false;
   #uncertain = false;
   #requests = new Requests();
-  #subscriptions = new Subscriptions(this.#requests);
+  #subscriptions = new Subscriptions(this.#requests, (topics) => this.events.emit("missed", { topics }));
   #outbox;
   #wake = () => {};
   /** @type {ReturnType<typeof setInterval> | undefined} */ #watch;

@@ -29,10 +29,15 @@ export class Subscriptions {
   /** @type {Map<string, Topic>} */ #topics = new Map();
   /** @type {Map<number, Topic>} */ #byId = new Map();
   #requests;
+  #missed;
 
-  /** @param {import("./requests.js").Requests} requests */
-  constructor(requests) {
+  /**
+   * @param {import("./requests.js").Requests} requests
+   * @param {(topics: string[]) => void} missed told of an event that could not be read
+   */
+  constructor(requests, missed) {
     this.#requests = requests;
+    this.#missed = missed;
   }
 
   /** Names of the topics listened to. */
@@ -118,12 +123,25 @@ export class Subscriptions {
   deliver(event) {
     const topic = this.#byId.get(event.subscription);
     if (!topic) return;
-    const args = (event.args ?? []).map((arg, i) => untag(arg, `$[${i}]`, 1));
-    if (event.kwargs && Object.keys(event.kwargs).length) {
-      args.push(
-        Object.fromEntries(Object.entries(event.kwargs).map(([name, value]) => [name, untag(value, `$.${name}`, 1)])),
-      );
+    /** @type {any[]} */
+    let args;
+    try {
+      args = payload(event);
+    } catch {
+      this.#missed([topic.uri]); // what someone published is no value here: that must not end the connection
+      return;
     }
     for (const handler of [...topic.handlers]) safely(() => handler(...args));
   }
+}
+
+/**
+ * The arguments that a handler gets.
+ * @param {import("./wamp.js").Message} event
+ */
+function payload(event) {
+  const args = (event.args ?? []).map((arg, i) => untag(arg, `$[${i}]`, 1));
+  const named = Object.entries(event.kwargs ?? {});
+  if (named.length) args.push(Object.fromEntries(named.map(([name, value]) => [name, untag(value, `$.${name}`, 1)])));
+  return args;
 }

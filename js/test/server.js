@@ -118,6 +118,11 @@ export class TestServer {
   }
 
   publish(uri, ...args) {
+    this.publishTagged(uri, ...args.map((arg) => tag(arg)));
+  }
+
+  /** As `publish`, of what stands on the wire. */
+  publishTagged(uri, ...args) {
     for (const connection of this.connections) connection.event(uri, args);
   }
 
@@ -286,7 +291,7 @@ class Connection {
 
   event(uri, args) {
     const id = this.subscriptions.get(uri);
-    if (id) void this.send([36, id, 1, {}, args.map((arg) => tag(arg))]);
+    if (id) void this.send([36, id, 1, {}, args]);
   }
 
   async #call(request, options, uri, args = [], kwargs = {}) {

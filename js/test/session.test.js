@@ -255,6 +255,19 @@ test("events reach their handlers until undone; one subscription for many handle
   assert.equal(b.length, 2);
 });
 
+test("an event that can't be read is missed, and ends nothing", async () => {
+  const { session, server, events, heard } = await loggedIn();
+  const seen = [];
+  await session.subscribe("news", (value) => seen.push(value));
+  server.publishTagged("news", { $set: [{ $float: "nan" }, { $float: "nan" }] });
+  server.publishTagged("news", { $nosuch: 1 });
+  await heard("missed");
+  server.publish("news", "after");
+  await until(() => seen.includes("after"));
+  assert.deepEqual(events.find(([name]) => name === "missed")[1], { topics: ["news"] });
+  assert.equal(server.connections.size, 1);
+});
+
 test("after a lost connection topics are renewed and the page is told that it may have missed something", async () => {
   const { session, server, again, events, heard } = await loggedIn();
   const seen = [];
