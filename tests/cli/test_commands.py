@@ -124,4 +124,3 @@ def test_the_ledger_survives_a_crash_and_is_shown_and_cleared(folder: Path, serv
     finally:
         again.process.kill()
         again.process.wait()
-

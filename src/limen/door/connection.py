@@ -8,10 +8,13 @@ Who greets: `door/login.py` for sealed subprotocols, `_greeted` here for anonymo
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from limen import exc
 from limen.base.principal import ANONYMOUS, Principal
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from limen.transport.wire import Wire
 
     from .sessions import KeptCall, Tab
+
+log = logging.getLogger("limen.door")
 
 WRONG_KIND = "text frames carry json, binary frames the other encodings"
 
@@ -231,7 +236,8 @@ class Connection:
         if data is None:
             try:
                 data = frames[self.codec] = self.codec.encode(message)
-            except exc.InvalidValue:
+            except Exception as problem:
+                _unsaid(problem)
                 data = frames[self.codec] = b""  # this encoding can't say it (NaN in JSON): no event for its peers
         if data:
             self._send(data)
@@ -256,16 +262,18 @@ class Connection:
             return 0
         try:
             return self.send(result_message(request, value))
-        except exc.Error as error:
-            return self.send(error_message(request, error))
+        except Exception as problem:
+            return self.send(error_message(request, _unsaid(problem)))
 
     def error(self, request: int, error: exc.Error) -> int:
         if self.session is None or not self.realm.settle(self.session, request):
             return 0
+        message = error_message(request, error)
         try:
-            return self.send(error_message(request, error))
-        except exc.Error:  # a fact of it can't travel
-            return self.send(error_message(request, type(error)(*error.err)))
+            return self.send(message)
+        except Exception as problem:  # a fact of it can't travel
+            _unsaid(problem)
+            return self.send(replace(message, kwargs={"exc": error.exc, "err": error.err}))
 
     def progress(self, request: int) -> Callable[[Any], Awaitable[None] | None]:
         """What a stream calls with each value; gives something to await when the peer reads too slowly."""
@@ -359,6 +367,15 @@ class Connection:
 def new_session_id() -> int:
     """A session id: random, 1 to 2^53 - 1: WAMP allows 2^53 too, JavaScript holds it unsafe."""
     return secrets.randbelow(2**53 - 1) + 1
+
+
+def _unsaid(problem: Exception) -> exc.Error:
+    """What is told of an answer that can't be encoded. That is a value's fault, or the program's (a `to_dict` that
+    fails, a dict that changes meanwhile), which the log must have."""
+    if isinstance(problem, exc.Error):
+        return problem
+    log.error("An answer could not be written", exc_info=problem)
+    return exc.InternalError()
 
 
 def _not_sealed() -> bytes:

@@ -76,7 +76,7 @@ class KeptCall:
         answer = self.value if self.error is None else self.error.to_wire()
         try:
             return len(_encode(values.tag(answer, "msgpack")))
-        except (exc.InvalidValue, ValueError, TypeError, OverflowError, RecursionError):
+        except Exception:
             return 0  # it can't travel: an error will say so
 
 
@@ -159,7 +159,8 @@ class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
     __slots__ = (
-        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "slot", "stored", "used", "user",
+        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "slot", "stored", "used",
+        "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
