@@ -6,6 +6,7 @@ The four services are plain functions; the page in static/ calls them by name, o
 logged in. After each unit of work the program says so on a topic, and every open page follows.
 """
 
+from math import isfinite
 from pathlib import Path
 from time import time
 from uuid import UUID
@@ -32,6 +33,8 @@ class Todo:
             errors.text.empty = "A todo needs a few words."
         elif len(record.text) > 500:
             errors.text.long = "A todo has 500 characters at most."
+        if not isfinite(record.at):
+            errors.at.invalid = "This is no time."
         return errors
 
     @classmethod

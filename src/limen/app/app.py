@@ -225,8 +225,10 @@ class App:
             kind = SUBPROTOCOLS.get(subprotocol)
             if kind is not None:
                 encoding, sealed = kind
-                peer = Connection(self.open(), domain, origin_of(handshake.client), encoding, sealed=sealed)
-                return subprotocol, peer
+                hub, client = self.open(), origin_of(handshake.client)
+                if hub.is_crowded(client):
+                    return Refusal(503, (("retry-after", "60"),))
+                return subprotocol, Connection(hub, domain, client, encoding, sealed=sealed)
         return Refusal(400, (("content-type", "text/plain"),), b"offer one of " + ", ".join(SUBPROTOCOLS).encode())
 
     def asgi(self) -> Callable[..., Any]:

@@ -54,6 +54,8 @@ class Config:
     MAX_ORIGIN_ABUSE_LEVEL: float = 10.0
 
     # -- bounds (bytes; seconds; counts)
+    MAX_ORIGIN_CONNECTIONS: int = 2500
+    """Most WebSockets of one origin without a login; further ones are refused with 503."""
     MAX_MESSAGE_SIZE: int = 4 * 2**20
     """Largest WebSocket message and HTTP body taken."""
     MAX_QUEUE_SIZE: int = 8 * 2**20

@@ -84,8 +84,11 @@ def changes(root: Path) -> Iterator[set[str]]:
         yield from polled(root)
         return
     found = watch(root, watch_filter=PythonFilter(), yield_on_timeout=True, rust_timeout=500, raise_interrupt=False)
-    for batch in found:
-        yield {os.path.relpath(path, root) for _, path in batch}
+    try:
+        for batch in found:
+            yield {os.path.relpath(path, root) for _, path in batch}
+    except OSError:  # a place below it that can't be watched: then by looking
+        yield from polled(root)
 
 
 def polled(root: Path, interval: float = POLL) -> Iterator[set[str]]:

@@ -91,6 +91,13 @@ class Hub:
         self._realms, self._deadline = {}, None
         self.tabs, self.connections = Tabs(), set()
 
+    def is_crowded(self, origin: str) -> bool:
+        """*origin* has as many connections without a login as one may have."""
+        most = self.config.MAX_ORIGIN_CONNECTIONS
+        if len(self.connections) < most:  # nobody can have so many: the usual case is not counted out
+            return False
+        return sum(c.origin == origin and c.tab is None for c in self.connections) >= most
+
     # -- realms -------------------------------------------------------------------------------------------------
     def realm(self, domain: str) -> Realm:
         """The realm of *domain*, made when first asked for. The caller has checked that the domain exists."""

@@ -27,7 +27,7 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
     if not isinstance(public, bytes) or len(public) != 32:
         raise exc.InvalidCall("limen.slot.open takes the 32 bytes of an X25519 public key.")
     if tab.slot is not None:
-        # Else a script in the page could put a key of its own in the place of the page's, and come back with it elsewhere.
+        # Else a script in the page could put its own key in the place of the page's, and come back with it elsewhere.
         raise exc.InvalidCall("This session has its slot; there is one for each login.")
     number = gate.keys.current
     now = time.time()
@@ -68,7 +68,8 @@ async def logout(connection: Connection) -> None:
 
 
 def _just_logged_in(connection: Connection, tab: Tab) -> None:
-    """A new password is taken only from who has just given the old one: a thief of the session must not become its owner.
+    """A new password is taken only from who has just given the old one: a thief of the session must not become its
+    owner.
 
     Raises `Unauthorized`.
     """

@@ -120,7 +120,8 @@ class Dealer:
         registration = None
         if procedure is None:
             registration = self._by_uri.get(uri)
-            if registration is None:
+            if registration is None or (session.sealed and not registration.callee.sealed):
+                # What a sealed session says is not handed on in clear: to it, such a callee is not there.
                 reason = "wamp.error.no_such_procedure" if is_uri(uri) else "wamp.error.invalid_uri"
                 return refuse(session, CALL, request, reason)
             if not self._authorize(session, "call", uri):

@@ -48,6 +48,7 @@ class Session:
         "peer",
         "principal",
         "registrations",
+        "sealed",
         "subscriptions",
     )
 
@@ -64,6 +65,7 @@ class Session:
     ) -> None:
         self.id = id
         self.principal = principal
+        self.sealed = principal is not None and principal.sealed
         self.codec_name = codec_name
         self.peer: Any = peer
         self.authid = authid
