@@ -30,6 +30,7 @@ went in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from limen.base.values import incoming, outgoing
@@ -46,6 +47,7 @@ __all__ = [
     "natural",
     "tag",
     "untag",
+    "writer",
 ]
 
 
@@ -77,6 +79,23 @@ def tag(value: Any, encoding: Encoding) -> Any:
         return outgoing.TAG[encoding](value, 0)
     except Refused as refused:
         raise refused.error() from None
+
+
+def writer(encoding: Encoding, tagged: bool) -> Callable[[Any], Any]:
+    """`tag` or `natural` with its encoding settled, for those who write one message after the other.
+
+    >>> writer("json", tagged=True)((1, 2))
+    {'$tuple': [1, 2]}
+    """
+    walk = (outgoing.TAG if tagged else outgoing.NATURAL)[encoding]
+
+    def write(value: Any) -> Any:
+        try:
+            return walk(value, 0)
+        except Refused as refused:
+            raise refused.error() from None
+
+    return write
 
 
 def untag(tree: Any, encoding: Encoding) -> Any:

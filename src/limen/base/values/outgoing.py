@@ -39,6 +39,11 @@ def _walker(encoding: Encoding, tagged: bool) -> Walk:
 
     def walk(value: Any, depth: int) -> Any:
         kind = type(value)
+        # Lists and dicts first: what stands in them is looked at there, and comes here only if it is odd.
+        if kind is list:
+            return list_(value, depth)
+        if kind is dict:
+            return dict_(value, depth)
         if kind is str:
             if not texts_pass and value[:1] == "\0":
                 raise Refused("In JSON a text that begins with U+0000 would be taken for bytes.")
@@ -177,8 +182,6 @@ def _walker(encoding: Encoding, tagged: bool) -> Walk:
         return walk(simpler, depth + 1)
 
     makers: dict[type, Walk] = {
-        dict: dict_,
-        list: list_,
         int: int_,
         float: float_,
         bytes: bytes_,

@@ -20,7 +20,7 @@ import cbor2
 import msgspec
 
 from limen.base import limits
-from limen.base.values import Encoding, binary, blame_text, natural, tag, untag
+from limen.base.values import Encoding, binary, blame_text, natural, untag, writer
 from limen.core.wamp.messages import (
     CLASSES,
     Abort,
@@ -95,20 +95,19 @@ class Codec:
         self.name: Encoding = name
         self.text = name == "json"
         self.tagged = tagged
-        self._plain: Callable[[Any, Encoding], Any] = tag if tagged else natural
+        self._plain = writer(name, tagged)
         self._load = _LOAD[name]
         self._dump = _DUMP[name]
 
     def encode(self, message: Message) -> bytes:
         """The bytes of *message*. Raises InvalidValue, with the path, for a value that cannot travel."""
         head, args, kwargs = message.parts()
-        name = self.name
         if type(message) in _CONVERTED:
-            head = tuple([natural(part, name) if type(part) is dict and part else part for part in head])
+            head = tuple([natural(part, self.name) if type(part) is dict and part else part for part in head])
         if kwargs is not None:
-            head = (*head, self._plain(args, name) if args else [], self._keywords(kwargs))
+            head = (*head, self._plain(args) if args else [], self._keywords(kwargs))
         elif args is not None:
-            head = (*head, self._plain(args, name) if args else [])
+            head = (*head, self._plain(args) if args else [])
         try:
             return self._dump(head)
         except UnicodeEncodeError:
@@ -132,7 +131,7 @@ class Codec:
         return message
 
     def _keywords(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        plain = self._plain(kwargs, self.name) if kwargs else kwargs
+        plain = self._plain(kwargs) if kwargs else kwargs
         if type(plain) is not dict:
             raise InvalidValue("keyword arguments are a dict")
         return plain
