@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .operations import Operation
 
 MAX_LINE = 1 << 16
 """Longest request taken, in bytes."""
+LONGEST = 100
+"""Bytes of a path that every system takes for a socket (Linux takes 107, macOS 103)."""
 
 
 async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractServer:
@@ -41,11 +44,31 @@ async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractSer
 
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-    before = os.umask(0o177)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        return await asyncio.start_unix_server(serve, path, limit=MAX_LINE)
+        with _address(path) as address:
+            before = os.umask(0o177)
+            try:
+                listener.bind(address)
+            finally:
+                os.umask(before)
+        return await asyncio.start_unix_server(serve, sock=listener, limit=MAX_LINE)
+    except BaseException:
+        listener.close()
+        raise
+
+
+@contextlib.contextmanager
+def _address(path: Path) -> Iterator[str]:
+    """*path* as the kernel takes it for a socket: in a hundred bytes; a longer one by way of its folder."""
+    if len(os.fsencode(path)) <= LONGEST:
+        yield os.fspath(path)
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
-        os.umask(before)
+        os.close(folder)
 
 
 def _answer(table: dict[str, Operation], line: bytes) -> dict[str, Any]:
@@ -66,11 +89,14 @@ def ask(path: Path, operation: str, /, **arguments: Any) -> Any:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(30)
-            connection.connect(os.fspath(path))
+            with _address(path) as address:
+                connection.connect(address)
             connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
             with connection.makefile("rb") as answers:
                 line = answers.readline()
-    except (FileNotFoundError, ConnectionError, TimeoutError) as error:
+    except PermissionError:
+        raise exc.Unauthorized(f"The server at {path} takes orders from the user that runs it: be that user.") from None
+    except OSError as error:
         raise exc.ConnectionLost(f"No server answers at {path}.") from error
     if not line:
         raise exc.ConnectionLost("The server closed the connection without an answer.")

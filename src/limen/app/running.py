@@ -61,9 +61,13 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         app.vault.purge()
         path = socket_path(app.vault.url)
         if path is not None:
-            listener = await control.listen(path, operations(app))
-            stack.callback(path.unlink, missing_ok=True)
-            stack.callback(listener.close)
+            try:
+                listener = await control.listen(path, operations(app))
+            except OSError as error:  # a file system without sockets, say
+                log.warning("No socket at %s (%s): `limen user` works only while no server runs.", path, error)
+            else:
+                stack.callback(path.unlink, missing_ok=True)
+                stack.callback(listener.close)
         sweeper = asyncio.get_running_loop().create_task(_sweep(app, hub))
         try:
             yield

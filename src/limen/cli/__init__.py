@@ -21,6 +21,8 @@ class Sentences(click.Group):
             return super().invoke(ctx)
         except exc.Error as error:
             raise click.ClickException(str(error)) from None
+        except PermissionError as error:
+            raise click.ClickException(f"You may not open {error.filename}.") from None
 
 
 @click.group(cls=Sentences, context_settings={"help_option_names": ["-h", "--help"]})

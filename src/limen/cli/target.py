@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,13 @@ from limen import exc
 from limen.app import App
 from limen.base.names import domain_name
 
+NO_MODULE = "There is no module {!r} here; TARGET is a module, module:app, or a .py file."
+
 
 def load(target: str) -> App:
     """Imports *target* and gives its App: the one named behind the colon, else the default App.
 
-    Raises `NotFound` with what to do.
+    Raises `NotFound` with what to do. A program that fails shows its own traceback, and ends this process with 1.
     """
     import limen
 
@@ -26,17 +31,22 @@ def load(target: str) -> App:
     if path.suffix == ".py":
         if not path.is_file():
             raise exc.NotFound(f"There is no file {name}.")
-        sys.path.insert(0, str(path.resolve().parent))
+        path = path.resolve()
+        if getattr(sys.modules.get(path.stem), "__file__", str(path)) != str(path):
+            raise exc.NotFound(f"{name} stands in the way of the module {path.stem!r}; give the file another name.")
+        sys.path.insert(0, str(path.parent))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module
-        spec.loader.exec_module(module)
+        with _program():
+            spec.loader.exec_module(module)
     else:
-        if importlib.util.find_spec(name.partition(".")[0]) is None:
-            raise exc.NotFound(f"There is no module {name!r} here; TARGET is a module, module:app, or a .py file.")
-        module = importlib.import_module(name)
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise exc.NotFound(NO_MODULE.format(name))
+        with _program(name):
+            module = importlib.import_module(name)
     if not attribute:
         own = [key for key, value in vars(module).items() if isinstance(value, App) and value is not limen.default]
         if own and not (list(limen.default.registry) or limen.default.registry.topics or limen.default.statics):
@@ -46,6 +56,32 @@ def load(target: str) -> App:
     if not isinstance(app, App):
         raise exc.NotFound(f"{name} has no App called {attribute!r}.")
     return app
+
+
+@contextlib.contextmanager
+def _program(target: str = "") -> Iterator[None]:
+    """Round what the program does when it is imported: its errors are shown as its author wants to see them."""
+    try:
+        yield
+    except exc.Error:
+        raise  # says all by itself
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and _part_of(error.name, target):
+            raise exc.NotFound(NO_MODULE.format(error.name)) from None
+        frames = error.__traceback__
+        while frames is not None and frames.tb_frame.f_code.co_filename in _OURS:
+            frames = frames.tb_next
+        traceback.print_exception(error.with_traceback(frames))
+        raise SystemExit(1) from None
+
+
+def _part_of(name: str | None, target: str) -> bool:
+    """*name* is *target* or one of the packages it would be in."""
+    return bool(target) and f"{target}.".startswith(f"{name}.")
+
+
+_OURS = {__file__, importlib.__file__, "<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>"}
+"""Files whose frames stand above the program's own in a traceback, and tell its author nothing."""
 
 
 def serve_target(
