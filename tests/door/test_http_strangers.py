@@ -105,3 +105,27 @@ async def test_a_preflight_is_granted_to_whom_cors_names(site: Site) -> None:
         refused = await site.ask("OPTIONS", path, origin=EVIL, **asks)
         assert refused.status == 403
         assert not [name for name in refused.headers if name.startswith("access-control")]
+
+
+async def test_every_call_has_its_line_in_the_log_refused_ones_too(site: Site) -> None:
+    done: list[tuple[str, str]] = []
+    site.pipeline.on_done = lambda service, principal, seconds, error: done.append(
+        (service.uri, error.exc if error is not None else "ok")
+    )
+    await site.post("/add", {"a": 1})
+    await site.ask("PUT", "/add", b"{}")
+    await site.ask("POST", "/add", b"{{")
+    await site.ask("POST", "/add", b"{}", kind="text/plain")
+    await site.post("/add", {"a": 1}, origin=EVIL)
+    await site.get("/secret")
+    site.refusing, site.delay = 12.3, 0.001
+    await site.post("/add", {"a": 1})
+    assert done == [
+        ("add", "ok"),
+        ("add", "MethodNotAllowed"),
+        ("add", "InvalidValue"),
+        ("add", "UnsupportedMediaType"),
+        ("add", "Forbidden"),
+        ("secret", "Unauthorized"),
+        ("add", "Abusive"),
+    ]

@@ -66,7 +66,8 @@ class HttpDoor:
         status: Callable[[], Any] | None = None,
         executor: Executor | None = None,
     ) -> None:
-        self._config, self._registry, self._call_service = config, registry, pipeline.call
+        self._config, self._registry = config, registry
+        self._pipeline, self._call_service = pipeline, pipeline.call
         self._statics = statics
         self._domain_of, self._origin_of = domain_of, origin_of
         self._refused, self._charge, self._delay = refused, charge, delay
@@ -180,45 +181,51 @@ class HttpDoor:
         headers, method = request.headers, request.method
         if method == "OPTIONS":
             return self._options(request, plan)
-        if b"origin" in headers or b"sec-fetch-site" in headers:
-            request.grant = self._admit(request, plan)
         principal = self._principal(domain, request.client, request.tls)
-        origin = principal.origin
-        if service.check_abusive and self._delay is not None:
-            slow = self._delay(domain, origin)
-            if slow > 0:
-                # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
-                wait = self._refused(domain, origin)
-                if wait is not None:
-                    raise exc.Abusive(retry_after=wait)
-                await asyncio.sleep(slow)
-        args: list[Any] = match.rest
-        kwargs: dict[str, Any] = {}
-        text: Container[int | str] = ()
-        # A sealed service called in the open: the pipeline refuses and counts it, whatever the method and arguments.
-        if not service.safe:
-            if method not in plan.methods:
-                raise exc.MethodNotAllowed(allow=plan.allow)
-            if request.query:
-                if len(request.query) > MAX_PATH:
-                    raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
-                kwargs = parse_fields(request.query)
-            if args or kwargs:
-                text = {*range(len(args)), *kwargs}
-            if request.unread and method not in ("GET", "HEAD"):
-                config = self._config
-                data = await request.body(config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT)
-                try:
-                    more, named, form = from_body(data, headers.get(b"content-type"), config.MAX_DEPTH)
-                except Malformed as malformed:
-                    self._charge(domain, origin, Kind.MALFORMED)
-                    raise malformed.error from None
-                args = args + more if args else more
-                if kwargs and not kwargs.keys().isdisjoint(named):
-                    raise exc.InvalidCall("An argument came in the query and in the body.")
-                kwargs = {**kwargs, **named} if kwargs else named
-                if form:
+        try:
+            if b"origin" in headers or b"sec-fetch-site" in headers:
+                request.grant = self._admit(request, plan)
+            origin = principal.origin
+            if service.check_abusive and self._delay is not None:
+                slow = self._delay(domain, origin)
+                if slow > 0:
+                    # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
+                    wait = self._refused(domain, origin)
+                    if wait is not None:
+                        raise exc.Abusive(retry_after=wait)
+                    await asyncio.sleep(slow)
+            args: list[Any] = match.rest
+            kwargs: dict[str, Any] = {}
+            text: Container[int | str] = ()
+            # A sealed service called in the open: the pipeline refuses and counts it, whatever was asked.
+            if not service.safe:
+                if method not in plan.methods:
+                    raise exc.MethodNotAllowed(allow=plan.allow)
+                if request.query:
+                    if len(request.query) > MAX_PATH:
+                        raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
+                    kwargs = parse_fields(request.query)
+                if args or kwargs:
                     text = {*range(len(args)), *kwargs}
+                if request.unread and method not in ("GET", "HEAD"):
+                    config = self._config
+                    data = await request.body(config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT)
+                    try:
+                        more, named, form = from_body(data, headers.get(b"content-type"), config.MAX_DEPTH)
+                    except Malformed as malformed:
+                        self._charge(domain, origin, Kind.MALFORMED)
+                        raise malformed.error from None
+                    args = args + more if args else more
+                    if kwargs and not kwargs.keys().isdisjoint(named):
+                        raise exc.InvalidCall("An argument came in the query and in the body.")
+                    kwargs = {**kwargs, **named} if kwargs else named
+                    if form:
+                        text = {*range(len(args)), *kwargs}
+        except (exc.Error, Refused) as refused:  # the pipeline, which writes a line a call, never hears of it
+            if self._pipeline.on_done is not None:
+                error = refused.error if isinstance(refused, Refused) else refused
+                self._pipeline.on_done(service, principal, 0.0, error)
+            raise
         cancellation = Cancellation()
         value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text)
         if not plan.at_once:
