@@ -109,7 +109,10 @@ def exists(words: list[str]) -> bool:
         return all(word in targets or "=" in word for word in rest)
     if Path(name).name == "limen":
         return limen_takes(rest)
-    return name in {"cd", "git", "curl", "pip", "python", "python3", "docker", "npm", "sudo"} or (ROOT / name).exists()
+    return (
+        name in {"cd", "mkdir", "source", "git", "curl", "pip", "python", "python3", "docker", "npm", "sudo"}
+        or (ROOT / name).exists()
+    )
 
 
 def limen_takes(words: list[str]) -> bool:

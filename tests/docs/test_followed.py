@@ -1,0 +1,35 @@
+"""Pages that have their reader make files and type commands lead where they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from reader import BLOCK, Reader, files
+from served import Server
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if "```shell-session\n" in page.read_text()]
+PAGES.remove(DOCS / "tutorial.md")  # test_tutorial_page.py follows it, with a browser
+FILES = [
+    pytest.param(name, language, text, id=f"{page.relative_to(DOCS)}:{name}")
+    for page in sorted(DOCS.glob("**/*.md"))
+    for name, language, text in files(page)
+]
+
+
+@pytest.mark.parametrize("document", PAGES, ids=[str(page.relative_to(DOCS)) for page in PAGES])
+def test_following_a_page_gives_what_it_says(document: Path, tmp_path: Path, start: Callable[..., Server]) -> None:
+    Reader(document, tmp_path, start).follow()
+
+
+@pytest.mark.parametrize(("name", "language", "text"), FILES)
+def test_a_file_of_a_page_can_be_read(name: str, language: str, text: str) -> None:
+    if language == "python":
+        compile(text, name, "exec")
+
+
+def test_no_block_is_left_without_its_language() -> None:
+    bare = {str(page.relative_to(DOCS)) for page in DOCS.glob("**/*.md") if "```\n" in BLOCK.sub("", page.read_text())}
+    assert bare == set()
