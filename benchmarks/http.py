@@ -73,9 +73,7 @@ async def contestant(pid: int, port: int) -> Turn:
     browsers = [
         (await loop.create_connection(lambda: Browser(request(port)), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
     ]
-    return server_turn(
-        pid, CONNECTIONS * EACH, lambda: asyncio.gather(*[browser.begin(EACH) for browser in browsers])
-    )
+    return server_turn(pid, CONNECTIONS * EACH, lambda: asyncio.gather(*[browser.begin(EACH) for browser in browsers]))
 
 
 async def run(report: Report) -> None:

@@ -15,6 +15,7 @@ BIN = ROOT / ".venv" / "bin"
 
 CHECKS: dict[str, list[str]] = {
     "style of the Python": [str(BIN / "ruff"), "check", "--no-cache"],
+    "layout of the Python": [str(BIN / "ruff"), "format", "--no-cache", "--check"],
     "types of the Python": [str(BIN / "mypy"), "--strict"],
     "types of the JavaScript": ["npm", "run", "--silent", "check"],
     "floors": [str(BIN / "lint-imports"), "--no-cache", "--config", "tests/floors.ini"],

@@ -211,9 +211,7 @@ async def test_a_topic_is_subscribed_once_for_all_its_handlers(house: House) -> 
         assert two == [1, 2]
 
 
-async def test_a_handler_that_fails_is_logged_and_hurts_nobody(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_handler_that_fails_is_logged_and_hurts_nobody(house: House, caplog: pytest.LogCaptureFixture) -> None:
     async with connect(house.url) as session:
         seen: list[int] = []
 
@@ -293,7 +291,9 @@ async def test_another_path_and_another_host_are_refused(house: House) -> None:
             pass
 
 
-@pytest.mark.parametrize("url", ["", "localhost:9000", "ftp://x", "http://", "http://a b/", "http://ada:x@h/", "ws://h:x"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:9000", "ftp://x", "http://", "http://a b/", "http://ada:x@h/", "ws://h:x"]
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(exc.InvalidAddress):
         connect(url)

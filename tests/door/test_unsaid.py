@@ -62,9 +62,7 @@ async def test_a_result_whose_code_fails_is_an_error_and_the_session_goes_on(
     caplog.clear()
 
 
-async def test_an_error_whose_facts_fail_is_still_that_error(
-    open_door: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_error_whose_facts_fail_is_still_that_error(open_door: Any, caplog: pytest.LogCaptureFixture) -> None:
     door = await open_door(Failing)
     async with knock(door) as client:
         await client.login()

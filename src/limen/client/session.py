@@ -135,7 +135,7 @@ class Session:
 
     @property
     def state(self) -> State:
-        """"online", "offline" (trying to come back) or "closed"."""
+        """ "online", "offline" (trying to come back) or "closed"."""
         if self._line.over is not None:
             return "closed"
         return "online" if self._line.connection is not None else "offline"

@@ -73,9 +73,7 @@ def test_a_resume_gives_the_transcript(case: dict[str, Any]) -> None:
     assert keys.resume.public.hex() == case["server_public_key"]
     tab = PrivateKey(bytes.fromhex(case["client_private_key"]))
     details = {"domain": domain, "subprotocol": sub, "slot": slot, "epoch": epoch}
-    client = login.ClientResume(
-        tab, keys.resume.public, entropy=bytes.fromhex(case["client_ephemeral"]), **details
-    )
+    client = login.ClientResume(tab, keys.resume.public, entropy=bytes.fromhex(case["client_ephemeral"]), **details)
     assert client.extra == {"slot": bytes.fromhex(case["slot"]), "kk1": bytes.fromhex(case["kk1"])}
     assert login.slot_of(client.extra) == slot
     server = login.ServerResume(

@@ -46,9 +46,7 @@ def test_registration_gives_the_vectors_of_rfc_9807(case: dict[str, Any]) -> Non
     i, o = unhex(case["inputs"]), unhex(case["outputs"])
     request = opaque.registration_request(i["password"], i["blind_registration"])
     assert request == o["registration_request"]
-    response = opaque.registration_response(
-        request, i["server_public_key"], i["credential_identifier"], i["oprf_seed"]
-    )
+    response = opaque.registration_response(request, i["server_public_key"], i["credential_identifier"], i["oprf_seed"])
     assert response == o["registration_response"]
     record, export_key = opaque.registration_record(
         i["password"], i["blind_registration"], response, i["envelope_nonce"], ksf=opaque.identity, **_identities(i)
