@@ -32,6 +32,7 @@ config = default.config
 service = default.service
 static = default.static
 topic = default.topic
+realm_rule = default.realm_rule
 storage = default.storage
 add_model = default.add_model
 add_storage = default.add_storage
@@ -56,6 +57,7 @@ __all__ = [
     "default",
     "exc",
     "get_state",
+    "realm_rule",
     "server",
     "service",
     "static",

@@ -16,6 +16,7 @@ from limen.base.config import Config
 from limen.base.names import domain_name
 from limen.base.principal import Principal
 from limen.service.registry import Registry
+from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
 from limen.service.topic import Topic
 from limen.transport.wire import Handshake, Peer, Refusal
@@ -66,6 +67,8 @@ class App:
         self.server = Server(self)
         self.domains: set[str] = set()
         """Tenants besides `config.DOMAIN`."""
+        self.rules: list[Rule] = []
+        """What sessions may do besides; see `realm_rule`."""
         self.open_realms = False
         """Anonymous WAMP sessions may register, publish and subscribe anything (`--realm-rules open`)."""
         self._auth_storage: DataStore | None = None
@@ -98,6 +101,14 @@ class App:
         topic = Topic(uri, safe=safe, roles=tuple(roles), check_perm=check_perm, send=self._publish)
         self.registry.add_topic(topic)
         return topic
+
+    def realm_rule(self, actions: str | Iterable[str], uri: str, **options: Any) -> None:
+        """Lets WAMP sessions register, call, publish or subscribe at *uri*; options: `limen.service.rule.Rule`.
+
+        >>> app = App()
+        >>> app.realm_rule(["register", "call"], "device.", match="prefix", roles=["technician"])
+        """
+        self.rules.append(Rule(actions, uri, **options))
 
     def add_model(self, *models: type) -> None:
         """Keeps records of these models in the App's default store (`config.DB`, `--db`)."""
@@ -168,16 +179,15 @@ class App:
         return None
 
     def authorize(self, session: Session, action: str, uri: str) -> bool:
-        """Closed by default: services decide on calls; subscriptions need a declared topic; the rest a rule."""
-        if action == "call":
-            return True
-        if action == "subscribe":
-            topic = self.registry.topic(uri)
-            if topic is not None and session.principal is not None:
-                return topic.may_subscribe(session.principal)
-        if action == "publish" and self.registry.topic(uri) is not None:
+        """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule."""
+        principal, topic = session.principal, self.registry.topic(uri)
+        if principal is None:
+            return False
+        if topic is not None and action == "subscribe":
+            return topic.may_subscribe(principal)
+        if topic is not None and action == "publish":
             return False  # what this program says, nobody else says
-        return self.open_realms
+        return self.open_realms or any(rule.allows(principal, action, uri) for rule in self.rules)
 
     def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         if self.hub is not None:

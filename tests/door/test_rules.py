@@ -1,0 +1,66 @@
+"""Rules of a realm: what sessions may do where this program has declared nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from knock import Door, knock
+
+from limen import App
+from limen.core.wamp.messages import Error, Invocation, Publish, Register, Subscribe, Yield
+from limen.service.rule import Rule
+
+NO = "wamp.error.not_authorized"
+
+
+class Ruled(Door):
+    def extend(self, app: App) -> None:
+        app.realm_rule(["register", "call"], "device.", match="prefix", roles=["nurse"])
+        app.realm_rule("publish", "alarm")
+        app.realm_rule("subscribe", "alarm", safe=False)
+        app.realm_rule(["register", "call", "publish", "subscribe"], "elsewhere", domain="b.example", safe=False)
+
+
+async def asked(client: Any, kind: Any, uri: str, options: dict[str, Any] | None = None) -> str:
+    client.request += 1
+    await client.send(kind(client.request, options or {}, uri))
+    answer = await client.receive()
+    return answer.error if type(answer) is Error else ""
+
+
+async def test_what_a_rule_allows_is_allowed_to_whom_it_names_and_nothing_else(open_door: Any) -> None:
+    door = await open_door(Ruled)
+    async with knock(door) as ada, knock(door) as bob, knock(door, sealed=False) as visitor:
+        await ada.login("ada")
+        await bob.login("bob")
+        await visitor.anonymous()
+        assert await asked(ada, Register, "device.pump") == ""
+        assert await asked(bob, Register, "device.scale") == NO
+        assert await asked(ada, Register, "devices") == NO
+        assert await asked(bob, Publish, "alarm", {"acknowledge": True}) == ""
+        assert await asked(visitor, Publish, "alarm", {"acknowledge": True}) == NO
+        assert await asked(visitor, Subscribe, "alarm") == ""
+        assert await asked(bob, Subscribe, "alarm") == ""
+        for action in (Register, Subscribe):
+            assert await asked(visitor, action, "elsewhere") == NO
+        assert await bob.call("device.pump") == NO
+        assert await visitor.call("device.pump") == NO
+
+        async def answer() -> None:
+            invocation = await ada.receive()
+            assert type(invocation) is Invocation
+            await ada.send(Yield(invocation.request, {}, ["on"]))
+
+        async with knock(door) as other:
+            await other.login("ada")
+            answering = asyncio.create_task(answer())
+            assert await other.call("device.pump") == "on"
+            await answering
+
+
+def test_a_rule_that_says_nothing_is_refused() -> None:
+    for wrong in ({"actions": []}, {"actions": ["kill"]}, {"match": "wildcard"}, {"safe": False, "roles": ["user"]}):
+        with pytest.raises(ValueError, match=r"rule|match|roles"):
+            Rule(**{"actions": ["call"], "uri": "x", **wrong})
