@@ -1,70 +1,210 @@
-"""`PyClient`: the services of an App from the same process, as from afar."""
+"""`PyClient`: services from the same process, with everything but the wire."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
+import limen
 from limen import App, PyClient, exc, get_state
 
 
 @pytest.fixture(scope="module")
 def app() -> App:
     app = App()
-    app.auth.add_user("ada", "correct horse", roles=["nurse"], profile={"ward": 7})
+    app.asked = 0  # type: ignore[attr-defined]
+    app.add_domain("clinic.example")
+    app.auth.add_user("ada", "correct horse", roles=["nurse", "user"], profile={"name": "Ada"})
+    app.auth.add_user("ada", "battery staple", domain="clinic.example")
+    app.auth.add_user("out", "correct horse")
+    app.auth.disable("out")
 
     @app.service()
-    def who() -> list[object]:
+    def secret() -> str:
+        app.asked += 1  # type: ignore[attr-defined]
+        return "sealed"
+
+    @app.service(safe=False)
+    def add(a: int, b: int = 0) -> int:
+        return a + b
+
+    @app.service(safe=False, urlpath="deep/echo")
+    def echo(value: Any) -> Any:
+        return value
+
+    @app.service(roles=["boss"])
+    def for_bosses() -> None: ...
+
+    @app.service(safe=False)
+    async def who() -> list[Any]:
+        await asyncio.sleep(0)
         state = get_state()
-        return [state.user, state.role, state.profile["ward"], state.sealed, state.domain]
+        return [state.user, list(state.roles), state.domain, state.origin, state.sealed, state.profile.get("name")]
 
     @app.service(safe=False)
     def count(to: int) -> Iterator[int]:
         yield from range(to)
 
+    @app.service(safe=False)
+    async def count_later(to: int) -> AsyncIterator[int]:
+        for n in range(to):
+            yield n
+
     @app.service(safe=False, inline=True)
-    def count_inline(to: int) -> Iterator[int]:
+    def count_now(to: int) -> Iterator[int]:
         yield from range(to)
 
     @app.service(safe=False)
-    async def count_async(to: int) -> AsyncIterator[int]:
-        for n in range(to):
-            yield n
+    async def breaks_off() -> AsyncIterator[int]:
+        yield 1
+        raise exc.RecordNotFound("That was all.", id=7)
+
+    @app.service(safe=False, log_exc=False)
+    def fail() -> None:
+        raise ZeroDivisionError("a secret of the server")
 
     return app
 
 
-def test_a_login_is_the_real_one_and_a_logout_ends_it(app: App) -> None:
+@pytest.fixture
+def client(app: App) -> Iterator[PyClient]:
     with PyClient(app) as client:
-        client.login("Ada", "correct horse")
-        assert client.safe_call("who") == ["ada", "nurse", 7, True, "localhost"]
-        assert client.call("/who.json") == client.safe_call("who")
-        client.logout()
+        yield client
+
+
+# -- who --------------------------------------------------------------------------------------------------------
+def test_a_login_is_the_real_one(client: PyClient) -> None:
+    client.login("ＡＤＡ", "correct horse")
+    assert client.safe_call("secret") == "sealed"
+    assert client.call("who") == ["ada", ["nurse", "user"], "localhost", "", True, "Ada"]
+
+
+@pytest.mark.parametrize(
+    ("user", "password"), [("ada", "wrong"), ("ada", "battery staple"), ("nobody", "x"), ("out", "correct horse")]
+)
+def test_what_is_wrong_with_a_login_is_not_told(client: PyClient, user: str, password: str) -> None:
+    with pytest.raises(exc.InvalidCredential) as refused:
+        client.login(user, password)
+    assert str(refused.value) == str(exc.InvalidCredential())
+    with pytest.raises(exc.Unauthorized):
+        client.safe_call("secret")
+
+
+def test_each_domain_has_its_own_users(app: App) -> None:
+    with PyClient(app, domain="clinic.example") as client:
+        client.login("ada", "battery staple")
+        assert client.call("who")[:3] == ["ada", ["user"], "clinic.example"]
+
+
+def test_a_password_of_the_unknown_is_worked_on_all_the_same(app: App) -> None:
+    """A record that can't be used stands for an unknown user, and nothing breaks."""
+    accounts = app.vault.accounts
+    app.auth.add_user("broken", "correct horse")
+    account = accounts.get("localhost", "broken")
+    assert account is not None
+    accounts.put(replace(account, record=bytes(192)))
+    with PyClient(app) as client, pytest.raises(exc.InvalidCredential):
+        client.login("broken", "correct horse")
+
+
+def test_without_a_login_a_sealed_service_is_not_even_asked(app: App, client: PyClient) -> None:
+    before = app.asked  # type: ignore[attr-defined]
+    for call in (client.safe_call, client.call):
         with pytest.raises(exc.Unauthorized):
-            client.safe_call("who")
-        with pytest.raises(exc.Unauthorized):
-            client.call("who")
+            call("secret")
+    client.login("ada", "correct horse")
+    client.logout()
+    with pytest.raises(exc.Unauthorized):
+        client.safe_call("add", 1)
+    assert client.call("add", 1) == 1
+    assert app.asked == before  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("user", ["ada", "eve"])
-def test_a_wrong_password_and_an_unknown_user_sound_the_same(app: App, user: str) -> None:
-    with PyClient(app) as client, pytest.raises(exc.InvalidCredential, match="User, password or domain is not right"):
-        client.login(user, "wrong horse")
+def test_a_test_may_be_anyone(app: App) -> None:
+    with PyClient(app, user="eve", roles=("boss",)) as client:
+        assert client.safe_call("for_bosses") is None
+    with PyClient(app, user="eve") as client, pytest.raises(exc.Forbidden):
+        client.safe_call("for_bosses")
 
 
-@pytest.mark.parametrize("service", ["count", "count_inline", "count_async"])
-async def test_a_stream_comes_value_by_value_or_as_a_list(app: App, service: str) -> None:
-    client = PyClient(app)
-    assert [n async for n in client.stream(service, 3)] == [0, 1, 2]
-    assert await client.acall(service, to=3) == [0, 1, 2]
-
-
-def test_errors_are_those_of_the_services(app: App) -> None:
-    with PyClient(app) as client:
-        with pytest.raises(exc.NotFound):
-            client.call("nothing")
-        with pytest.raises(exc.InvalidArguments):
-            client.call("count", to="many")
+# -- calls ------------------------------------------------------------------------------------------------------
+def test_addresses_may_be_spelt_as_in_a_page(client: PyClient) -> None:
+    for name in ("deep.echo", "deep/echo", "/deep/echo", "/deep/echo.json"):
+        assert client.call(name, 1) == 1
+    with pytest.raises(exc.NotFound):
+        client.call("deep")
+    for name in ("", "/", "a b", "a..b"):
         with pytest.raises(exc.InvalidAddress):
-            client.call("not an address")
+            client.call(name)
+
+
+def test_arguments_and_results_cross_as_values(client: PyClient) -> None:
+    value = {"a": [Decimal("1.50"), (1, 2), {3}, b"\x00", 2**80, None], "$x": 1}
+    assert client.call("deep.echo", value) == value
+    kept: list[int] = [1]
+    assert client.call("deep.echo", kept) is not kept
+    with pytest.raises(exc.InvalidValue, match=r"\$"):
+        client.call("deep.echo", object())
+    assert client.call("add", 1, b=2) == 3
+    with pytest.raises(exc.InvalidArguments):
+        client.call("add", "many")
+    with pytest.raises(exc.InvalidCall):
+        client.call("add")
+
+
+def test_a_failure_tells_nothing_of_the_server(client: PyClient) -> None:
+    with pytest.raises(exc.InternalError) as raised:
+        client.call("fail")
+    assert "secret" not in str(raised.value)
+    assert raised.value.facts.keys() == {"incident"}
+
+
+@pytest.mark.parametrize("name", ["count", "count_later", "count_now"])
+async def test_a_stream_comes_as_a_list_or_as_it_comes(app: App, name: str) -> None:
+    client = PyClient(app)
+    assert await client.acall(name, 3) == [0, 1, 2]
+    assert [n async for n in client.stream(name, 3)] == [0, 1, 2]
+    async for n in client.stream(name, 10**6):
+        if n == 2:
+            break
+    assert await asyncio.to_thread(client.call, name, 2) == [0, 1]
+    client.close()
+
+
+async def test_a_stream_that_breaks_off_gives_what_it_had(app: App) -> None:
+    stream = PyClient(app).stream("breaks_off")
+    assert await anext(stream) == 1
+    with pytest.raises(exc.RecordNotFound, match="That was all"):
+        await anext(stream)
+
+
+def test_many_threads_may_use_one_client(client: PyClient) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda n: client.call("add", n, 1), range(100))) == list(range(1, 101))
+
+
+def test_closing_leaves_nothing_and_is_no_end(app: App) -> None:
+    client = PyClient(app)
+    for _ in range(2):
+        assert client.call("add", 1) == 1
+        client.close()
+        client.close()
+        assert not [thread for thread in threading.enumerate() if thread.name == "limen-pyclient"]
+
+
+def test_without_an_app_it_is_the_default_one() -> None:
+    service = limen.default.service(safe=False, force_define=True)
+
+    @service
+    def of_the_default_app() -> int:
+        return 7
+
+    with PyClient() as client:
+        assert client.call("of_the_default_app") == 7

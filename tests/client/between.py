@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 class Between:
     """A TCP relay to *port*. `up` and `down` hold what passed; `change(chunk, number)` sees each chunk that the server
-    sends, counted from 1 in each connection, and gives what arrives: None cuts the connection."""
+    sends, counted from 1 in each connection, and gives what arrives: None cuts the connection. `connections` holds what
+    passed in each: (up, down)."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self.up: list[bytes] = []
         self.down: list[bytes] = []
+        self.connections: list[tuple[bytearray, bytearray]] = []
         self.change: Callable[[bytes, int], bytes | None] = lambda chunk, number: chunk
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server
@@ -42,12 +44,15 @@ class Between:
             writer.transport.abort()
             return
         both = {writer, far_writer}
+        whole = bytearray(), bytearray()
+        self.connections.append(whole)
         self._writers |= both
 
         async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, seen: list[bytes]) -> None:
             number = 0
             while chunk := await source.read(2**16):
                 seen.append(chunk)
+                whole[source is far_reader].extend(chunk)
                 number += 1
                 passed = self.change(chunk, number) if source is far_reader else chunk
                 if passed is None:

@@ -246,21 +246,6 @@ async def test_a_connection_lost_during_the_login_is_no_session(house: House) ->
 
 
 # -- someone on the way -----------------------------------------------------------------------------------------
-async def test_nothing_of_a_sealed_session_can_be_read_on_the_way(house: House) -> None:
-    """A capture of a whole session, resume included: no argument, result, URI or user name after AUTHENTICATE."""
-    async with Between(house.port) as between, connect(between.url, **ADA, encoding="json") as session:
-        marks = [f"mark {n} of a secret" for n in range(5)]
-        up, down = len(messages(b"".join(between.up))), len(messages(b"".join(between.down)))
-        assert (up, down) == (3, 3)  # HELLO, AUTHENTICATE, slot.open · CHALLENGE, WELCOME, its answer
-        assert [await session.call("echo", mark) for mark in marks] == marks
-        await session.subscribe("news", print)
-        after = messages(b"".join(between.up))[2:] + messages(b"".join(between.down))[1:]
-        assert len(after) > 12
-        for word in ["secret", "mark", "echo", "news", "ada", "limen", "nurse", "roles", "correct"]:
-            assert not any(word.encode() in message for message in after), word
-        assert all(b"correct" not in message for message in messages(b"".join(between.up)))
-
-
 @pytest.mark.parametrize("bit", [0, 77, 130])
 async def test_a_changed_frame_ends_the_connection_not_the_session(house: House, bit: int) -> None:
     async with Between(house.port) as between, connect(between.url, **ADA) as session:

@@ -17,6 +17,8 @@ import threading
 from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec import msgpack
+
 from limen import exc
 from limen.base import values
 from limen.base.names import user_name
@@ -83,7 +85,8 @@ class PyClient:
         self._principal = self._anonymous()
         if user is not None:
             self._principal = app.local(user, domain=self._domain, roles=roles)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        self._runner: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
 
     def _anonymous(self) -> Principal:
         return Principal(self._domain, tls=True)
@@ -181,16 +184,24 @@ class PyClient:
 
     # -- its own loop -------------------------------------------------------------------------------------------
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="limen-pyclient", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        with self._lock:  # several threads may come at once
+            if self._runner is None:
+                loop = asyncio.new_event_loop()
+                thread = threading.Thread(target=loop.run_forever, name="limen-pyclient", daemon=True)
+                thread.start()
+                self._runner = loop, thread
+            loop = self._runner[0]
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
     def close(self) -> None:
-        """Ends the loop that the blocking methods ran on."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop = None
+        """Ends the loop that the blocking methods ran on; the next call begins another."""
+        with self._lock:
+            runner, self._runner = self._runner, None
+        if runner is not None:
+            loop, thread = runner
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
 
     def __enter__(self) -> PyClient:
         return self
@@ -202,6 +213,6 @@ class PyClient:
 
 
 def _across(value: T) -> T:
-    """What arrives on the other side of the threshold."""
-    arrived: T = values.untag(values.tag(value, "msgpack"), "msgpack")
+    """What arrives on the other side of the threshold: a copy, which nobody here holds."""
+    arrived: T = values.untag(msgpack.decode(msgpack.encode(values.tag(value, "msgpack"))), "msgpack")
     return arrived
