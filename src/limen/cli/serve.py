@@ -97,17 +97,9 @@ def run(
     host: str = "127.0.0.1",
     port: int = 9000,
     tls: str | tuple[str, str] | None = None,
-    reload: bool = False,
     on_ready: Callable[[str], None] | None = None,
 ) -> int:
-    """Serves *app* until it is told to stop; the exit code. Options: see `serve`.
-
-    *reload*: this process only holds the port and watches the program's files, and a child serves.
-    """
-    if reload and INHERITED not in os.environ:
-        from .reload import keep_serving
-
-        return keep_serving(sys.path[0], listen(host, port))
+    """Serves *app* until it is told to stop; the exit code. Options: see `serve`."""
 
     async def drain() -> None:
         if app.hub is not None:

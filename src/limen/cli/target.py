@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from limen import exc
 from limen.app import App
 from limen.base.names import domain_name
 
+NO_FILE = "There is no file {}."
 NO_MODULE = "There is no module {!r} here; TARGET is a module, module:app, or a .py file."
 
 
@@ -30,7 +32,7 @@ def load(target: str) -> App:
     path = Path(name)
     if path.suffix == ".py":
         if not path.is_file():
-            raise exc.NotFound(f"There is no file {name}.")
+            raise exc.NotFound(NO_FILE.format(name))
         path = path.resolve()
         if getattr(sys.modules.get(path.stem), "__file__", str(path)) != str(path):
             raise exc.NotFound(f"{name} stands in the way of the module {path.stem!r}; give the file another name.")
@@ -99,6 +101,13 @@ def serve_target(
     """Serves until told to stop; gives the exit status."""
     import limen
 
+    from .serve import INHERITED, listen
+
+    if dev and INHERITED not in os.environ:
+        # This process holds the port and watches; the program is imported in the child only, anew after each change.
+        from .reload import keep_serving
+
+        return keep_serving(_folder(target), listen(host, port))
     # The program may ask for its store while it is imported, so that the options come first; and the default App is the
     # one that a module acts on, unless it makes its own.
     _apply(limen.default, domain, db, keys, dev)
@@ -106,7 +115,21 @@ def serve_target(
     if app is not limen.default:
         _apply(app, domain, db, keys, dev)
     app.open_realms = realm_rules == "open"
-    return serve_app(app, host=host, port=port, tls=tls, reload=dev)
+    return serve_app(app, host=host, port=port, tls=tls)
+
+
+def _folder(target: str) -> Path:
+    """The folder that holds the program's files. Raises `NotFound` where there is no such program."""
+    name = target.partition(":")[0]
+    path = Path(name)
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise exc.NotFound(NO_FILE.format(name))
+        return path.resolve().parent
+    sys.path.insert(0, str(Path.cwd()))
+    if importlib.util.find_spec(name.partition(".")[0]) is None:
+        raise exc.NotFound(NO_MODULE.format(name))
+    return Path.cwd()
 
 
 def _apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, dev: bool) -> None:
@@ -122,7 +145,7 @@ def _apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, 
         app.config.IS_DEVELOPMENT = True
 
 
-def serve_app(app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None, reload: bool = False) -> int:
+def serve_app(app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None) -> int:
     """Runs the usual server for *app*."""
     from .serve import run
 
@@ -131,7 +154,7 @@ def serve_app(app: App, *, host: str, port: int, tls: str | tuple[str, str] | No
         raise exc.InvalidCall("--tls takes 'local', or CERT,KEY: two files with a comma between.")
     if advice := plain_advice(app, tls=files is not None):
         print(advice, file=sys.stderr, flush=True)
-    return run(app, host=host, port=port, tls=files, reload=reload)
+    return run(app, host=host, port=port, tls=files)
 
 
 def plain_advice(app: App, *, tls: bool) -> str:
