@@ -21,10 +21,10 @@ from limen.base.principal import ANONYMOUS, Principal
 from limen.core.guard.ledger import Kind
 from limen.core.seal.channel import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
-from limen.core.wamp.messages import Abort, Goodbye, Hello, Message, Welcome
+from limen.core.wamp.messages import Abort, Goodbye, Hello, Message, Result, Welcome
 from limen.core.wamp.session import ROUTER_ROLES, Session, handshake
 
-from .hub import Hub, error_message, result_message
+from .hub import Hub, error_message
 
 if TYPE_CHECKING:
     from limen.core.seal.channel import Channel
@@ -261,7 +261,7 @@ class Connection:
         if self.session is None or not self.realm.settle(self.session, request):
             return 0
         try:
-            return self.send(result_message(request, value))
+            return self._send(self.codec.answer(request, value))
         except Exception as problem:
             return self.send(error_message(request, _unsaid(problem)))
 
@@ -281,7 +281,7 @@ class Connection:
         def send(value: Any) -> Awaitable[None] | None:
             if self.session is None or not self.realm.pending(self.session, request):
                 return None
-            self.send(result_message(request, value, progress=True))
+            self.send(Result(request, {"progress": True}, [value]))
             return self._drained() if self.wire.queued > STREAM_HIGH else None
 
         return send

@@ -25,7 +25,6 @@ from limen.base import values
 from limen.base.principal import Cancellation
 from limen.core.wamp.effects import Broadcast, Close, Effect, Interrupt, Invoke, Send
 from limen.core.wamp.messages import Error as WampError
-from limen.core.wamp.messages import Result
 from limen.core.wamp.realm import Realm
 
 from .sessions import Calls, KeptCall, Tab, Tabs
@@ -337,11 +336,6 @@ def _digest(uri: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> 
     positional = values.tag(args, "msgpack") if args else None
     named = values.tag(kwargs, "msgpack") if kwargs else None
     return hashlib.sha256(_encode((uri, positional, named))).digest()
-
-
-def result_message(request: int, value: Any, *, progress: bool = False) -> Result:
-    """RESULT of a local service: its value is the one positional result."""
-    return Result(request, {"progress": True} if progress else {}, [value])
 
 
 def error_message(request: int, error: exc.Error) -> WampError:

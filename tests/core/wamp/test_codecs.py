@@ -103,6 +103,11 @@ def test_a_call_crosses_unharmed(call: Call, encoding: Any, tagged: bool) -> Non
     assert back == call
 
 
+@given(trees, st.sampled_from(ENCODINGS), st.booleans())
+def test_an_answer_has_the_bytes_of_its_result(value: Any, encoding: Any, tagged: bool) -> None:
+    assert codec(encoding, tagged).answer(7, value) == codec(encoding, tagged).encode(Result(7, {}, [value]))
+
+
 @given(calls, st.sampled_from(ENCODINGS))
 def test_any_decoder_reads_what_is_written(call: Call, encoding: Any) -> None:
     row = LOADERS[encoding](codec(encoding).encode(call))
