@@ -17,7 +17,7 @@ TAGGED = b"application/limen+json"
 
 
 def body(data: bytes, kind: bytes | None = JSON) -> tuple[list[Any], dict[str, Any]]:
-    args, kwargs, _ = from_body(data, kind, 128)
+    args, kwargs, _ = from_body(data, kind)
     return args, kwargs
 
 
@@ -193,8 +193,8 @@ def test_a_body_of_another_type_is_not_taken(kind: bytes | None) -> None:
 
 
 def test_forms_are_text_and_json_is_not() -> None:
-    assert from_body(b"a=1", b"application/x-www-form-urlencoded", 128)[2]
-    assert not from_body(b'{"a": "1"}', JSON, 128)[2]
+    assert from_body(b"a=1", b"application/x-www-form-urlencoded")[2]
+    assert not from_body(b'{"a": "1"}', JSON)[2]
 
 
 def test_forms_are_taken() -> None:

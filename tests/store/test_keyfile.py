@@ -196,10 +196,17 @@ def test_a_mark_that_is_lost_or_damaged_begins_a_new_epoch(site: Site, damage: s
 
 def test_a_mark_that_is_up_to_date_is_not_written_again(site: Site) -> None:
     mark = open_mark(site.meta, site.database)
-    site.mark_file.unlink()
+    before = site.mark_file.stat().st_ino  # each writing makes a new file
     mark.write()
-    assert not site.mark_file.exists()
+    assert site.mark_file.stat().st_ino == before
     change(site)
+    mark.write()
+    assert site.mark_file.stat().st_ino != before
+
+
+def test_a_mark_that_was_lost_is_written_anew(site: Site) -> None:
+    mark = open_mark(site.meta, site.database)
+    site.mark_file.unlink()
     mark.write()
     assert site.mark_file.exists()
 

@@ -248,3 +248,13 @@ def test_a_claim_is_given_back_when_the_block_fails(store: SQLStore) -> None:
     with pytest.raises(ValueError, match="x"), store.claim():
         raise ValueError("x")
     store.claim().release()
+
+
+def test_a_claim_that_ends_leaves_a_file_that_is_whole_by_itself(tmp_path: Path) -> None:
+    store = SQLStore(f"sqlite:///{tmp_path / 'a.db'}")
+    with store.claim():
+        store.meta.set("a", "b")
+        assert (tmp_path / "a.db-wal").stat().st_size > 0
+    assert (tmp_path / "a.db-wal").stat().st_size == 0
+    store.meta.set("a", "c")  # and the store goes on
+    assert store.meta.get("a") == "c"

@@ -41,7 +41,6 @@ def make_hub(app: App) -> Hub:
         ledger=vault.ledger,
         ledger_store=vault.ledger_store,
         keys=vault.keys,
-        epoch=vault.mark.epoch,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
     return Hub(app.config, app.registry, app.pipeline, gate, app.authorize)
@@ -57,6 +56,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         stack.enter_context(app.vault.claimed())
         hub = app.open()
         hub.begin()
+        hub.gate.epoch = app.vault.mark.epoch
         app.vault.load_ledger()
         app.vault.purge()
         path = socket_path(app.vault.url)

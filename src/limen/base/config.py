@@ -71,8 +71,6 @@ class Config:
     """A peer that has not answered a ping for so long is gone."""
     MAX_PENDING_CALLS: int = 4096
     """Most calls of one session under way at once."""
-    MAX_DEPTH: int = 128
-    """Deepest nesting of a value that is taken or sent."""
     THREADS: int = 16
     """Worker threads for services that are plain functions."""
 

@@ -155,22 +155,22 @@ def media_type(value: bytes) -> tuple[bytes, bytes | None]:
     return kind.strip().lower(), boundary
 
 
-def from_body(data: bytes, content_type: bytes | None, max_depth: int) -> tuple[list[Any], Fields, bool]:
+def from_body(data: bytes, content_type: bytes | None) -> tuple[list[Any], Fields, bool]:
     """The arguments that a body holds, positional and by name, and whether they are text (a form).
 
     Raises `exc.UnsupportedMediaType` for types that are not in the table above, `Malformed`, `exc.InvalidCall`.
     """
     if content_type == b"application/json":  # nearly always, letter for letter
-        return *from_json(data, max_depth, tagged=False), False
+        return *from_json(data, tagged=False), False
     if content_type is None:
         if data:
             raise exc.UnsupportedMediaType("A body needs a Content-Type, e.g. application/json.")
         return [], {}, False
     kind, boundary = media_type(content_type)
     if kind == b"application/json":
-        return *from_json(data, max_depth, tagged=False), False
+        return *from_json(data, tagged=False), False
     if kind == b"application/limen+json":
-        return *from_json(data, max_depth, tagged=True), False
+        return *from_json(data, tagged=True), False
     if kind == b"application/x-www-form-urlencoded":
         return [], parse_fields(data, "form"), True
     if kind == b"multipart/form-data":
@@ -183,12 +183,12 @@ def from_body(data: bytes, content_type: bytes | None, max_depth: int) -> tuple[
     )
 
 
-def from_json(data: bytes, max_depth: int, *, tagged: bool) -> tuple[list[Any], Fields]:
+def from_json(data: bytes, *, tagged: bool) -> tuple[list[Any], Fields]:
     """See the module. No bytes at all are no arguments."""
     if not data:
         return [], {}
     try:
-        value = load_json(data, max_depth)
+        value = load_json(data)
     except exc.InvalidValue as error:
         raise Malformed(*error.err) from None
     kind = type(value)

@@ -30,7 +30,7 @@ THREADS = 4
 
 
 class Gate:
-    """Who may come in. *epoch*: the database's epoch (docs/security.md), read at start."""
+    """Who may come in. `epoch`: the database's epoch (docs/security.md), set when the server starts."""
 
     def __init__(
         self,
@@ -41,9 +41,9 @@ class Gate:
         ledger: Ledger,
         ledger_store: LedgerStore,
         keys: KeyRing,
-        epoch: int,
     ) -> None:
-        self.config, self.accounts, self.slots, self.keys, self.epoch = config, accounts, slots, keys, epoch
+        self.config, self.accounts, self.slots, self.keys = config, accounts, slots, keys
+        self.epoch = 0
         self.ledger = ledger
         self._ledger_store = ledger_store
         self._threads = Workers(THREADS, "limen-gate")

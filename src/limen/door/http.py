@@ -211,7 +211,7 @@ class HttpDoor:
                     config = self._config
                     data = await request.body(config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT)
                     try:
-                        more, named, form = from_body(data, headers.get(b"content-type"), config.MAX_DEPTH)
+                        more, named, form = from_body(data, headers.get(b"content-type"))
                     except Malformed as malformed:
                         self._charge(domain, origin, Kind.MALFORMED)
                         raise malformed.error from None

@@ -58,7 +58,7 @@ class Mark:
             "epoch": self.epoch,
             "txn": self._meta.highest_txn(),
         }
-        if mark != self._written:
+        if mark != self._written or not self._path.exists():
             replace_private(self._path, json.dumps(mark) + "\n")
             self._written = mark
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -43,7 +44,7 @@ class SQLStore:
         Raises `StoreError` where another has it: two servers on one file would not hear of each other's sessions and
         events.
         """
-        return Claim(self.path)
+        return Claim(self.path, self._file.fold)
 
     def close(self) -> None:
         """Closes the file; its WAL is folded into it."""
@@ -56,9 +57,11 @@ class SQLStore:
 class Claim:
     """A lock on `….lock` beside the database. Not on the database: closing that would drop SQLite's own locks."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, fold: Callable[[], None]) -> None:
+        """*fold*: called when the file is given free, so that a copy of it alone is whole."""
         import fcntl
 
+        self._fold = fold
         path = database.with_name(database.name + ".lock")
         try:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -79,6 +82,7 @@ class Claim:
     def release(self) -> None:
         """Gives the file free. The lock's file stays: removing it could take another's lock away."""
         if self._handle >= 0:
+            self._fold()
             os.close(self._handle)
             self._handle = -1
 

@@ -94,6 +94,15 @@ class File:
         """One statement as one transaction; gives how many rows it changed."""
         return self.write(lambda writer: writer.execute(statement, parameters).rowcount)
 
+    def fold(self) -> None:
+        """Folds the WAL into the file; does nothing where someone still reads, or the file is closed."""
+        with self._lock:
+            if not self._closed:
+                try:
+                    self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                except sqlite3.Error:
+                    pass  # the WAL stays, and is as good
+
     def close(self) -> None:
         with self._lock:
             self._closed = True

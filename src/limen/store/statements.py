@@ -121,42 +121,42 @@ INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET va
 INTEGER) + 1 AS TEXT)
 """
 CREATE = (
-    "CREATE TABLE domain ( id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (id), UNIQUE (name) ) STRICT",
-    """\
+"CREATE TABLE domain ( id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (id), UNIQUE (name) ) STRICT",
+"""\
 CREATE TABLE ledger ( domain TEXT NOT NULL, scope TEXT NOT NULL, "key" TEXT NOT NULL, until REAL NOT NULL,
 data TEXT NOT NULL, PRIMARY KEY (domain, scope, "key") ) WITHOUT ROWID, STRICT
 """,
-    "CREATE TABLE meta ( name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name) ) WITHOUT ROWID, STRICT",
-    "CREATE TABLE model ( id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (id), UNIQUE (name) ) STRICT",
-    """\
+"CREATE TABLE meta ( name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name) ) WITHOUT ROWID, STRICT",
+"CREATE TABLE model ( id INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (id), UNIQUE (name) ) STRICT",
+"""\
 CREATE TABLE account ( domain INTEGER NOT NULL, user TEXT NOT NULL, record BLOB NOT NULL, key_number INTEGER
 NOT NULL, roles TEXT NOT NULL, profile TEXT NOT NULL, disabled INTEGER NOT NULL, created REAL NOT NULL,
 PRIMARY KEY (domain, user), FOREIGN KEY(domain) REFERENCES domain (id) ) STRICT
 """,
-    """\
+"""\
 CREATE TABLE slot ( handle BLOB NOT NULL, domain INTEGER NOT NULL, user TEXT NOT NULL, public BLOB NOT NULL,
 opened REAL NOT NULL, used REAL NOT NULL, login REAL NOT NULL, epoch INTEGER NOT NULL, origin TEXT NOT NULL,
 key_number INTEGER NOT NULL, PRIMARY KEY (handle), FOREIGN KEY(domain) REFERENCES domain (id) ) STRICT
 """,
-    """\
+"""\
 CREATE TABLE "transaction" ( number INTEGER NOT NULL, domain INTEGER NOT NULL, user TEXT, impersonator TEXT,
 service TEXT NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL, time REAL NOT NULL, PRIMARY KEY (number),
 FOREIGN KEY(domain) REFERENCES domain (id) ) STRICT
 """,
-    """\
+"""\
 CREATE TABLE version ( id INTEGER NOT NULL, domain INTEGER NOT NULL, model INTEGER NOT NULL, uuid BLOB NOT
 NULL, vsn INTEGER NOT NULL, txn INTEGER NOT NULL, fields TEXT NOT NULL, deleted INTEGER NOT NULL, PRIMARY KEY
 (id), UNIQUE (domain, model, uuid, vsn), FOREIGN KEY(domain) REFERENCES domain (id), FOREIGN KEY(model)
 REFERENCES model (id), FOREIGN KEY(txn) REFERENCES "transaction" (number) ) STRICT
 """,
-    """\
+"""\
 CREATE TABLE newest ( domain INTEGER NOT NULL, model INTEGER NOT NULL, uuid BLOB NOT NULL, vsn INTEGER NOT
 NULL, deleted INTEGER NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (domain, model, uuid), FOREIGN
 KEY(domain) REFERENCES domain (id), FOREIGN KEY(model) REFERENCES model (id), FOREIGN KEY(version) REFERENCES
 version (id) ) WITHOUT ROWID, STRICT
 """,
-    "CREATE INDEX ledger_until ON ledger (until)",
-    "CREATE INDEX slot_of_user ON slot (domain, user)",
-    "PRAGMA application_id = 1281977710",
-    "PRAGMA user_version = 1",
+"CREATE INDEX ledger_until ON ledger (until)",
+"CREATE INDEX slot_of_user ON slot (domain, user)",
+"PRAGMA application_id = 1281977710",
+"PRAGMA user_version = 1",
 )
