@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from limen import App
-from limen.cli.target import plain_advice
+from limen import App, exc
+from limen.cli.serve import listen
+from limen.cli.target import disagree, plain_advice
 
 
 def app(*, development: bool = False) -> App:
@@ -43,3 +46,38 @@ def test_a_program_whose_app_was_not_named_is_told_how_to_name_it(target: str, t
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert done.stderr == f"Error: {target} declares nothing on the default App; to serve its own, say {target}:own.\n"
+
+
+@pytest.mark.parametrize(("name", "option"), [("DB", "db"), ("KEYS", "keys"), ("DOMAIN", "domain")])
+def test_a_program_that_sets_otherwise_what_the_command_line_says_is_refused(name: str, option: str) -> None:
+    shop = App()
+    setattr(shop.config, name, "one")
+    said: dict[str, Any] = {"domain": (), "db": None, "keys": None}
+    disagree(shop, **said)
+    disagree(shop, **said | {option: ("one",) if option == "domain" else "one"})
+    with pytest.raises(exc.InvalidCall, match=f"config.{name} to 'one', and --{option} is 'two': leave one out"):
+        disagree(shop, **said | {option: ("two",) if option == "domain" else "two"})
+
+
+def test_all_addresses_means_those_of_ipv4_too() -> None:
+    with listen("::", 0) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5):
+        pass
+
+
+def limen(*words: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    command = [Path(sys.executable).with_name("limen"), *words]
+    return subprocess.run(command, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize("words", ["user list", "user passwd ada", "user remove ada", "abuse list", "abuse clear"])
+def test_a_database_that_is_not_there_is_not_made_by_looking_into_it(words: str, tmp_path: Path) -> None:
+    done = limen(*words.split(), "--db", "sqlite:///typo.db", cwd=tmp_path, stdin="lovelace\n")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: There is no database at sqlite:///typo.db;")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_adding_a_user_says_when_it_makes_the_database(tmp_path: Path) -> None:
+    for name, said in (("ada", "There was no database at sqlite:///new.db; making one.\n"), ("grace", "")):
+        done = limen("user", "add", name, "--db", "sqlite:///new.db", cwd=tmp_path, stdin="lovelace\n")
+        assert (done.stdout, done.stderr) == (f"Added {name} in localhost.\n", said)

@@ -54,12 +54,14 @@ def serve(target: str, **options: Any) -> None:
     sys.exit(serve_target(target, **options))
 
 
-def _operator(db: str | None, keys: str | None) -> Any:
-    from .operate import operator
+def _operator(db: str | None, keys: str | None, *, make: bool = False) -> Any:
+    from .operate import is_missing, operator
 
     if not db:
         raise click.UsageError(NO_DB)
-    return operator(db, keys)
+    if make and is_missing(db):
+        click.echo(f"There was no database at {db}; making one.", err=True)
+    return operator(db, keys, make=make)
 
 
 _db = click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
@@ -87,7 +89,7 @@ def _password(prompt: str) -> str:
 @_keys
 def user_add(name: str, roles: tuple[str, ...], domain: str, db: str | None, keys: str | None) -> None:
     """Add the user NAME; the password is asked for, or read as one line from standard input."""
-    with _operator(db, keys) as operate:
+    with _operator(db, keys, make=True) as operate:
         operate("user.add", name=name, password=_password("Password"), domain=domain, roles=list(roles))
     click.echo(f"Added {name} in {domain}.")
 

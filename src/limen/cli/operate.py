@@ -16,8 +16,13 @@ from limen.store import keyfile
 
 
 @contextlib.contextmanager
-def operator(db: str, keys: str | None) -> Iterator[Callable[..., Any]]:
-    """A function `operate(name, **arguments)` for the store *db*; open for the length of the block."""
+def operator(db: str, keys: str | None, *, make: bool = False) -> Iterator[Callable[..., Any]]:
+    """A function `operate(name, **arguments)` for the store *db*; open for the length of the block.
+
+    Raises `StoreError` where there is no such database, unless *make* says that one may be made.
+    """
+    if not make and is_missing(db):
+        raise exc.StoreError(f"There is no database at {db}; `limen serve` and `limen user add` make one.")
     path = socket_path(db)
     if path is not None and path.exists():
         try:
@@ -34,6 +39,12 @@ def operator(db: str, keys: str | None) -> Iterator[Callable[..., Any]]:
         table = operations(app)
         app.vault.load_ledger()
         yield lambda operation, /, **arguments: table[operation](**arguments)
+
+
+def is_missing(db: str) -> bool:
+    """The URL *db* names a file, and it is not there."""
+    path = database_path(db)
+    return path is not None and not path.exists()
 
 
 def new_keys(db: str, keys: str | None) -> Path:

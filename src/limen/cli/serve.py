@@ -181,7 +181,8 @@ def listen(host: str, port: int) -> socket.socket:
         if not 0 <= port <= 65535:
             raise OverflowError("there is no such port")
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        both = host == "::" and socket.has_dualstack_ipv6()  # all addresses of this machine, IPv4 too
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except (OSError, OverflowError) as error:
         raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}. Say another --host or --port.") from None
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from limen import exc
 from limen.app import App
+from limen.base.config import Config
 from limen.base.names import domain_name
 
 NO_FILE = "There is no file {}."
@@ -112,6 +113,7 @@ def serve_target(
     # one that a module acts on, unless it makes its own.
     _apply(limen.default, domain, db, keys, dev)
     app = load(target)
+    disagree(app, domain, db, keys)
     if app is not limen.default:
         _apply(app, domain, db, keys, dev)
     app.open_realms = realm_rules == "open"
@@ -130,6 +132,19 @@ def _folder(target: str) -> Path:
     if importlib.util.find_spec(name.partition(".")[0]) is None:
         raise exc.NotFound(NO_MODULE.format(name))
     return Path.cwd()
+
+
+def disagree(app: App, domain: tuple[str, ...], db: str | None, keys: str | None) -> None:
+    """Raises `InvalidCall` where the program has set otherwise what the command line says: each would be right, and
+    `limen user` would write to the other's database."""
+    said = {"domain": domain_name(domain[0]) if domain else None, "db": db, "keys": keys}
+    for option, value in said.items():
+        name = option.upper()
+        has = getattr(app.config, name)
+        if value and has not in (value, getattr(Config, name)):
+            raise exc.InvalidCall(
+                f"The program sets config.{name} to {has!r}, and --{option} is {value!r}: leave one out."
+            )
 
 
 def _apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, dev: bool) -> None:
