@@ -180,6 +180,17 @@ async def test_an_unknown_a_foreign_and_a_dead_slot_are_told_alike(open_door: An
     assert await resumed(door, slot) == ""
 
 
+async def test_a_resume_names_the_domain_that_it_is_for(door: Door) -> None:
+    async with knock(door) as client:
+        slot = await signed_in(door, client)
+    async with knock(door) as client:
+        hello = client.codec.decode(await client.kk1(slot))
+        assert type(hello) is Hello
+        await client.send(Hello("elsewhere.example", hello.details))
+        with pytest.raises(Refused, match="unknown_session"):
+            await client.receive()
+
+
 async def test_a_resume_is_good_for_one_encoding(door: Door) -> None:
     async with knock(door) as client:
         slot = await signed_in(door, client)
@@ -280,6 +291,25 @@ async def test_a_session_that_is_used_does_not_age_in_the_store(door: Door) -> N
         await asyncio.to_thread(door.hub.gate.collect())
         (row,) = door.slots()
         assert time.time() - row.used < 60
+
+
+async def test_the_store_hears_of_a_session_at_work_now_and_then(door: Door) -> None:
+    """For a crash, after which only the store remembers it; but not with every call."""
+
+    async def behind() -> float:
+        door.hub.sweep()
+        await asyncio.to_thread(door.hub.gate.collect())
+        (row,), (tab,) = door.slots(), door.hub.tabs
+        return float(tab.used - row.used)
+
+    async with knock(door) as client:
+        await signed_in(door, client)
+        (tab,) = door.hub.tabs
+        await behind()
+        tab.used += 59
+        assert await behind() == pytest.approx(59, abs=1)
+        tab.used += 2
+        assert await behind() == 0.0
 
 
 @pytest.mark.parametrize("what", ["a new password", "removed", "disabled"])
