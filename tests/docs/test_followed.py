@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,3 +34,21 @@ def test_a_file_of_a_page_can_be_read(name: str, language: str, text: str) -> No
 def test_no_block_is_left_without_its_language() -> None:
     bare = {str(page.relative_to(DOCS)) for page in DOCS.glob("**/*.md") if "```\n" in BLOCK.sub("", page.read_text())}
     assert bare == set()
+
+
+PROSE = [DOCS.parent / "README.md", DOCS.parent / "ARCHITECTURE.md", *sorted(DOCS.glob("**/*.md"))]
+
+
+@pytest.mark.parametrize("document", PROSE, ids=[str(page.relative_to(DOCS.parent)) for page in PROSE])
+def test_the_places_that_links_name_are_there(document: Path) -> None:
+    links = re.findall(r"\]\(([^)\s#:]*\.md|)#([^)]+)\)", BLOCK.sub("", document.read_text()))
+    missing = [
+        f"{file}#{place}" for file, place in links if place not in places(document.parent / file if file else document)
+    ]
+    assert missing == []
+
+
+def places(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page in links."""
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
