@@ -33,7 +33,7 @@ LIMEN = str(Path(sys.executable).with_name("limen"))
 SWITCHES = ["--disable-quic", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"]
 settings.register_profile("limen", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines differ
 settings.load_profile("limen")
-BROWSER_FIXTURES = {"browser", "context", "page", "new_page"}
+BROWSER_FIXTURES = {"browser", "context", "page"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
