@@ -107,6 +107,7 @@ async def test_a_session_begins_with_hello(door: Door, sealed: bool, message: An
     async with knock(door, sealed=sealed) as client:
         await client.send(message)
         assert await ended(client) == (VIOLATION, 1008)
+    assert door.level() == 5.0
 
 
 async def test_a_second_hello_ends_the_session(door: Door) -> None:
@@ -149,6 +150,7 @@ async def test_a_realm_that_is_not_this_domain_is_refused(door: Door, realm: str
     async with knock(door, sealed=False) as client:
         await client.send(Hello(realm, {"roles": ROLES}))
         assert await ended(client) == ("wamp.error.no_such_realm", 1008)
+    assert door.level() == 0.0  # a mistake, no misbehaviour
 
 
 @pytest.mark.parametrize("roles", [None, {}, [], "caller", {"dealer": {}}])
@@ -157,6 +159,7 @@ async def test_a_hello_names_a_role(door: Door, sealed: bool, roles: Any) -> Non
     async with knock(door, sealed=sealed) as client:
         await client.send(Hello("localhost", {"roles": roles, "authmethods": ["opaque"], "authid": "ada"}))
         assert await ended(client) == (VIOLATION, 1008)
+    assert door.level() == 5.0
 
 
 # -- kinds of frames --------------------------------------------------------------------------------------------
@@ -166,8 +169,8 @@ async def test_each_encoding_has_its_kind_of_frame(door: Door, encoding: str, se
     async with knock(door, encoding, sealed=sealed) as client:
         hello = client.codec.encode(Hello("localhost", {"roles": ROLES}))
         await client.ws.send(hello if encoding == "json" else hello.decode("ascii", "replace").replace("\ufffd", "?"))
-        reason, code = await ended(client)
-        assert (reason, code) == (VIOLATION, 1003)
+        assert await ended(client) == (VIOLATION, 1003)
+    assert door.level() == 5.0
 
 
 @ENCODINGS

@@ -22,7 +22,7 @@ from limen.core.guard.ledger import Kind
 from limen.core.seal.channel import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Abort, Goodbye, Hello, Message, Result, Welcome
-from limen.core.wamp.session import ROUTER_ROLES, Session, handshake
+from limen.core.wamp.session import PROTOCOL_VIOLATION, ROUTER_ROLES, Session, handshake
 
 from .hub import Hub, error_message
 
@@ -105,7 +105,7 @@ class Connection:
                 self.drop(1002, "a frame did not open")
                 return
         elif text is not self.codec.text:
-            self.refuse("wamp.error.protocol_violation", WRONG_KIND, 1003)
+            self.malformed(Malformed(WRONG_KIND, 1003))
             return
         error: exc.InvalidValue | None = None
         try:
@@ -163,10 +163,10 @@ class Connection:
             self._inbox.set_result((data, text))
             return
         if self._greeting is not None:
-            self.refuse("wamp.error.protocol_violation", "a message came before the last one was answered", 1002)
+            self.malformed(Malformed("a message came before the last one was answered"))
             return
         if text is not self.codec.text:
-            self.refuse("wamp.error.protocol_violation", WRONG_KIND, 1003)
+            self.malformed(Malformed(WRONG_KIND, 1003))
             return
         try:
             message = self.codec.decode(data)
@@ -183,6 +183,8 @@ class Connection:
             return
         greeting = handshake(message, lambda realm: realm == self.domain, (ANONYMOUS,))
         if isinstance(greeting, Abort):
+            if greeting.reason == PROTOCOL_VIOLATION:
+                self.blame(Kind.MALFORMED)
             self.send(greeting)
             self.drop(1008, "")
             return
@@ -334,7 +336,7 @@ class Connection:
 
     def malformed(self, malformed: Malformed) -> None:
         self.blame(Kind.MALFORMED)
-        self.refuse("wamp.error.protocol_violation", malformed.reason, malformed.close_code)
+        self.refuse(PROTOCOL_VIOLATION, malformed.reason, malformed.close_code)
 
     def refuse(self, reason: str, message: str, code: int = 1002) -> None:
         """ABORT, then the end."""

@@ -42,7 +42,7 @@ async def greet(connection: Connection, hello: Hello, frame: bytes) -> None:
     method = methods[0] if isinstance(methods, list) and len(methods) == 1 else None
     roles = hello.details.get("roles")
     if not isinstance(roles, dict) or CLIENT_ROLES.isdisjoint(roles):
-        connection.refuse("wamp.error.protocol_violation", "HELLO.Details.roles must name a role", 1008)
+        connection.malformed(Malformed("HELLO.Details.roles must name a role", 1008))
         return
     try:
         if method == "opaque":
