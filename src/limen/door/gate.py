@@ -61,7 +61,7 @@ class Gate:
 
     def refused(self, domain: str, origin: str) -> float | None:
         """Seconds after which the origin may come again, None if it may now."""
-        if not origin:
+        if not origin or not self.ledger.knows(domain, origin):
             return None
         now = time.time()
         if not self.ledger.refused(domain, origin, now):

@@ -46,6 +46,7 @@ Refused = Callable[[str, str], float | None]
 OnDone = Callable[[Service, Principal, float, exc.Error | None], object]
 """(service, principal, seconds, error or None) at the end of every call, refused ones too."""
 
+PLAIN, ASYNC, STREAM, ASYNC_STREAM = Kind  # to look a member up in its class takes longer than to look it up here
 _NEVER = Cancellation()
 _MOST_STATES = 4096
 
@@ -99,7 +100,7 @@ class Pipeline:
         try:
             self._admit(principal, service)
             plan: Binding = service.plan or self._plan(service)
-            now = service.at_once and (progress is None or kind is Kind.PLAIN)
+            now = service.at_once and (progress is None or kind is PLAIN)
             if now:
                 state = self._state(principal, service)
             else:
@@ -112,7 +113,7 @@ class Pipeline:
                 context.run(current.set, state)
                 return self._later(service, state, context, values, named, progress, started)
             value = context.run(_run_now, state, service.function, values, named)
-            if kind is Kind.STREAM:
+            if kind is STREAM:
                 value = stream_now(context, value)
         except BaseException as raised:
             error = self._error(service, raised)
@@ -211,9 +212,9 @@ class Pipeline:
         progress: Progress | None,
     ) -> Awaitable[Any]:
         function, kind = service.function, service.kind
-        if kind is Kind.ASYNC:
+        if kind is ASYNC:
             return Under(context, context.run(function, *values, **named))
-        if kind is Kind.ASYNC_STREAM:
+        if kind is ASYNC_STREAM:
             return stream_async(context, context.run(function, *values, **named), Sink(progress))
         if service.inline:
             return stream_on_loop(context, context.run(function, *values, **named), Sink(progress))
@@ -236,7 +237,7 @@ class Pipeline:
         if self._hops is None:
             self._executor = self._executor or Workers(self._config.THREADS)
             self._hops = Hops(self._executor)
-        if kind is Kind.STREAM:
+        if kind is STREAM:
             return ThreadStream(context, work).run(self._hops, Sink(progress), late)
         return self._hops.run(lambda: context.run(work), late)
 
@@ -269,7 +270,7 @@ def _run_now(state: State, function: Callable[..., Any], values: list[Any], name
 
 
 def _on_thread(service: Service) -> bool:
-    return not service.inline and service.kind in (Kind.PLAIN, Kind.STREAM)
+    return not service.inline and service.kind in (PLAIN, STREAM)
 
 
 async def _in_time(seconds: float, awaitable: Awaitable[Any]) -> Any:

@@ -14,6 +14,7 @@ from limen import exc
 from limen.base.values.refused import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, Refused, too_deep
 
 _MAX_COLLISIONS = 8
+_BRANCHES = frozenset({dict, list})
 
 
 def untag(tree: Any, depth: int) -> Any:
@@ -22,6 +23,8 @@ def untag(tree: Any, depth: int) -> Any:
         return tree
     if depth >= MAX_DEPTH:
         raise too_deep()
+    if kind is list and _BRANCHES.isdisjoint(map(type, tree)):
+        return tree  # most lists of arguments, at the speed of C
     key: Any = None
     if kind is dict and len(tree) == 1:
         (key,) = tree

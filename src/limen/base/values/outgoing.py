@@ -99,7 +99,11 @@ def _walker(encoding: Encoding, tagged: bool) -> Walk:
         try:
             for i, item in enumerate(value):
                 kind = type(item)
-                if (kind is str and texts_pass) or kind in passes or (kind is int and low <= item <= high):
+                if kind is str:
+                    if not texts_pass and item[:1] == "\0":
+                        walk(item, depth)
+                    continue
+                if kind in passes or (kind is int and low <= item <= high):
                     continue
                 if (new := walk(item, depth + 1)) is not item:
                     if changed is None:

@@ -147,6 +147,10 @@ class Ledger:
         row = self._origins.get((domain, origin))
         return row.level.sum(now, self._period(domain)) if row is not None else 0.0
 
+    def knows(self, domain: str, origin: str) -> bool:
+        """Whether there is anything to ask about that origin: of most there is not."""
+        return (domain, origin) in self._origins
+
     def refused(self, domain: str, origin: str, now: float) -> bool:
         """True past the hard limit: logins and anonymous calls of that origin are to be refused (and not charged
         again)."""

@@ -252,7 +252,7 @@ def _with_bytes(message: Message, tagged: bool) -> Message:
         # Every sealed call has bytes in its options, its id: they are made in place, for the dict is nobody else's yet.
         options = message.options
         for name, value in options.items():
-            if type(value) is not int:
+            if type(value) is str or type(value) is dict or type(value) is list:
                 options[name] = binary(value)
         return message
     fields = ("details", "options", "extra") if tagged else ("details", "options", "extra", "args", "kwargs")

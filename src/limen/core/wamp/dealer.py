@@ -188,7 +188,9 @@ class Dealer:
         call = session.calls.get(request)
         if call is None or call.callee is not None:
             return False
-        self._end(call)
+        del session.calls[request]
+        if call.timed:
+            self._timed -= 1
         return True
 
     def stop(self, call: PendingCall, failure: Error) -> Effects:
