@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from uvicorn_here import pause
 
+import limen
 from limen.testing.sockets import RefusedError, SocketClient
 from limen.testing.transports import ending
 
@@ -52,6 +53,24 @@ async def app(scope, receive, send):
                 break
 """
 
+PROGRAM = """
+import limen
+from limen import auth, config, service
+
+config.IS_DEVELOPMENT = True
+
+@service(safe=False, methods=("GET", "POST"))
+def hello(name="World"):
+    return f"Hello, {name}!"
+
+@service()
+def whoami():
+    return limen.get_state().user
+
+auth.add_user("ada", "correct horse")
+app = limen.asgi()
+"""
+
 SERVERS = {
     "granian": [
         "granian",
@@ -59,6 +78,8 @@ SERVERS = {
         "asgi",
         "--workers",
         "1",
+        "--workers-kill-timeout",  # now and then a worker of granian's does not end by itself
+        "5",
         "--host",
         "127.0.0.1",
         "--port",
@@ -76,8 +97,8 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def served_by(server: str, where: Path) -> AsyncIterator[int]:
-    (where / "door.py").write_text(DOOR)
+async def served_by(server: str, where: Path, program: str = DOOR) -> AsyncIterator[int]:
+    (where / "door.py").write_text(program)
     port = free_port()
     command = [part.format(port=port) for part in SERVERS[server]]
     command[0] = str(Path(sys.executable).with_name(command[0]))
@@ -122,3 +143,19 @@ async def test_the_door_stands_behind(server: str, tmp_path: Path) -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).endswith(b"ok")
         writer.close()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_whole_app_stands_behind(server: str, tmp_path: Path) -> None:
+    """`limen.asgi()`: a plain call over HTTP, one over WAMP, and a sealed one."""
+    async with served_by(server, tmp_path, PROGRAM) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /hello/Ada.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"Hello, Ada!")
+        writer.close()
+        async with limen.connect(f"http://localhost:{port}") as session:
+            assert await session.call("hello", "Bob") == "Hello, Bob!"
+            with pytest.raises(limen.exc.Unauthorized):
+                await session.call("whoami")
+        async with limen.connect(f"http://localhost:{port}", user="ada", password="correct horse") as session:
+            assert await session.call("whoami") == "ada"
