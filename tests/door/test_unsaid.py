@@ -37,6 +37,15 @@ class Failing(Door):
         def at_once() -> Any:
             return [Bad()]
 
+        async def later() -> int:
+            return 1
+
+        @app.service(ssl=False, inline=True)
+        def forgot_to_await() -> Any:
+            coroutine = later()
+            coroutine.close()  # or Python would complain of it as well
+            return coroutine
+
         @app.service(ssl=False)
         async def refuses() -> None:
             raise OutOfStock(Bad(), 0)
@@ -101,3 +110,11 @@ async def test_an_answer_whose_code_fails_while_its_session_is_parked_is_told_at
         answer = await client.call("on_a_thread", options={**options, "x_repeat": True})
         assert answer in (exc.InternalError.uri, exc.OutcomeUnknown.uri)  # the latter where it never arrived
     caplog.clear()
+
+
+async def test_an_inline_service_that_gives_a_coroutine_is_told_and_the_session_goes_on(open_door: Any) -> None:
+    door = await open_door(Failing)
+    async with knock(door) as client:
+        await client.login()
+        assert await client.call("forgot_to_await") == exc.InvalidValue.uri
+        assert await client.call("secret") == "sealed"

@@ -215,7 +215,7 @@ class Hub:
         except exc.Error as error:
             self._answer(connection, effect.request, kept, None, error)
             return
-        if type(outcome) is not CoroutineType:
+        if cancellation is None or type(outcome) is not CoroutineType:
             self._answer(connection, effect.request, kept, outcome, None)
             return
         task = self._start(self._finish(connection, effect.request, kept, outcome))
