@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limen import exc
 from limen.base.principal import Principal
 from limen.core.guard.ledger import Kind, Ledger
+from limen.service.hops import Hops
 from limen.service.workers import Workers
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Gate:
         self.epoch = 0
         self.ledger = ledger
         self._ledger_store = ledger_store
-        self._threads = Workers(THREADS, "limen-gate")
+        self._hops = Hops(Workers(THREADS, "limen-gate"))
         self._used: dict[bytes, float] = {}
         self.ended: set[bytes] = set()
         """Slots whose sessions are over and that the store still holds, until the next `collect`."""
@@ -113,7 +114,7 @@ class Gate:
         """Runs a store's method where it may block. That a store fails (a full disk) is for the log; whoever is at the
         door hears `InternalError`, and no path."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+            return await self._hops.run(lambda: function(*args, **kwargs))
         except exc.StoreError:
             log.exception("The store failed")
             raise exc.InternalError from None
