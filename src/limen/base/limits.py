@@ -355,19 +355,23 @@ _LEAVES: Final = frozenset({type(None), bool, int, float, str, bytes, datetime, 
 def check_tree(tree: Any, max_depth: int = MAX_DEPTH) -> None:
     """Raises InvalidValue where a decoded *tree* nests deeper than *max_depth*, has a key that is no text, or holds
     what is no value (a CBOR simple value)."""
-    if type(tree) in _LEAVES:
-        return
+    if type(tree) not in _LEAVES:
+        _check_branch(tree, max_depth)
+
+
+def _check_branch(tree: Any, max_depth: int) -> None:
     if max_depth <= 0:
         raise InvalidValue("nested too deep")
-    if type(tree) is dict:
+    kind: type = type(tree)
+    if kind is list or kind is tuple:
+        items: Iterable[Any] = tree
+    elif kind is dict:
         for key in tree:
             if type(key) is not str:
                 raise InvalidValue("the keys of a map are texts")
-        items: Iterable[Any] = tree.values()
-    elif type(tree) is list or type(tree) is tuple:
-        items = tree
+        items = tree.values()
     else:
         raise InvalidValue(f"{str(tree)[:64]} is not a value")
     for item in items:
         if type(item) not in _LEAVES:
-            check_tree(item, max_depth - 1)
+            _check_branch(item, max_depth - 1)
