@@ -10,34 +10,11 @@ from typing import Any
 import pytest
 from house import until
 from knock import Door, Knock, Refused, Slot, knock
+from returning import UNKNOWN, lost, resumed, signed_in
 
 from limen import exc
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.messages import Abort, Authenticate, Call, Hello
-
-UNKNOWN = exc.UnknownSession.uri
-
-
-async def signed_in(door: Door, client: Knock, user: str = "ada") -> Slot:
-    await client.login(user)
-    return await client.open_slot()
-
-
-async def resumed(door: Door, slot: Slot, **options: Any) -> str:
-    """The reason for which a resume is refused; "" where it is not."""
-    async with knock(door, **options) as client:
-        try:
-            await client.resume(slot)
-        except Refused as refused:
-            return refused.reason
-        return "" if await client.call("secret") == "sealed" else "not sealed"
-
-
-async def lost(door: Door, client: Knock) -> None:
-    """The connection is lost, and the server knows it."""
-    before = len(door.connections)
-    await client.cut()
-    await until(lambda: len(door.connections) < before)
 
 
 # -- coming back ------------------------------------------------------------------------------------------------
