@@ -39,6 +39,8 @@ class Registry:
         self._config = config or Config()
         self._by_path: dict[str, Service] = {}
         self._by_uri: dict[str, Service] = {}
+        self.by_uri: Callable[[str], Service | None] = self._by_uri.get
+        """`by_uri(uri)`: the service of a WAMP URI, or None; asked for each call, so it is the dict's own look."""
         self._topics: dict[str, Topic] = {}
         self._longest = 0
         self._mounted_at: list[Callable[[Service], object]] = []
@@ -79,10 +81,6 @@ class Registry:
         registry._mounted_at.append(add)
 
     # -- finding ------------------------------------------------------------------------------------------------
-    def by_uri(self, uri: str) -> Service | None:
-        """The service of the WAMP URI *uri*."""
-        return self._by_uri.get(uri)
-
     def by_path(self, path: str | Sequence[str]) -> Match | None:
         """The service whose path is the longest beginning of *path*: a path, or its segments when those were decoded.
 

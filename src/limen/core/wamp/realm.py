@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sized
-from typing import Any, cast
+from typing import Any
 
 from limen.core.wamp.broker import PUBLISH, Broker
 from limen.core.wamp.dealer import CALL, Dealer
@@ -138,7 +138,7 @@ class Realm:
             return ()
         request = self._requests.get(type(message))
         if request is not None:
-            number: int = cast("Call", message).request
+            number: int = message.request  # type: ignore[union-attr]  # all of these have one
             if number != session.next_request:
                 return self._out_of_order(session, number)
             session.next_request = number + 1
