@@ -22,7 +22,7 @@ async def main(topics: list[str]) -> int:
         return 2
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    print(f"{machine()}\nprocessor time of the server for each operation; median (rounds)")
+    print(f"{machine()}\nprocessor time of the server for each operation; median, least and most of the rounds")
     report, begun = Report(), time.monotonic()
     for topic in topics or TOPICS:
         await importlib.import_module(f".{topic}", __package__).run(report)

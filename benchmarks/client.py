@@ -13,7 +13,7 @@ from . import processes
 from .environment import peers
 from .measure import Report, Turn, alternate
 
-ROUNDS = 7
+ROUNDS = 15
 
 
 @asynccontextmanager

@@ -8,9 +8,10 @@ from typing import Any
 
 from . import processes
 from .environment import peers
+from .load import awake
 from .measure import Report, Turn, alternate, server_turn
 
-CONNECTIONS, EACH, ROUNDS = 32, 250, 7
+CONNECTIONS, EACH, ROUNDS = 32, 50, 15
 BODY = b'{"number": 41, "name": "Ada Lovelace"}'
 ANSWER = b'{"number":42,"name":"Ada Lovelace"}'
 
@@ -73,7 +74,11 @@ async def contestant(pid: int, port: int) -> Turn:
     browsers = [
         (await loop.create_connection(lambda: Browser(request(port)), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
     ]
-    return server_turn(pid, CONNECTIONS * EACH, lambda: asyncio.gather(*[browser.begin(EACH) for browser in browsers]))
+
+    async def work() -> None:
+        await awake(asyncio.gather(*[browser.begin(EACH) for browser in browsers]))
+
+    return server_turn(pid, CONNECTIONS * EACH, work)
 
 
 async def run(report: Report) -> None:

@@ -1,8 +1,9 @@
 """Clocks, rounds and verdicts.
 
 What is measured is the processor time of the *server*, its children included, for each operation: how long a machine
-with other things to do takes on the wall says little. Contestants take turns, A B A B, and the median of their rounds
-counts; the first turn of each warms up and does not.
+with other things to do takes on the wall says little. Contestants take turns, A B A B, many and short ones, so that
+what else goes on meets all alike; the median of their rounds counts. The first turn of each warms up and counts for
+nothing.
 """
 
 from __future__ import annotations
@@ -92,11 +93,11 @@ class Report:
         print(f"\n{title}", flush=True)
 
     def figures(self, found: dict[str, list[float]], unit: str = "µs") -> dict[str, float]:
-        """A line for each contestant: the median and all rounds; gives the medians."""
+        """A line for each contestant: the median, the least and the most; gives the medians."""
         for name, rounds in found.items():
-            shown = " ".join(f"{value:.{_digits(value)}f}" for value in rounds)
-            middle = median(rounds)
-            print(f"  {name:44}{middle:9.{_digits(middle)}f} {unit:5} ({shown})", flush=True)
+            low, middle, high = (f"{value:.{_digits(value)}f}" for value in (min(rounds), median(rounds), max(rounds)))
+            span = f"({low} … {high}, {len(rounds)} rounds)" if len(rounds) > 1 else ""
+            print(f"  {name:44}{middle:>9} {unit:5} {span}".rstrip(), flush=True)
         return {name: median(rounds) for name, rounds in found.items()}
 
     def target(self, what: str, value: float, at_most: float, unit: str = "") -> None:
@@ -113,7 +114,7 @@ class Report:
 
 
 def _digits(value: float) -> int:
-    return 1 if value < 1000 else 0
+    return 2 if value < 2 else 1 if value < 1000 else 0
 
 
 def machine() -> str:

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 from . import processes
 from .environment import peers
-from .load import Session, Talker, plain
+from .load import Session, Talker, awake, plain
 from .measure import Report, Turn, alternate, server_turn
 
-ROUNDS, EVENTS = 5, 20_000
+ROUNDS, EVENTS = 9, 8_000
 """EVENTS: that so many reach somebody in a round."""
 TEXT = "x" * 100
 AHEAD = 4
@@ -54,7 +54,7 @@ async def published(publisher: Session, subscribers: list[Talker], topic: str, c
         talker.hear = hear
     for line in script[:AHEAD]:
         say(line)
-    await asyncio.wait_for(done, 120)
+    await awake(done)
     for talker in subscribers:
         talker.rest()
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 from . import processes
 from .environment import peers
-from .load import Session, plain
+from .load import Session, awake, plain
 from .measure import Report, Turn, alternate, server_turn
 
-IN_FLIGHT, CALLS, ROUNDS = 64, 4000, 5
+IN_FLIGHT, CALLS, ROUNDS = 64, 1500, 11
 TEXT = "x" * 100
 
 
@@ -51,7 +51,7 @@ async def routed(caller: Session, callee: Session, uri: str) -> None:
     caller.talker.hear, callee.talker.hear = answer, invoked
     for line in script[:IN_FLIGHT]:
         say(line)
-    await asyncio.wait_for(done, 120)
+    await awake(done)
     caller.talker.rest()
     callee.talker.rest()
 

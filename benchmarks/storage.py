@@ -19,7 +19,7 @@ from limen.store import sqltables as sql
 from .measure import MICROSECONDS, Report, Turn, alternate
 from .processes import SCRATCH
 
-INSERTS, ROUNDS = 400, 7
+INSERTS, ROUNDS = 200, 11
 
 
 class Todo:

@@ -9,7 +9,7 @@ from . import processes
 from .load import Session, call_round, check, connect, exchange, plain, sealed
 from .measure import MICROSECONDS, Report, Turn, alternate, cpu
 
-CONNECTIONS, EACH, ROUNDS = 32, 400, 7
+CONNECTIONS, EACH, ROUNDS = 32, 80, 25
 ECHO = 8.0
 """µs of a picows echo on the machine for which the targets were set."""
 TEXT = "x" * 100
