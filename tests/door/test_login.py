@@ -408,6 +408,20 @@ async def test_what_becomes_of_a_user_while_a_login_waits_ends_it(door: Door, wh
     assert not door.hub.tabs
 
 
+async def test_an_account_is_read_once_where_none_has_changed(door: Door) -> None:
+    accounts, get = door.app.vault.accounts, door.app.vault.accounts.get
+    reads: list[tuple[str, ...]] = []
+
+    def counted(*who: str) -> Any:
+        reads.append(who)
+        return get(*who)
+
+    accounts.get = counted  # type: ignore[method-assign]
+    async with knock(door) as client:
+        await client.login()
+    assert reads == [("localhost", "ada")]
+
+
 async def test_a_user_who_is_removed_in_the_last_moment_does_not_get_in(door: Door) -> None:
     """The end of a user's sessions may come between reading the account and the session's beginning."""
     accounts, get = door.app.vault.accounts, door.app.vault.accounts.get
@@ -420,6 +434,7 @@ async def test_a_user_who_is_removed_in_the_last_moment_does_not_get_in(door: Do
 
     async with knock(door) as client:
         await client.challenge()
+        door.app.auth.set_roles("bob", ["nurse"])  # something has changed: the account is looked at again
         accounts.get = get_and_lose  # type: ignore[method-assign]
         with pytest.raises(Refused, match="authentication_failed"):
             await client.answer()

@@ -91,6 +91,7 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
         time.time(),
         account=account_key(gate.account_secret(connection.domain), domain, user),
     )
+    changes = gate.accounts.changes
     try:
         account = await gate.on_thread(gate.accounts.get, domain, user)
         known = account is not None and not account.disabled and domain == connection.domain
@@ -110,8 +111,11 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
         answer, text = await connection.next_frame()
         message = _decode(connection, answer, text)
         channel = server.accept(challenge, answer, message.extra)
-        # The password may have been changed, or the user removed, while we waited for KE3.
-        now = await gate.settled(gate.accounts.get, domain, user)
+        now = account
+        if gate.accounts.changes != changes:
+            # The password may have been changed, or the user removed, while we waited for KE3. A second trip to a
+            # thread for each login would cost as much as a key exchange.
+            now = await gate.settled(gate.accounts.get, domain, user)
         if account is None or now is None or now.disabled or now.record != account.record:
             raise exc.InvalidCredential
     except BaseException:

@@ -25,6 +25,7 @@ class SQLAccounts:
 
     def __init__(self, file: File, domains: Names) -> None:
         self._file, self._domains = file, domains
+        self.changes = 0  # one server a file, and it is told whatever changes: see Claim
 
     def get(self, domain: str, user: str) -> Account | None:
         row = self._file.row(sql.ACCOUNT, (domain, user))
@@ -46,7 +47,9 @@ class SQLAccounts:
             _bump(writer)
             return True
 
-        return self._file.write(work)
+        done = self._file.write(work)
+        self.changes += done  # only now: what is read from here on has it
+        return done
 
     def remove(self, domain: str, user: str) -> bool:
         def work(writer: sqlite3.Connection) -> bool:
@@ -57,7 +60,9 @@ class SQLAccounts:
             _bump(writer)
             return True
 
-        return self._domains.find(domain) is not None and self._file.write(work)
+        done = self._domains.find(domain) is not None and self._file.write(work)
+        self.changes += done
+        return done
 
     def list(self, domain: str | None = None) -> builtins.list[Account]:
         rows = self._file.rows(sql.ACCOUNTS) if domain is None else self._file.rows(sql.ACCOUNTS_OF, (domain,))

@@ -203,6 +203,17 @@ class AccountStoreSuite(_Suite):
         assert store.accounts.put(changed) is True
         assert store.accounts.get("localhost", "ada") == changed
 
+    def test_changes_tells_whether_there_were_any(self, store: Any) -> None:
+        accounts = store.accounts
+        seen = [accounts.changes]
+        accounts.put(ADA)
+        seen.append(accounts.changes)
+        accounts.put(replace(ADA, disabled=True))
+        seen.append(accounts.changes)
+        accounts.remove("localhost", "ada")
+        seen.append(accounts.changes)
+        assert len(set(seen)) == 4
+
     def test_of_many_who_create_one_account_one_gets_it(self, store: Any) -> None:
         accounts = [replace(ADA, key_number=number) for number in range(THREADS)]
         with ThreadPoolExecutor(THREADS) as pool:

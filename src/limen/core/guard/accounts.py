@@ -76,6 +76,14 @@ class LedgerRow:
 class AccountStore(Protocol):
     """Accounts by (domain, user)."""
 
+    @property
+    def changes(self) -> int:
+        """Another number once a `put` or `remove` that changed something has come back, whoever called it. Who has
+        looked at this, then read an account, need not read it again while this stands. Asked on the event loop: must
+        not block. A store that can't know gives another number each time.
+        """
+        ...
+
     def get(self, domain: str, user: str) -> Account | None:
         """The account, disabled or not; None where there is none."""
         ...
