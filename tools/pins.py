@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COMPILE = ["uv", "pip", "compile", "--quiet", "--universal", "--no-emit-index-url", "--python-version", "3.11"]
 FILES = {
-    "runtime": "pyproject.toml --extra tls --extra reload",
+    "runtime": "pyproject.toml --extra tls --extra reload --extra postgresql",
     "test": "--group test --constraints requirements/runtime.txt",
     "lint": "--group lint --constraints requirements/test.txt",
     "node": "requirements/node.in",
