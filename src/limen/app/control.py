@@ -14,17 +14,15 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.store.files import socket_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from .operations import Operation
 
 MAX_LINE = 1 << 16
 """Longest request taken, in bytes."""
-LONGEST = 100
-"""Bytes of a path that every system takes for a socket (Linux takes 107, macOS 103)."""
 
 
 async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractServer:
@@ -46,7 +44,7 @@ async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractSer
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _address(path) as address:
+        with socket_address(path) as address:
             before = os.umask(0o177)
             try:
                 listener.bind(address)
@@ -56,19 +54,6 @@ async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractSer
     except BaseException:
         listener.close()
         raise
-
-
-@contextlib.contextmanager
-def _address(path: Path) -> Iterator[str]:
-    """*path* as the kernel takes it for a socket: in a hundred bytes; a longer one by way of its folder."""
-    if len(os.fsencode(path)) <= LONGEST:
-        yield os.fspath(path)
-        return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
 
 
 def _answer(table: dict[str, Operation], line: bytes) -> dict[str, Any]:
@@ -89,7 +74,7 @@ def ask(path: Path, operation: str, /, **arguments: Any) -> Any:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(30)
-            with _address(path) as address:
+            with socket_address(path) as address:
                 connection.connect(address)
             connection.sendall(json.dumps({"operation": operation, "arguments": arguments}).encode() + b"\n")
             with connection.makefile("rb") as answers:
