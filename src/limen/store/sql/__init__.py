@@ -13,10 +13,10 @@ from types import TracebackType
 
 from limen import exc
 
-from . import statements as sql
-from .sqlaccounts import SQLAccounts, SQLLedger, SQLMeta, SQLSlots
-from .sqlite import File
-from .sqlrecords import Names, SQLRecords
+from .. import statements as sql
+from ..sqlaccounts import SQLAccounts, SQLLedger, SQLMeta, SQLSlots
+from ..sqlite import File
+from ..sqlrecords import Names, SQLRecords
 
 
 class SQLStore:
