@@ -7,6 +7,9 @@ def test_it_answers(serve):
 async def test_it_shows(serve, page, troubles):      # tests with a page are `async def`
     await page.goto(serve("examples/todo/app.py").url)
     assert troubles == []                            # errors of the console, of scripts, of the CSP
+
+def test_it_keeps(postgresql_url):                   # an empty PostgreSQL database of the test's own
+    store = SQLStore(postgresql_url)
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent), str(Path(__file__).parent / "client")]
 
 import chromium  # noqa: E402  tools/chromium.py
+from postgres import postgresql, postgresql_server, postgresql_url  # noqa: E402, F401  tests/postgres.py
 from served import Server  # noqa: E402  tests/served.py
 
 LIMEN = str(Path(sys.executable).with_name("limen"))
