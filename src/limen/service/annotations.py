@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import math
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -26,9 +24,8 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
+from limen.base.hints import hints
 from limen.base.values import MAX_DIGITS, MAX_EXPONENT
-
-log = logging.getLogger("limen")
 
 Read = Callable[[Any], Any]
 
@@ -87,38 +84,11 @@ def readers(function: Callable[..., Any]) -> dict[str, Reader]:
         target = getattr(type(target), "__call__", target)  # noqa: B004 an object that can be called
     found = {}
     parameters = inspect.signature(function).parameters
-    for name, hint in _hints(target).items():
+    for name, hint in hints(target).items():
         if name in parameters:
             kind = hint | None if parameters[name].default is None and hint is not Any else hint
             found[name] = reader_for(kind)
     return found
-
-
-def _hints(owner: Any) -> dict[str, Any]:
-    """The annotations of a function or class, resolved."""
-    try:
-        return typing.get_type_hints(owner, include_extras=True)
-    except Exception:  # a NameError, or anything else that evaluating annotations may raise: one by one, then
-        return dict(_hints_one_by_one(owner))
-
-
-def _hints_one_by_one(owner: Any) -> Iterator[tuple[str, Any]]:
-    namespace = getattr(owner, "__globals__", None) or vars(sys.modules.get(owner.__module__, typing))
-    for name, hint in _written(owner).items():
-        one = types.FunctionType(_same.__code__, namespace)
-        one.__annotations__ = {name: hint}
-        try:
-            yield name, typing.get_type_hints(one, include_extras=True)[name]
-        except Exception as error:
-            log.warning("%s: the annotation of %r is ignored: %s", getattr(owner, "__qualname__", owner), name, error)
-
-
-def _written(owner: Any) -> dict[str, Any]:
-    if sys.version_info >= (3, 14):
-        import annotationlib
-
-        return annotationlib.get_annotations(owner, format=annotationlib.Format.FORWARDREF)
-    return inspect.get_annotations(owner)
 
 
 def reader_for(kind: Any) -> Reader:
@@ -268,7 +238,7 @@ def _field_names(kind: Any) -> list[str] | None:
             return list(getattr(kind, attribute))
     if isinstance(kind, type) and hasattr(kind, "__attrs_attrs__"):
         return [field.name for field in kind.__attrs_attrs__]
-    return list(_hints(kind)) if typing.is_typeddict(kind) else None
+    return list(hints(kind)) if typing.is_typeddict(kind) else None
 
 
 def _mentions(kind: Any, what: type, seen: tuple[Any, ...] = ()) -> bool:
@@ -279,7 +249,7 @@ def _mentions(kind: Any, what: type, seen: tuple[Any, ...] = ()) -> bool:
         return False
     inside = list(get_args(kind))
     if _field_names(get_origin(kind) or kind) is not None:
-        inside += _hints(get_origin(kind) or kind).values()
+        inside += hints(get_origin(kind) or kind).values()
     return any(_mentions(part, what, (*seen, kind)) for part in inside if not isinstance(part, str | int | bytes))
 
 
@@ -305,11 +275,11 @@ def parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _fields(value: dict[str, Any], kind: Any) -> Iterator[tuple[str, Any, Any]]:
-    hints = _hints(kind)
+    kinds = hints(kind)
     for field in getattr(msgspec.inspect.type_info(kind), "fields", ()):
         name = field.encode_name
         if name in value:
-            yield f".{name}", value[name], hints.get(field.name, Any)
+            yield f".{name}", value[name], kinds.get(field.name, Any)
         elif field.required:
             yield f".{name}", _MISSING, Any
 
