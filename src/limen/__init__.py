@@ -20,6 +20,8 @@ from .app import App
 from .app.datastore import DataStore
 from .base.hict import Aict, Hict
 from .base.principal import State, get_state
+from .core.record.expression import field
+from .core.record.query import Page
 
 if TYPE_CHECKING:
     from .app.pyclient import PyClient
@@ -45,6 +47,7 @@ __all__ = [
     "App",
     "DataStore",
     "Hict",
+    "Page",
     "PyClient",
     "State",
     "add_model",
@@ -56,6 +59,7 @@ __all__ = [
     "dbm",
     "default",
     "exc",
+    "field",
     "get_state",
     "realm_rule",
     "server",
