@@ -319,6 +319,15 @@ def test_neither_fields_nor_expressions_change() -> None:
             setattr(thing, name, 2)
 
 
+def test_a_list_that_is_changed_later_changes_no_expression() -> None:
+    given: list[Any] = [1]
+    e = field("a") == given
+    hashed = hash(e)
+    given.append(2)
+    assert e.matches({"a": [1]})
+    assert hash(e) == hashed
+
+
 # -- wrong use teaches
 @pytest.mark.parametrize(
     ("wrong", "remedy"),

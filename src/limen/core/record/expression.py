@@ -31,12 +31,13 @@ dict, an instance of a subclass as one of the class.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from limen import exc
 
-from .kinds import KINDS, NAN, NONE, OTHER, Matches, comparing, kind_and_key, one_of, slow_text, stored
+from .kinds import KINDS, NONE, OTHER, Matches, comparing, kind_and_key, one_of, slow_text, stored
 
 __all__ = [
     "And",
@@ -67,17 +68,17 @@ def _literal(value: Any, of: str) -> Any:
             "comparison in parentheses, (a == 1) & (b == 2)."
         )
     try:
-        return stored(value)
+        plain = stored(value)
     except exc.InvalidValue as error:
         raise TypeError(
             f"{of} can't be compared with a {type(value).__name__}, which can't be stored: {error}"
         ) from None
+    return copy.deepcopy(plain) if KINDS.get(type(plain)) == OTHER else plain  # a list may be changed later
 
 
-def _identity(value: Any) -> tuple[type, Any]:
+def _identity(value: Any) -> tuple[Any, ...]:
     """Equal for literals that are the same with their types."""
-    kind, key = kind_and_key(value)
-    return type(value), key if kind not in (NAN, OTHER) else kind if kind == NAN else key
+    return type(value), *kind_and_key(value)
 
 
 # -- fields ---------------------------------------------------------------------------------------
@@ -210,9 +211,8 @@ class Expression:
     """A condition. Immutable, hashable by what it says: 1, True and 1.0 are different literals (a database compiles
     them differently), although they compare alike."""
 
-    __slots__ = ("_hash", "fields", "matches")
+    __slots__ = ("fields", "matches")
 
-    _hash: int
     matches: Matches
     """`matches(fields)`: whether the condition holds for a record of these fields. Compiled when it was made."""
     fields: frozenset[str]
@@ -223,7 +223,6 @@ class Expression:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "matches", matches)
         object.__setattr__(self, "fields", fields)
-        object.__setattr__(self, "_hash", hash(self._identity()))
 
     def _identity(self) -> tuple[Any, ...]:
         raise NotImplementedError
@@ -255,10 +254,10 @@ class Expression:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Expression):
             return NotImplemented
-        return self is other or (self._hash == other._hash and self._identity() == other._identity())
+        return self is other or self._identity() == other._identity()
 
     def __hash__(self) -> int:
-        return self._hash
+        return hash(self._identity())
 
 
 def _no_condition(value: Any) -> TypeError:

@@ -16,6 +16,7 @@ import msgspec
 
 from limen import exc
 from limen.base import values
+from limen.base.values import SAFE_INT
 
 Matches = Callable[[Mapping[str, Any]], bool]
 
@@ -37,6 +38,8 @@ KINDS: dict[type, int] = {
     **dict.fromkeys((list, dict, tuple, set, frozenset), OTHER),
 }
 _BINARY = frozenset({bool, int, float})
+_UNCHANGED = frozenset({type(None), bool, float, bytes, UUID, date, timedelta})
+"""Of these types every value comes back from a store as it is."""
 _EPOCH = datetime(1970, 1, 1)
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -56,6 +59,9 @@ def stored(value: Any) -> Any:
     >>> stored({"at": (1, bytearray(b"x"))})
     {'at': (1, b'x')}
     """
+    kind: type = type(value)
+    if kind in _UNCHANGED or (kind is str and value.isascii()) or (kind is int and -SAFE_INT <= value <= SAFE_INT):
+        return value
     tree = values.tag(value, "json")
     try:
         _encode(tree)
@@ -101,7 +107,8 @@ def kind_and_key(value: Any) -> tuple[int, Any]:
     return kind, value
 
 
-def _exactly(test: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
+def exactly(test: Callable[[Any, Any], bool], a: Any, b: Any) -> bool:
+    """`test(a, b)` of two keys, also where the program has told decimals not to meet floats."""
     try:
         return test(a, b)
     except FloatOperation:  # a trap of the program's own decimal context
@@ -136,7 +143,7 @@ def comparing(name: str, op: str, literal: Any) -> Matches:
             return unlike
         if kind == OTHER:
             return _equal_others(value, literal) is not unlike
-        return _exactly(test, compared, key)
+        return exactly(test, compared, key)
 
     def matches(fields: Mapping[str, Any]) -> bool:
         value = fields.get(name)

@@ -19,6 +19,7 @@ without any term by uuid ascending, i.e. by age. So no two records are ever equa
 from __future__ import annotations
 
 import hashlib
+import operator
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from limen import exc
 from limen.base import values
 
 from .expression import And, Expression, Field, Order
-from .kinds import kind_and_key, stored
+from .kinds import exactly, kind_and_key, stored
 
 T = TypeVar("T")
 Row = Callable[[T], tuple[Mapping[str, Any], bytes]]
@@ -132,12 +133,10 @@ def after(place: Cursor, order: Sequence[Order]) -> Callable[[Mapping[str, Any],
     backwards = bool(order) and order[-1].descending
 
     def behind(fields: Mapping[str, Any], uuid: bytes) -> bool:
-        with localcontext() as context:
-            context.traps[FloatOperation] = False
-            for name, there, descending in terms:
-                here = kind_and_key(fields.get(name))
-                if here != there:
-                    return (here < there) is descending
+        for name, there, descending in terms:
+            here = kind_and_key(fields.get(name))
+            if here != there:
+                return exactly(operator.lt, here, there) is descending
         return uuid < place.uuid if backwards else uuid > place.uuid
 
     return behind
