@@ -36,10 +36,11 @@ class Wakes:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._folder = str(path.parent) if path is not None else ""
         self._callbacks: tuple[Callable[[], None], ...] = ()
         self._lock = threading.Lock()
         self._ear: _Ear | None = None
-        self._others: tuple[int, list[Path]] = (0, [])
+        self._others: tuple[int, list[Path]] = (0, [])  # the folder's time when it was read, and what was there
         self._mouth: socket.socket | None = None
 
     def listen(self, callback: Callable[[], None]) -> Undo:
@@ -99,10 +100,10 @@ class Wakes:
 
     def _sockets(self, path: Path) -> list[Path]:
         """The sockets of other processes. The folder is read only where it has changed: a commit is to cost little."""
-        changed = os.stat(path.parent).st_mtime_ns
+        changed = os.stat(self._folder).st_mtime_ns
         if changed != self._others[0] or time.time_ns() - changed < _COARSE:
             mine = self._ear.path if self._ear is not None else None
-            with os.scandir(path.parent) as entries:
+            with os.scandir(self._folder) as entries:
                 names = [entry.name for entry in entries if entry.name.startswith(f"{path.name}.wake.")]
             self._others = changed, [path.with_name(name) for name in names if path.with_name(name) != mine]
         return self._others[1]
