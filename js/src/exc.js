@@ -65,6 +65,17 @@ export const TABLE = {
     "limen.error.record_validation_error",
     "The record's fields do not pass their checks.",
   ],
+  TransactionConflict: [
+    "Error",
+    "limen.error.transaction_conflict",
+    "Something that was read here was changed by someone else meanwhile; try again.",
+  ],
+  UndoRefused: [
+    "Error",
+    "limen.error.undo_refused",
+    "What this transaction wrote was changed again since; it can't be undone.",
+  ],
+  HistoryGone: ["Error", "limen.error.history_gone", "The past is not kept from that far back."],
   StoreError: ["Error", "limen.error.store_error", "The store cannot do this."],
 };
 

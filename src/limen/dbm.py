@@ -1,4 +1,5 @@
-"""The stores: `dbm.MemDictStore()`, `dbm.SQLStore("sqlite:///todo.db")`. Each is loaded when first asked for."""
+"""The stores: `dbm.MemDictStore()`, `dbm.SQLStore("sqlite:///todo.db")`, `dbm.SQLStore("postgresql://todo@host/todo")`.
+Each is loaded when first asked for."""
 
 from __future__ import annotations
 

@@ -245,6 +245,24 @@ class RecordValidationError(Error):
     status = 422
 
 
+class TransactionConflict(Error):
+    """Something that was read here was changed by someone else meanwhile; try again."""
+
+    status = 409
+
+
+class UndoRefused(Error):
+    """What this transaction wrote was changed again since; it can't be undone."""
+
+    status = 409
+
+
+class HistoryGone(Error):
+    """The past is not kept from that far back."""
+
+    status = 410
+
+
 class StoreError(Error):
     """The store cannot do this."""
 

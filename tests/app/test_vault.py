@@ -33,5 +33,5 @@ def test_a_start_keeps_the_sessions_of_a_domain_that_lets_them_live_longer() -> 
     slot(app, "long.example", b"long".ljust(16), age=2 * app.config.SESSION_TIMEOUT)
     slot(app, "long.example", b"gone".ljust(16), age=4 * app.config.SESSION_TIMEOUT)
     app.vault.purge()
-    assert app.vault.slots.get(b"long".ljust(16)) is not None
-    assert app.vault.slots.get(b"gone".ljust(16)) is None
+    assert app.vault.slots.get("long.example", b"long".ljust(16)) is not None
+    assert app.vault.slots.get("long.example", b"gone".ljust(16)) is None

@@ -122,7 +122,7 @@ async def test_after_a_restart_with_other_keys_the_session_is_over(house: House)
     async with connect(house.url, **ADA) as session:
         await house.stop()
         house.keys.unlink()
-        house.store.settings.meta.set("fingerprints", "{}")
+        house.app.vault.meta.set("fingerprints", "{}")
         await house.start()
         await until(lambda: session.state == "closed")
         with pytest.raises(exc.UnknownSession):

@@ -58,7 +58,7 @@ async def test_time_ends_a_session(door: Door, where: str, why: str) -> None:
             door.hub.tabs.remove(tab)
             (row,) = door.slots()
             back = {"used": row.used - 3601} if why == "idle" else {"login": row.login - 12 * 3600 - 1}
-            door.app.vault.slots.remove(row.handle)
+            door.app.vault.slots.remove(row.domain, row.handle)
             door.app.vault.slots.put(replace(row, **back))
         elif why == "idle":
             tab.used -= 3601
@@ -79,7 +79,7 @@ async def test_a_session_that_is_used_does_not_age_in_the_store(door: Door) -> N
         slot = await signed_in(door, client)
         (tab,) = door.hub.tabs
         (row,) = door.slots()
-        door.app.vault.slots.remove(row.handle)
+        door.app.vault.slots.remove(row.domain, row.handle)
         door.app.vault.slots.put(replace(row, used=row.used - 3601))
         tab.used -= 3601
         assert await client.call("secret") == "sealed"
@@ -138,19 +138,19 @@ async def test_a_new_password_ends_a_session_that_began_with_the_old_one_meanwhi
     accounts = door.app.vault.accounts
     async with knock(door) as client:
         slots: list[Slot] = []
-        put = accounts.put
+        update = accounts.update
 
-        def slowly(row: Any, **options: Any) -> bool:
+        def slowly(*who: Any, **options: Any) -> Any:
             asyncio.run_coroutine_threadsafe(sneak_in(), loop).result(10)
-            return put(row, **options)
+            return update(*who, **options)
 
         async def sneak_in() -> None:
             slots.append(await signed_in(door, client))
 
         loop = asyncio.get_running_loop()
-        accounts.put = slowly  # type: ignore[method-assign]
+        accounts.update = slowly  # type: ignore[method-assign]
         await asyncio.to_thread(door.app.auth.set_password, "ada", "battery staple")
-        accounts.put = put  # type: ignore[method-assign]
+        accounts.update = update  # type: ignore[method-assign]
         assert (await client.farewell()).reason == "wamp.close.logout"
         assert await resumed(door, slots[0]) == UNKNOWN
 

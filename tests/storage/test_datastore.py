@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from storing import Note, Todo
+from storing import Note, Todo, stored
 
 from limen import exc
 from limen.app.datastore import DataStore, Storage
@@ -52,9 +52,9 @@ def test_roles_that_are_not_named_are_kept_by_the_first_store(store: Any) -> Non
     assert [data.permission, data.profile, data.abuse] == [other] * 3
 
 
-@pytest.mark.parametrize("role", ["relational", "search", "sessions"])
+@pytest.mark.parametrize("role", ["search", "sessions"])
 def test_an_unknown_role_is_refused_with_those_there_are(store: Any, role: str) -> None:
-    with pytest.raises(TypeError, match=f"no role '{role}'; there are: storage, permission"):
+    with pytest.raises(TypeError, match=f"no role '{role}'; there are: storage, relational, permission"):
         DataStore(store, **{role: store})
 
 
@@ -66,9 +66,20 @@ def test_a_role_takes_a_store(store: Any, wrong: Any) -> None:
         DataStore(store, abuse=wrong)
 
 
-def test_permission_and_profile_are_one_store(store: Any) -> None:
-    with pytest.raises(TypeError, match="one store"):
-        DataStore(store, profile=MemDictStore())
+def test_records_are_searched_in_the_relational_store_and_decided_in_their_own(store: Any) -> None:
+    other = MemDictStore()
+    data = DataStore(store, relational=other)
+    with data("why") as db:
+        made = db.insert(Note, a=1)
+    data.follow()
+    assert other.records.read("localhost", "Note", made._uuid.bytes)[1].fields == '{"a":1}'
+    with data() as db:
+        [found] = db.find(Note, a=1)
+        db.update(found, a=2)
+    with data() as db:
+        assert db.find(Note, a=1) == []
+        assert db.find(Note, a=2) == [found]
+    assert [vsn for vsn, _ in stored(store, made)] == [1, 2]
 
 
 def test_add_storage_takes_a_datastore(storage: Storage, store: Any) -> None:

@@ -19,13 +19,13 @@ from limen.core.record.record import Record
 def test_a_stale_version_is_refused_with_what_the_other_wrote(storage: Storage, store: Any, todo: Record) -> None:
     with As("bob"), storage() as db:
         db.update(Todo, todo._uuid, 1, text="bob's")
-    attempts: list[Callable[[Any], Any]] = [
-        lambda db: db.fetch(Todo, todo._uuid, 1),
-        lambda db: db.update(Todo, todo._uuid, 1, text="mine"),
-        lambda db: db.delete(Todo, todo._uuid, 1),
-        lambda db: db.update(todo, text="mine"),
+    attempts: list[tuple[str | None, Callable[[Any], Any]]] = [
+        ("first", lambda db: db.fetch(Todo, todo._uuid, 1)),
+        ("mine", lambda db: db.update(Todo, todo._uuid, 1, text="mine")),
+        ("first", lambda db: db.delete(Todo, todo._uuid, 1)),
+        ("mine", lambda db: db.update(todo, text="mine")),
     ]
-    for attempt in attempts:
+    for yours, attempt in attempts:
         with pytest.raises(exc.RecordVersionMismatch) as caught, storage() as db:
             db.insert(Todo, text="beside")
             attempt(db)
@@ -38,6 +38,8 @@ def test_a_stale_version_is_refused_with_what_the_other_wrote(storage: Storage, 
             "newest": 2,
             "deleted": False,
             "fields": {"done": False, "text": "bob's"},
+            "yours": {"done": False, "text": yours},
+            "differs": ["text"],
             "user": "bob",
         }
     assert len(stored(store, todo)) == 2

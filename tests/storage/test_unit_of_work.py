@@ -22,9 +22,9 @@ def test_an_inserted_record_is_version_one_when_the_block_is_left(storage: Stora
         record = db.insert(Todo, text="a")
         assert record._vsn == 0
         assert record._uuid.version == 7
-        assert store.records.newest("localhost", "Todo", record._uuid.bytes) is None
+        assert store.records.read("localhost", "Todo", record._uuid.bytes) == (0, None)
     assert Todo.to_dict(record) == {"done": False, "text": "a", "id": record._uuid, "vsn": 1}
-    assert record._txn == store.meta.highest_txn()
+    assert record._txn == store.records.progress()
     assert stored(store, record) == [(1, '{"done":false,"text":"a"}')]
 
 
@@ -48,11 +48,11 @@ def test_a_change_inside_a_list_is_stored_too(storage: Storage) -> None:
 
 
 def test_what_was_only_read_is_not_stored_again(storage: Storage, store: Any, todo: Record) -> None:
-    before = store.meta.highest_txn()
+    before = store.records.progress()
     with storage() as db:
         db.fetch(Todo, todo._uuid)
         db.select(Todo)
-    assert store.meta.highest_txn() == before
+    assert store.records.progress() == before
     assert len(stored(store, todo)) == 1
 
 
@@ -91,20 +91,20 @@ def test_a_deleted_record_is_gone_and_its_history_stays(storage: Storage, store:
 def test_the_transaction_tells_who_when_through_what_and_why(storage: Storage, store: Any) -> None:
     with As("ada", "clinic.example"), storage("because \ud800") as db:
         record = db.insert(Note, a=1)
-    by = store.records.transaction(record._txn)
+    by = store.records.transaction("clinic.example", record._txn)
     assert by[:6] == ("clinic.example", "ada", "root", "todo.add", "192.0.2.1", "because ?")
     assert by.time > 1_700_000_000
 
 
 def test_an_exception_in_the_block_discards_everything(storage: Storage, store: Any, todo: Record) -> None:
-    before = store.meta.highest_txn()
+    before = store.records.progress()
     with pytest.raises(ZeroDivisionError), storage() as db:
         db.insert(Todo, text="new")
         db.fetch(Todo, todo._uuid).text = "changed"
         raise ZeroDivisionError
     with storage() as db:
         assert [r.text for r in db.select(Todo)] == ["first"]
-    assert store.meta.highest_txn() == before
+    assert store.records.progress() == before
 
 
 def test_one_record_that_does_not_validate_keeps_all_others_out(storage: Storage) -> None:
@@ -134,7 +134,7 @@ def test_a_hook_that_raises_leaves_nothing_behind(storage: Storage, store: Any) 
     with pytest.raises(ZeroDivisionError), storage() as db:
         db.insert(Todo, text="good")
         db.insert(Bad)
-    assert store.meta.highest_txn() == 0
+    assert store.records.progress() == 0
     with storage() as db:
         db.insert(Todo, text="next")
 
@@ -145,11 +145,11 @@ def test_two_stores_in_one_unit_are_refused_before_anything_is_written(storage: 
     with pytest.raises(exc.StoreError, match="two stores"), storage() as db:
         db.insert(Todo, text="here")
         db.insert(Note, text="there")
-    assert store.meta.highest_txn() == other.meta.highest_txn() == 0
+    assert store.records.progress() == other.records.progress() == 0
     with storage() as db:
         db.insert(Note, text="there")
         assert db.select(Todo) == []
-    assert other.meta.highest_txn() == 1
+    assert other.records.progress() == 1
 
 
 def test_an_inner_unit_joins_the_outer_one(storage: Storage, store: Any) -> None:
@@ -160,7 +160,7 @@ def test_an_inner_unit_joins_the_outer_one(storage: Storage, store: Any) -> None
             second = inner.insert(Todo, text="b")
         assert second._vsn == 0
     assert first._txn == second._txn
-    assert store.records.transaction(first._txn).reason == "outer"
+    assert store.records.transaction("localhost", first._txn).reason == "outer"
 
 
 def test_an_inner_unit_that_failed_keeps_the_outer_one_from_writing(storage: Storage, store: Any) -> None:
@@ -170,7 +170,7 @@ def test_an_inner_unit_that_failed_keeps_the_outer_one_from_writing(storage: Sto
             inner.insert(Todo, text="half")
             raise ZeroDivisionError
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
-    assert store.meta.highest_txn() == 0
+    assert store.records.progress() == 0
 
 
 def test_a_thread_that_begins_inside_a_unit_has_units_of_its_own(storage: Storage) -> None:

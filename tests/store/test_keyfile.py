@@ -10,10 +10,12 @@ import pytest
 
 from limen import exc
 from limen.core.seal.keys import KeyRing
+from limen.store.accounts import Accounts
 from limen.store.files import make_private, replace_private
 from limen.store.keyfile import keys_path, new_keys, open_keys
 from limen.store.mark import open_mark
 from limen.store.memory import MemDictStore
+from limen.store.settings import Settings
 from limen.store.sql import SQLStore
 
 
@@ -23,7 +25,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.database = folder / "a.db"
         self.store = SQLStore(f"sqlite:///{self.database}")
-        self.meta = self.store.meta
+        self.meta = Settings(self.store.records)
         self.keys_file = folder / "a.db.keys"
         self.mark_file = folder / "a.db.mark"
 
@@ -121,7 +123,7 @@ def test_the_key_file_may_lie_elsewhere(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_memory_store_keeps_its_keys_in_the_process() -> None:
-    meta = MemDictStore().meta
+    meta = Settings(MemDictStore().records)
     assert keys_path(None, "") is None
     assert open_keys(meta, None).fingerprints != open_keys(meta, None).fingerprints
 
@@ -152,9 +154,9 @@ def test_an_ordinary_restart_keeps_the_epoch(site: Site) -> None:
 
 
 def change(site: Site) -> None:
-    from limen.testing.stores import ADA
+    from limen.testing.stores.people import ADA
 
-    site.store.accounts.put(ADA)
+    Accounts(site.store.records).put(ADA)
 
 
 def test_a_database_behind_its_mark_begins_a_new_epoch(site: Site) -> None:
@@ -216,14 +218,15 @@ def test_databases_that_share_a_key_file_have_marks_of_their_own(tmp_path: Path)
     keys = str(tmp_path / "keys" / "my.keys")
     for name in ("a.db", "b.db") * 2:
         store = SQLStore(f"sqlite:///{tmp_path / name}")
-        open_keys(store.meta, store.path, keys)
-        assert open_mark(store.meta, store.path, keys).epoch == 1
+        meta = Settings(store.records)
+        open_keys(meta, tmp_path / name, keys)
+        assert open_mark(meta, tmp_path / name, keys).epoch == 1
         store.close()
     assert sorted(p.name for p in (tmp_path / "keys").iterdir()) == ["a.db.mark", "b.db.mark", "my.keys"]
 
 
 def test_a_memory_store_has_no_mark() -> None:
-    mark = open_mark(MemDictStore().meta, None)
+    mark = open_mark(Settings(MemDictStore().records), None)
     mark.write()
     assert mark.epoch == 1
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -57,7 +56,7 @@ class Auth:
         if self._app.vault.accounts.get(tenant, user) is not None:
             return False
         account = self._account(tenant, user, password, tuple(roles) or (DEFAULT_ROLE,), dict(profile or {}))
-        return self._app.vault.accounts.put(account, create=True)
+        return self._app.vault.accounts.put(account, create=True, reason="added")
 
     def set_password(self, name: str, password: str, domain: str | None = None) -> None:
         """Gives a user a new password; all of that user's sessions end. Raises `RecordNotFound`."""
@@ -67,25 +66,28 @@ class Auth:
         # Before: should the machine stop in between, no session outlives the old password. After: nor does one that
         # began with it meanwhile.
         self._app.end_sessions(tenant, user)
-        self._app.vault.accounts.put(replace(old, record=fresh.record, key_number=fresh.key_number))
+        self._change(tenant, user, "password", record=fresh.record, key_number=fresh.key_number)
         self._app.end_sessions(tenant, user)
 
     def set_roles(self, name: str, roles: Iterable[str], domain: str | None = None) -> None:
         """Gives a user other roles; they hold from the next login or resume. Raises `RecordNotFound`."""
         tenant, user = self._names(name, domain)
-        self._app.vault.accounts.put(replace(self._get(tenant, user), roles=tuple(roles) or (DEFAULT_ROLE,)))
+        self._change(tenant, user, "roles", roles=tuple(roles) or (DEFAULT_ROLE,))
 
     def disable(self, name: str, domain: str | None = None, disabled: bool = True) -> None:
         """Shuts a user out (or lets them in again); their sessions end. Raises `RecordNotFound`."""
         tenant, user = self._names(name, domain)
-        self._app.vault.accounts.put(replace(self._get(tenant, user), disabled=disabled))
+        self._change(tenant, user, "disabled" if disabled else "enabled", disabled=disabled)
         if disabled:
             self._app.end_sessions(tenant, user)
 
     def remove_user(self, name: str, domain: str | None = None) -> bool:
         """Removes a user; their sessions end. False: there was none."""
         tenant, user = self._names(name, domain)
-        found = self._app.vault.accounts.remove(tenant, user)
+        # The slots that are kept where the account is end with it. Those that are kept elsewhere end before: should the
+        # machine stop in between, none is left for whoever gets that name next. After: nor is one that began meanwhile.
+        self._app.end_sessions(tenant, user)
+        found = self._app.vault.accounts.remove(tenant, user, reason="removed")
         self._app.end_sessions(tenant, user)
         return found
 
@@ -99,8 +101,13 @@ class Auth:
     def _get(self, domain: str, user: str) -> Account:
         account = self._app.vault.accounts.get(domain, user)
         if account is None:
-            raise exc.RecordNotFound(f"There is no user {user!r} in {domain!r}.")
+            raise _unknown(domain, user)
         return account
+
+    def _change(self, domain: str, user: str, reason: str, **changes: Any) -> None:
+        """Changes these attributes of an account, and no other, whoever changes it at the same time."""
+        if self._app.vault.accounts.update(domain, user, reason=reason, **changes) is None:
+            raise _unknown(domain, user)
 
     def _account(
         self, domain: str, user: str, password: str, roles: tuple[str, ...], profile: dict[str, Any]
@@ -110,3 +117,7 @@ class Auth:
         keys = self._app.vault.keys.domain(domain)
         record = make_record(keys, user, password, entropy=secrets.token_bytes(96))
         return Account(domain, user, record, keys.number, roles, profile, created=time.time())
+
+
+def _unknown(domain: str, user: str) -> exc.RecordNotFound:
+    return exc.RecordNotFound(f"There is no user {user!r} in {domain!r}.")

@@ -9,43 +9,88 @@
         todo.done = True
 
 What the methods of *db* do is said by `limen.core.record.unit.Unit`; the page is docs/storage.md.
+
+    storage.run(function, *arguments, retry=5)      # function(db, *arguments) in a unit of work, again after a conflict
+    storage.changes(after=position)                 # the change log, from any position: limen.app.feed
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from limen import exc
+from limen.base.principal import get_state
 from limen.core.record.model import Model
 from limen.core.record.port import RecordStore
 from limen.store.port import Store
+from limen.store.relational import Relational
 
-from .unitofwork import UnitOfWork
+from .feed import Feed
+from .unitofwork import UnitOfWork, run
 
-ROLES = ("storage", "permission", "state", "abuse", "profile", "settings")
+ROLES = ("storage", "relational", "permission", "state", "abuse", "profile", "settings")
+_PARTS = ("url", "records", "claim", "close")
 
 
-class DataStore:
+class _Units:
+    """What a DataStore and a Storage have in common: they begin units of work. A `Home` of Units, too."""
+
+    def find(self, cls: type) -> tuple[Model, RecordStore]:
+        raise NotImplementedError
+
+    def named(self, name: str) -> tuple[Model, RecordStore]:
+        raise NotImplementedError
+
+    def main(self) -> RecordStore:
+        raise NotImplementedError
+
+    def __call__(self, reason: str = "") -> UnitOfWork:
+        """`with storage("why") as db:` or `async with`: all that is done to *db* happens at the end, or not at all.
+
+        *reason* is kept with the transaction. Inside another unit of this storage it joins that one.
+        """
+        return UnitOfWork(self, reason)
+
+    unit = __call__
+
+    def run(self, function: Callable[..., Any], /, *args: Any, reason: str = "", retry: int = 0, **kwargs: Any) -> Any:
+        """Calls `function(db, *args, **kwargs)` in a unit of work and gives what it gives. Of an `async def` function
+        it gives a coroutine, to be awaited.
+
+        Where the unit can't be written because of what others wrote meanwhile (TransactionConflict, or
+        RecordVersionMismatch at its end), the function is called again, in a new unit: up to *retry* times. So it must
+        do nothing but work on *db*. Inside another unit it joins that one, and is called once.
+        """
+        return run(self, function, args, kwargs, reason, retry)
+
+    def changes(self, after: int = 0) -> Feed:
+        """What is committed in the domain of the call after transaction *after*: all of it, in order, none twice. For
+        models that are kept in the main store."""
+        return Feed(self.main(), get_state().domain, after)
+
+
+class DataStore(_Units):
     """Which store keeps what. A role that is not named is kept by *storage*.
 
-    *storage*: records. *permission*: accounts with their roles. *profile*: the same accounts' profiles, so that it must
-    be the store of *permission*. *state*: the sessions that may come back. *abuse*: the ledger of misbehaviour.
-    *settings*: what the database knows of itself.
+    *storage*: records. *relational*: a copy of the records, in which they are searched; the records' own store decides,
+    and the copy follows it. *permission*: accounts with their roles. *profile*: the same accounts' profiles. *state*:
+    the sessions that may come back. *abuse*: the ledger of misbehaviour. *settings*: what the database knows of itself.
 
     >>> from limen import dbm
     >>> db = dbm.MemDictStore()
     >>> storage = DataStore(db, permission=db, state=db, abuse=db, profile=db, settings=db)
     >>> storage.permission is db
     True
-    >>> DataStore(db, relational=db)
+    >>> DataStore(db, cache=db)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    TypeError: a DataStore has no role 'relational'; there are: storage, permission, state, abuse, profile, settings
+    TypeError: a DataStore has no role 'cache'; there are: storage, relational, permission, ...
     """
 
     def __init__(
         self,
         storage: Store,
+        relational: Store | None = None,
         permission: Store | None = None,
         state: Store | None = None,
         abuse: Store | None = None,
@@ -56,6 +101,7 @@ class DataStore:
         for role in unknown:
             raise TypeError(f"a DataStore has no role {role!r}; there are: {', '.join(ROLES)}")
         self.storage = storage
+        self.relational = relational or storage
         self.permission = permission or storage
         self.state = state or storage
         self.abuse = abuse or storage
@@ -63,26 +109,34 @@ class DataStore:
         self.settings = settings or storage
         for role in ROLES:
             store = getattr(self, role)
-            if isinstance(store, type) or not all(hasattr(store, part) for part in ("records", "accounts", "meta")):
+            if isinstance(store, type) or not all(hasattr(store, part) for part in _PARTS):
                 raise TypeError(f"{role}: this takes a store such as dbm.MemDictStore(), not {store!r:.80}")
-        if self.profile is not self.permission:
-            raise TypeError("profile and permission must be one store: an account has both")
+        self._copied: Relational | None = None
+        if self.relational is not self.storage:
+            self._copied = Relational(self.storage.records, self.relational.records)
+        self._records: RecordStore = self._copied or self.storage.records
         self._models: dict[type, Model] = {}
 
-    def __call__(self, reason: str = "") -> UnitOfWork:
-        """A unit of work on this DataStore; any class is a model."""
-        return UnitOfWork(self, self._find, reason)
-
-    unit = __call__
-
-    def _find(self, cls: type) -> tuple[Model, RecordStore]:
+    def find(self, cls: type) -> tuple[Model, RecordStore]:
+        """Any class is a model."""
         model = self._models.get(cls)
         if model is None:
             model = self._models[cls] = Model(cls)
-        return model, self.storage.records
+        return model, self._records
+
+    def named(self, name: str) -> tuple[Model, RecordStore]:
+        return _named(name, self._models.values()), self._records
+
+    def main(self) -> RecordStore:
+        return self._records
+
+    def follow(self) -> None:
+        """Brings the copy in *relational*, where there is one, to where the records are."""
+        if self._copied is not None:
+            self._copied.follow()
 
 
-class Storage:
+class Storage(_Units):
     """The units of work of a program: each model's records are in the DataStore that was said for it.
 
     *default*: gives the DataStore of models for which none was said; asked when it is first needed.
@@ -110,21 +164,19 @@ class Storage:
                 del self._models[other]  # the same class, loaded anew
             self._models[cls] = model, storage
 
-    def __call__(self, reason: str = "") -> UnitOfWork:
-        """`with storage("why") as db:` or `async with`: all that is done to *db* happens at the end, or not at all.
-
-        *reason* is kept with the transaction. Inside another unit of this storage it joins that one.
-        """
-        return UnitOfWork(self, self._find, reason)
-
-    unit = __call__
-
-    def _find(self, cls: type) -> tuple[Model, RecordStore]:
+    def find(self, cls: type) -> tuple[Model, RecordStore]:
         known = self._models.get(cls)
         if known is None:
             known = self._loaded_anew(cls)
         model, storage = known
-        return model, (storage or self._default()).storage.records
+        return model, (storage or self._default()).main()
+
+    def named(self, name: str) -> tuple[Model, RecordStore]:
+        model = _named(name, [model for model, _ in self._models.values()])
+        return self.find(model.cls)
+
+    def main(self) -> RecordStore:
+        return self._default().main()
 
     def _loaded_anew(self, cls: type) -> tuple[Model, DataStore | None]:
         for other, known in self._models.items():
@@ -132,6 +184,13 @@ class Storage:
                 return known
         name = getattr(cls, "__name__", repr(cls))
         raise exc.StoreError(f"{name} is not known as a model; say add_model({name}) or add_storage(storage, {name}).")
+
+
+def _named(name: str, models: Iterable[Model]) -> Model:
+    for model in models:
+        if model.name == name:
+            return model
+    raise exc.StoreError(f"No class of this program is known for the model {name!r}; say add_model of it first.")
 
 
 def _path(cls: type) -> str:

@@ -21,6 +21,7 @@ from limen.web.static import StaticTree
 
 from . import control
 from .calllog import CallLog
+from .elsewhere import Elsewhere, begin_epoch
 from .operations import operations
 from .origins import origin_of
 from .vault import socket_path
@@ -57,10 +58,11 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         hub = app.open()
         hub.begin()
         hub.gate.epoch = app.vault.mark.epoch
+        app.vault.recover()
         app.vault.load_ledger()
         app.vault.purge()
-        path = socket_path(app.vault.url)
-        if path is not None:
+        path = socket_path(app.vault.url, app.config.KEYS)
+        if path is not None and not (app.vault.shared and control.is_served(path)):
             try:
                 listener = await control.listen(path, operations(app))
             except OSError as error:  # a file system without sockets, say
@@ -83,6 +85,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
 async def _sweep(app: App, hub: Hub) -> None:
     gate = hub.gate
     marked = time.monotonic()
+    elsewhere = Elsewhere(hub, app.vault) if app.vault.shared else None
     while True:
         await asyncio.sleep(1.0)
         try:
@@ -93,9 +96,12 @@ async def _sweep(app: App, hub: Hub) -> None:
             gate.ledger.tick(time.time())
             hub.sweep()
             await asyncio.to_thread(gate.collect())
+            if elsewhere is not None:
+                await elsewhere.look()
             if time.monotonic() - marked >= 5.0:
                 marked = time.monotonic()
                 await asyncio.to_thread(app.vault.mark.write)
+                begin_epoch(hub, app.vault.mark.epoch)
         except Exception:  # a full disk must not end the sweeping
             log.exception("the once-a-second work failed; it goes on")
 

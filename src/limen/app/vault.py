@@ -2,7 +2,7 @@
 nothing to whoever reads the database alone.
 
     claim      one server per SQLite file; `limen user` may open the file when no server runs
-    keys       the key file beside it (docs/security.md, "Keys at rest")
+    keys       the key file beside it (docs/security.md, "Keys at rest"); for PostgreSQL in the working folder
     epoch      the mark file: a database put back from a backup ends all sessions
 """
 
@@ -13,10 +13,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from limen.core.guard.ledger import Ledger
 from limen.store import keyfile
+from limen.store.accounts import Accounts
+from limen.store.ledger import AbuseLedger
 from limen.store.mark import Mark, open_mark
+from limen.store.settings import Settings
+from limen.store.slots import Slots
 
 if TYPE_CHECKING:
     from limen.base.config import Config
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 def database_path(url: str) -> Path | None:
     """The file of an SQLite URL; None for a store without one.
 
-    >>> database_path("sqlite:///todo.db"), database_path("sqlite://"), database_path("")
+    >>> database_path("sqlite:///todo.db"), database_path("sqlite://"), database_path("postgresql://db/todo")
     (PosixPath('todo.db'), None, None)
     """
     scheme, _, rest = url.partition(":///")
@@ -38,10 +43,32 @@ def database_path(url: str) -> Path | None:
     return Path(rest.partition("?")[0])
 
 
-def socket_path(url: str) -> Path | None:
-    """The control socket beside the SQLite file of *url*, None for a store without a file."""
-    path = database_path(url)
-    return None if path is None else path.with_name(path.name + ".sock")
+def own_path(url: str) -> Path | None:
+    """What the files that belong to a store are named after: the SQLite file; for PostgreSQL the database, in the
+    working folder; None for a store in memory, which has none.
+
+    >>> own_path("sqlite:////srv/todo.db"), own_path("postgresql://ada@db.example:5432/todo"), own_path("")
+    (PosixPath('/srv/todo.db'), PosixPath('todo'), None)
+    """
+    if not url.startswith("postgres"):
+        return database_path(url)
+    parts = urlsplit(url)
+    named = dict(parse_qsl(parts.query)).get("dbname") or unquote(parts.path.strip("/")) or parts.username
+    return Path(quote(named or "postgresql", safe=" "))
+
+
+def socket_path(url: str, keys: str = "") -> Path | None:
+    """The control socket: beside the SQLite file of *url*; for PostgreSQL beside its key file, which *keys* may name;
+    None for a store in memory.
+
+    >>> socket_path("sqlite:///todo.db", "/etc/limen/my.keys"), socket_path("postgresql:///todo", "/etc/limen/my.keys")
+    (PosixPath('todo.db.sock'), PosixPath('/etc/limen/todo.sock'))
+    """
+    path = own_path(url)
+    if path is None:
+        return None
+    folder = Path(keys).parent if keys and database_path(url) is None else path.parent
+    return folder / (path.name + ".sock")
 
 
 class Vault:
@@ -50,13 +77,16 @@ class Vault:
     def __init__(self, storage: DataStore, config: Config) -> None:
         self.storage = storage
         self.config = config
-        self.accounts: AccountStore = storage.permission.accounts
-        self.slots: SlotStore = storage.state.slots
-        self.ledger_store: LedgerStore = storage.abuse.ledger
-        self.meta: MetaStore = storage.settings.meta
+        permission = storage.permission
+        self.shared = permission.url.startswith("postgres")  # an SQLite file is one server's alone: see `claimed`
+        """Other servers may change accounts, too."""
+        self.accounts: AccountStore = Accounts(permission.records, storage.profile.records, alone=not self.shared)
+        self.slots: SlotStore = Slots(storage.state.records)
+        self.ledger_store: LedgerStore = AbuseLedger(storage.abuse.records)
+        self.meta: MetaStore = Settings(storage.settings.records)
         self.ledger = Ledger(config)
         self.url = storage.settings.url
-        self.path = database_path(self.url)
+        self.path = own_path(self.url)
         self.keys: KeyRing = keyfile.open_keys(self.meta, self.path, config.KEYS)
         self._mark: Mark | None = None
 
@@ -64,12 +94,21 @@ class Vault:
     def mark(self) -> Mark:
         """Where the database has come to; opened when a server starts, which may begin a new epoch."""
         if self._mark is None:
-            self._mark = open_mark(self.meta, self.path, self.config.KEYS)
+            stores = {id(store): store for store in (self.storage.permission, self.storage.state) if store.url}
+            stores.pop(id(self.storage.settings), None)
+            others = [Settings(store.records) for store in stores.values()]
+            self._mark = open_mark(
+                self.meta, self.path, self.config.KEYS, others, shared=self.url.startswith("postgres")
+            )
         return self._mark
 
     def load_ledger(self) -> None:
         """Takes up the ledger of the last run."""
         self.ledger.load(self.ledger_store.load(time.time()))
+
+    def recover(self) -> None:
+        """Finishes what a server that stopped has left half done between two stores."""
+        self.accounts.recover()
 
     def purge(self) -> None:
         """Forgets slots that can't come back in any domain."""
@@ -80,7 +119,10 @@ class Vault:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """This process alone serves from the store, for the length of the block. Raises `StoreError` where another
-        does."""
-        with self.storage.settings.claim():
+        """This process serves from these stores, for the length of the block, and where they are SQLite files no other
+        does. Raises `StoreError` where another has one."""
+        stores = (getattr(self.storage, role) for role in ("settings", "permission", "profile", "state", "abuse"))
+        with contextlib.ExitStack() as claims:
+            for store in {id(store): store for store in stores}.values():
+                claims.enter_context(store.claim())
             yield

@@ -11,8 +11,9 @@ from limen import exc
 from limen.app.app import App
 from limen.app.control import ask
 from limen.app.operations import operations
-from limen.app.vault import database_path, socket_path
+from limen.app.vault import database_path, own_path, socket_path
 from limen.store import keyfile
+from limen.store.settings import Settings
 
 
 @contextlib.contextmanager
@@ -23,7 +24,7 @@ def operator(db: str, keys: str | None, *, make: bool = False) -> Iterator[Calla
     """
     if not make and is_missing(db):
         raise exc.StoreError(f"There is no database at {db}; `limen serve` and `limen user add` make one.")
-    path = socket_path(db)
+    path = socket_path(db, keys or "")
     if path is not None and path.exists():
         try:
             ask(path, "user.list")
@@ -51,9 +52,9 @@ def new_keys(db: str, keys: str | None) -> Path:
     """Makes a new key file for the store *db*; gives its path. Raises `StoreError` where one lies there."""
     from limen.dbm import SQLStore
 
-    store, path = SQLStore(db), database_path(db)
+    store, path = SQLStore(db), own_path(db)
     with store.claim():
-        keyfile.new_keys(store.meta, path, keys or "")
+        keyfile.new_keys(Settings(store.records), path, keys or "")
     made = keyfile.keys_path(path, keys or "")
     assert made is not None  # new_keys() has refused a store in memory
     return made

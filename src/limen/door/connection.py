@@ -316,7 +316,7 @@ class Connection:
             tab.connection = None
             self.hub.tabs.remove(tab)
             if tab.slot is not None:
-                self.hub.gate.ended.add(tab.slot)
+                self.hub.gate.ended[tab.slot] = tab.domain
         self.drop(1000, "")
 
     def goodbye(self, reason: str, details: dict[str, Any]) -> None:

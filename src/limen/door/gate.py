@@ -48,9 +48,9 @@ class Gate:
         self.ledger = ledger
         self._ledger_store = ledger_store
         self._hops = Hops(Workers(THREADS, "limen-gate"))
-        self._used: dict[bytes, float] = {}
-        self.ended: set[bytes] = set()
-        """Slots whose sessions are over and that the store still holds, until the next `collect`."""
+        self._used: dict[str, dict[bytes, float]] = {}
+        self.ended: dict[bytes, str] = {}
+        """Slots, and their domains, whose sessions are over and that the store still holds until the next `collect`."""
         self.endings = 0
         """How often sessions of users were ended; counted on the loop, after the store knows of it."""
 
@@ -79,31 +79,32 @@ class Gate:
         now = time.time()
         rows = self.ledger.dirty()
         used, self._used = self._used, {}
-        ended = tuple(self.ended)
+        ended = tuple(self.ended.items())
         loop = asyncio.get_running_loop()
 
         def write() -> None:
             try:
                 if rows:
                     self._ledger_store.flush(rows, now)
-                if used:
-                    self.slots.touch(used)
+                for domain, slots in used.items():
+                    self.slots.touch(domain, slots)
             except BaseException:  # a full disk: nothing is lost, the next batch has it
                 loop.call_soon_threadsafe(self._keep, rows, used)
                 raise
-            for slot in ended:
-                self.slots.remove(slot)
-                self.ended.discard(slot)
+            for slot, domain in ended:
+                self.slots.remove(domain, slot)
+                self.ended.pop(slot, None)
 
         return write
 
-    def _keep(self, rows: list[LedgerRow], used: dict[bytes, float]) -> None:
+    def _keep(self, rows: list[LedgerRow], used: dict[str, dict[bytes, float]]) -> None:
         self.ledger.again(rows)
-        self._used = used | self._used
+        for domain, slots in used.items():
+            self._used[domain] = slots | self._used.get(domain, {})
 
-    def touch(self, slot: bytes, used: float) -> None:
-        """Remembers when a slot was last used, for the next `flush`."""
-        self._used[slot] = used
+    def touch(self, domain: str, slot: bytes, used: float) -> None:
+        """Remembers when a slot was last used, for the next `collect`."""
+        self._used.setdefault(domain, {})[slot] = used
 
     def account_secret(self, domain: str) -> bytes:
         """What names are hidden under in the ledger: derived from the key file, so that it survives a restart."""

@@ -294,7 +294,7 @@ class Hub:
         """Ends a tab for good, and its slot: its connection hears GOODBYE *reason*, its calls are cancelled."""
         self.tabs.remove(tab)
         if tab.slot is not None:
-            self.gate.ended.add(tab.slot)
+            self.gate.ended[tab.slot] = tab.domain
         connection, tab.connection = tab.connection, None
         if connection is not None:
             connection.goodbye(reason, details or {})
@@ -317,7 +317,7 @@ class Hub:
         """The store learns, with the next batch, when the tab's slot was last used: it may outlive this process."""
         if tab.slot is not None and tab.used > tab.stored:
             tab.stored = tab.used
-            self.gate.touch(tab.slot, tab.used)
+            self.gate.touch(tab.domain, tab.slot, tab.used)
 
     async def drain(self, seconds: float = 10.0) -> None:
         """Says GOODBYE to all and waits for the calls under way."""

@@ -175,14 +175,8 @@ def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account] | Non
     """The slot and its user, if it may be resumed on this connection. On a worker thread: the store is asked."""
     hub, gate = connection.hub, connection.hub.gate
     config = hub.config.domain(connection.domain)
-    slot = gate.slots.get(handle)
-    if (
-        slot is None
-        or handle in gate.ended
-        or slot.domain != connection.domain
-        or slot.epoch != gate.epoch
-        or slot.key_number not in gate.keys
-    ):
+    slot = gate.slots.get(connection.domain, handle)
+    if slot is None or handle in gate.ended or slot.epoch != gate.epoch or slot.key_number not in gate.keys:
         return None
     now, tab = time.time(), hub.tabs.get(handle)
     used = slot.used if tab is None else max(slot.used, tab.used)  # the store hears of it a little later
@@ -214,8 +208,9 @@ def _enter(
             hub.tabs.bind(tab, slot)
     tab.connection, tab.parked, tab.used = connection, None, time.time()
     tab.by_password = method == "opaque"
+    tab.record = account.record
     if slot is not None:
-        hub.gate.touch(slot, tab.used)
+        hub.gate.touch(tab.domain, slot, tab.used)
     connection.tab, connection.channel = tab, channel
     connection.join(
         hello.details.get("roles"),

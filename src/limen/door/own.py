@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import replace
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.base.principal import State, current
 from limen.core.guard.accounts import Slot
 from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
@@ -50,7 +51,7 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
         if tab.slot is not None:  # two at once: the tab would know of one only, and the other outlive its logout
             raise exc.InvalidCall("A session opens one slot at a time.")
     except BaseException:  # nobody would know of this slot
-        gate.ended.add(slot.handle)
+        gate.ended[slot.handle] = slot.domain
         raise
     connection.hub.tabs.bind(tab, slot.handle)
     domain_key = gate.keys.domain(tab.domain, number).resume.public
@@ -63,7 +64,7 @@ async def logout(connection: Connection) -> None:
     if tab is None:
         raise exc.UnknownSession
     if tab.slot is not None:
-        await hub.gate.on_thread(hub.gate.slots.remove, tab.slot)
+        await hub.gate.on_thread(hub.gate.slots.remove, tab.domain, tab.slot)
     hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout")
 
 
@@ -112,7 +113,12 @@ async def password_finish(connection: Connection, record: Any) -> None:
         raise exc.UnknownSession
     # The slots end first: should the machine stop in between, no old tab outlives the old password.
     await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
-    await gate.on_thread(gate.accounts.put, replace(account, record=record, key_number=gate.keys.current))
+    caller = copy_context()
+    caller.run(current.set, State(connection.principal, service="limen.password.finish"))  # for the account's history
+    fresh = {"reason": "password", "record": record, "key_number": gate.keys.current}
+    if await gate.on_thread(caller.run, gate.accounts.update, tab.domain, tab.user, **fresh) is None:
+        raise exc.UnknownSession
+    tab.record = record
     gate.endings += 1
     key = account_key(gate.account_secret(connection.domain), tab.domain, tab.user)
     gate.ledger.account_succeeded(connection.domain, key, connection.origin, time.time())

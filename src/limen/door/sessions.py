@@ -159,13 +159,15 @@ class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
     __slots__ = (
-        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "slot", "stored", "used",
-        "user",
+        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "record", "slot", "stored",
+        "used", "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
         self.domain, self.user, self.login, self.calls = domain, user, login, calls
         self.slot: bytes | None = None
+        self.record = b""
+        """The OPAQUE record of the password that this session began with, or has set."""
         self.connection: Any = None
         self.parked: float | None = None
         """When the connection was lost (seconds, monotonic); None while live."""

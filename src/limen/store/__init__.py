@@ -1,6 +1,6 @@
-"""Stores: where records, accounts, slots, the ledger and what a database knows of itself are kept.
+"""Stores: where records are kept; accounts, sessions, the ledger and what a database knows of itself are records, too.
 
-A store is an object with the parts `records`, `accounts`, `slots`, `ledger` and `meta`; the ports are in
-`limen.core.record.port` and `limen.core.guard.accounts`, the suites that hold them in `limen.testing.stores`. A further
-one is a file here, a row in `limen/dbm.py` and a subclass of the suites.
+A store is an object with `records`, `claim()` and `close()` (port.py); what its records must do is said in
+`limen.core.record.port`, and the suites that hold it to that are in `limen.testing.stores`. A further one is a file
+here, a row in `limen/dbm.py` and a subclass of the suites.
 """

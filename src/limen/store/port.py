@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from limen.core.guard.accounts import AccountStore, LedgerStore, MetaStore, SlotStore
 from limen.core.record.port import RecordStore
 
 
 class Store(Protocol):
-    """Five parts, each behind its port, and the claim."""
+    """Records, and the right to serve from them. Accounts, sessions, the ledger and what a database knows of itself are
+    records like all others (`limen.store.accounts`, `slots`, `ledger`, `settings`)."""
 
     @property
     def url(self) -> str:
@@ -20,23 +20,10 @@ class Store(Protocol):
     @property
     def records(self) -> RecordStore: ...
 
-    @property
-    def accounts(self) -> AccountStore: ...
-
-    @property
-    def slots(self) -> SlotStore: ...
-
-    @property
-    def ledger(self) -> LedgerStore: ...
-
-    @property
-    def meta(self) -> MetaStore: ...
-
     def claim(self) -> AbstractContextManager[None]:
-        """This process alone may serve from the store, for the length of the block; taken at once, before the block
-        begins.
+        """The right to serve from the store, for the length of the block; taken at once, before the block begins.
 
-        Raises `StoreError` where another process has it.
+        Raises `StoreError` where a process has it that this one can't serve beside.
         """
         ...
 

@@ -39,6 +39,10 @@ class Colour(Enum):
     RED = "red"
 
 
+class Nothing(Enum):
+    AT_ALL = None
+
+
 class Level(IntEnum):
     LOW = 1
 
@@ -183,6 +187,10 @@ EXPRESSIONS = st.recursive(
 @given(st.sampled_from(OPS), VALUES, VALUES)
 @example("<", Decimal("NaN"), Decimal(1))
 @example("<", Decimal(1), NAN)
+@example("<", NAN, Decimal(1))
+@example("<", datetime(2026, 1, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=-1))))
+@example("<", datetime(2026, 1, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")), datetime(2026, 1, 1, 0, 30, tzinfo=UTC))
+@example("==", time(1, tzinfo=UTC), time(2, tzinfo=timezone(timedelta(hours=1))))
 @example("==", 2.0**53, 2**53 + 1)
 @example("==", datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC))
 @example(">", date(2026, 1, 1), datetime(2025, 1, 1))
@@ -246,6 +254,8 @@ def test_a_missing_field_is_none() -> None:
     assert (A != 1).matches({})
     assert A.is_in([None]).matches({})
     assert not A.is_in([]).matches({})
+    assert isinstance(A != None, Not)  # noqa: E711
+    assert (A == None).matches({"a": Nothing.AT_ALL})  # noqa: E711
     assert not (A < None).matches({})
     assert not (A >= None).matches({})
 
@@ -253,6 +263,22 @@ def test_a_missing_field_is_none() -> None:
 def test_between_includes_both_ends() -> None:
     assert [n for n in range(6) if A.between(2, 4).matches({"a": n})] == [2, 3, 4]
     assert A.between(2, 4) == (A >= 2) & (A <= 4)
+
+
+def test_is_in_is_equal_to_one_of_them() -> None:
+    e = A.is_in([NAN, [1], 0.5, datetime(2026, 1, 1, tzinfo=UTC), None])
+    for value in ([1], [True], Decimal("0.5"), datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))), None):
+        assert e.matches({"a": value})
+    for value in (NAN, Decimal("NaN"), [2], (1,), datetime(2026, 1, 1), "0.5", 0):
+        assert not e.matches({"a": value})
+
+
+def test_texts_are_looked_into_as_they_are() -> None:
+    fields = {"a": "Oat milk"}
+    assert [A.startswith(t).matches(fields) for t in ("Oat", "oat", "milk", "")] == [True, False, False, True]
+    assert [A.contains(t).matches(fields) for t in ("t m", "T M", "Oat", "milk", "")] == [True, False, True, True, True]
+    assert not A.contains("1").matches({"a": ["1"]})
+    assert not A.startswith("").matches({})
 
 
 def test_a_trap_of_the_programs_decimal_context_changes_nothing() -> None:
@@ -353,6 +379,7 @@ def test_a_list_that_is_changed_later_changes_no_expression() -> None:
         (lambda: A.is_in([object()]), "object"),
         (lambda: A == "\ud800", "lone surrogate"),
         (lambda: Decimal("sNaN") == A, "Decimal"),
+        (lambda: A == -(10**5000), "too many digits"),
         (lambda: A.contains(5), "takes a text, not a int"),
         (lambda: A.startswith(None), "takes a text, not a NoneType"),
         (lambda: A.is_in("text"), "takes a list of values, not a str"),
@@ -368,6 +395,8 @@ def test_wrong_use_says_what_to_write(wrong: Any, remedy: str) -> None:
 
 
 @given(VALUES, VALUES)
+@example(datetime(2026, 1, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=-1))))
+@example(time(1, tzinfo=UTC), time(1, tzinfo=timezone(timedelta(hours=-1))))
 def test_the_key_of_a_value_orders_all_kinds(a: Any, b: Any) -> None:
     ka, kb = kind_and_key(a), kind_and_key(b)
     assert (ka < kb) + (kb < ka) + (ka == kb) == 1

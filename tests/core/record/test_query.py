@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal, FloatOperation, localcontext
 from itertools import pairwise
 from typing import Any
 
@@ -137,7 +138,16 @@ def test_a_damaged_cursor_is_refused_or_a_place(fields: dict[str, Any], data: An
 
 @pytest.mark.parametrize(
     "values",
-    ['[{"$decimal":"1E99999"}]', '[{"$nope":1}]', "[1,2]", "[]", "[" * 500 + "]" * 500, '[{"$set":[[]]}]', "{}"],
+    [
+        '[{"$decimal":"1E99999"}]',
+        '[{"$nope":1}]',
+        "[1,2]",
+        "[]",
+        "[" * 500 + "]" * 500,
+        "[" * 50_000,
+        '[{"$set":[[]]}]',
+        "{}",
+    ],
 )
 def test_a_forged_cursor_is_refused(values: str) -> None:
     from base64 import urlsafe_b64encode
@@ -146,15 +156,25 @@ def test_a_forged_cursor_is_refused(values: str) -> None:
 
     order = ordering(A)
     digest = msgspec.json.decode(urlsafe_b64(cursor(order, {}, bytes(16))))[0]
-    forged = urlsafe_b64encode(f'["{digest}","{"00" * 16}",{values}]'.encode()).decode()
-    with pytest.raises(exc.InvalidValue):
-        read_cursor(forged, order)
+    for uuid, found in (("00" * 16, values), ("00" * 15, "[1]"), ("00" * 17, "[1]"), ("zz" * 16, "[1]")):
+        forged = urlsafe_b64encode(f'["{digest}","{uuid}",{found}]'.encode()).decode()
+        with pytest.raises(exc.InvalidValue):
+            read_cursor(forged, order)
 
 
 def urlsafe_b64(text: str) -> bytes:
     from base64 import urlsafe_b64decode
 
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def test_a_trap_of_the_programs_decimal_context_does_not_keep_from_sorting() -> None:
+    order = ordering(A)
+    items = [({"a": value}, bytes(16)) for value in (0.5, Decimal("0.1"), 1, Decimal(2))]
+    with localcontext() as context:
+        context.traps[FloatOperation] = True
+        assert [fields["a"] for fields, _ in sort(items, order, row)] == [Decimal("0.1"), 0.5, 1, 2]
+        assert after(Cursor((Decimal("0.1"),), bytes(16)), order)({"a": 0.5}, bytes(16))
 
 
 # -- order_by and limit

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +18,7 @@ from hypothesis import strategies as st
 from limen import exc
 from limen.core.record.model import Model
 from limen.core.record.record import Record, decode_fields, encode_fields
-from limen.core.record.uuid7 import Source, uuid7
+from limen.core.record.uuid7 import BLOCK, Source, uuid7
 
 
 class Thing:
@@ -114,16 +118,16 @@ def test_merge_does_not_change_what_was_given() -> None:
 )
 def test_a_change_anywhere_makes_it_dirty(change: Any) -> None:
     r = record(text="a", list=[], dict={"deep": [1]}, tags={"a"})
-    assert not r._dirty()
+    assert r._changed == ()
     change(r)
-    assert r._dirty()
+    assert len(r._changed) == 1
 
 
 def test_a_change_that_changes_nothing_is_none() -> None:
     r = record(text="a", n=1)
     r.text = "b"
     r.text = "a"
-    assert not r._dirty()
+    assert r._changed == ()
 
 
 def test_to_dict_is_the_models_or_the_fields_with_id_and_version() -> None:
@@ -152,7 +156,7 @@ def test_copies_and_pickles_keep_all_that_it_knows(through: Any) -> None:
     r = record(a=[1])
     other = through(r)
     assert other == r
-    assert (other._txn, other._model, other._dirty()) == (7, Thing, False)
+    assert (other._txn, other._model, other._changed) == (7, Thing, ())
     assert "version 1" in repr(other)
 
 
@@ -274,25 +278,66 @@ def test_a_model_may_have_a_name_of_its_own() -> None:
     assert Model(Todo).name == "shop.Todo"
 
 
+def test_what_is_changed_is_known_by_field() -> None:
+    r = record(text="a", list=[1], gone=1, same=1)
+    r.text = "b"
+    r.list.append(2)
+    r.new = None
+    del r.gone
+    assert r._changed == ("gone", "list", "new", "text")
+    assert Record(THING, KEY)._changed == ()
+    fresh = Record(THING, KEY)
+    fresh.update(b=1, a=2)
+    assert fresh._changed == ("a", "b")
+
+
 # -- uuids
 def test_a_uuid_is_of_version_7_and_says_when() -> None:
-    made = Source().next(0x017F22E279B0, bytes(10))
+    made = UUID(bytes=Source(bytes).next(0x017F22E279B0))
     assert (made.version, made.variant) == (7, "specified in RFC 4122")
     assert made.int >> 80 == 0x017F22E279B0
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.binary(min_size=10, max_size=10)), min_size=2, max_size=50))
-def test_uuids_of_one_source_rise_whatever_clock_and_chance_do(draws: list[tuple[int, bytes]]) -> None:
-    source = Source()
-    made = [source.next(milliseconds, entropy) for milliseconds, entropy in draws]
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=50), st.randoms(use_true_random=False))
+def test_uuids_of_one_source_rise_whatever_clock_and_chance_do(draws: list[int], chance: Random) -> None:
+    source = Source(chance.randbytes)
+    made = [source.next(milliseconds) for milliseconds in draws]
     assert made == sorted(made)
     assert len(set(made)) == len(made)
 
 
 def test_when_a_millisecond_is_used_up_the_next_begins() -> None:
-    source = Source()
-    source.next(5, b"\xff" * 10)
+    source = Source(lambda number: b"\xff" * number)
+    source.next(5)
     source._tail = (1 << 74) - 1
-    following = source.next(5, b"\xff" * 10)
+    following = UUID(bytes=source.next(5))
     assert following > uuid7(5, (1 << 74) - 1)
     assert following.int >> 80 == 6
+
+
+def test_chance_is_asked_once_for_many_uuids_and_used_once() -> None:
+    asked: list[bytes] = []
+
+    def chance(number: int) -> bytes:
+        asked.append(os.urandom(number))
+        return asked[-1]
+
+    source = Source(chance)
+    tails = [int.from_bytes(source.next(n)) for n in range(2 * BLOCK)]
+    assert len(asked) == 2
+    assert len({tail & (1 << 62) - 1 for tail in tails}) == 2 * BLOCK
+
+
+def test_a_process_that_was_forked_gives_out_others() -> None:
+    program = """if True:
+        import os
+        from limen.app.unitofwork import _new_uuid
+        _new_uuid()
+        child = os.fork()
+        print(_new_uuid()[8:].hex(), flush=True)
+        if child:
+            os.waitpid(child, 0)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    mine, theirs = done.stdout.split()
+    assert mine != theirs

@@ -57,6 +57,14 @@ class Address:
     zip: str = ""
 
 
+@dataclass
+class Angry:
+    x: int
+
+    def __post_init__(self) -> None:
+        raise AssertionError("nothing is made to check it")
+
+
 class Line(msgspec.Struct, rename="camel"):
     item_name: str
     price: Decimal = Decimal(0)
@@ -140,9 +148,14 @@ def test_defaults_are_built_in_values_and_never_shared() -> None:
     assert default(Tag, "colour") == "red"
     assert type(default(Holder, "colour")) is str
     assert default(Holder, "home") == {"street": "here", "zip": ""}
-    for name in ("tags", "made"):
-        default(Holder, name).append("x")
-        assert "x" not in default(Holder, name)
+
+    @attrs.define
+    class Shared:
+        tags: list[str] = []  # noqa: RUF008 attrs lets it be one list for all
+
+    for cls, name in ((Holder, "tags"), (Holder, "made"), (Shared, "tags")):
+        default(cls, name).append("x")
+        assert "x" not in default(cls, name)
 
 
 def test_a_default_that_no_record_can_have_is_refused() -> None:
@@ -220,6 +233,7 @@ def test_the_kind_of_a_column_follows_from_the_annotation(kind: Any, column: str
         (Annotated[int, Meta(gt=0)], [1]),
         (Annotated[str, Meta(max_length=3)] | None, ["abc", None]),
         (Annotated[list[Address], Meta(max_length=1)], [[{"street": "x"}], []]),
+        (Annotated[list[Angry], Meta(max_length=1)], [[{"x": 1}]]),
         (UserName, ["ada"]),
         (Colour, ["red", Colour.BLUE]),
         (Level, [1, Level.HIGH]),
@@ -291,6 +305,7 @@ def test_what_fits_passes_also_when_it_was_stored(kind: Any, good: list[Any]) ->
         (Pair, [3], "Expected one of [1, 2]"),
         (Rights, 8, "Expected `Rights`, got `int`"),
         (Literal["a", 1], "b", "Expected one of 'a', 1"),
+        (Literal[1, False], True, "Expected one of 1, False"),
         (Literal["a", 1], True, "Expected `str | int`, got `bool`"),
         (list[int], (1,), "Expected `list`, got `tuple`"),
         (set[str], ["a"], "Expected `set`, got `list`"),

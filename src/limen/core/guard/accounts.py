@@ -1,8 +1,8 @@
-"""Who may log in and which tabs may come back: the rows, and the ports that every store fills.
+"""Who may log in and which tabs may come back: the rows, and the ports through which the doors ask for them.
 
-A store offers its parts as attributes: `store.accounts`, `store.slots`, `store.ledger`, `store.meta` (and
-`store.records`, whose port is in `limen.core.record`). Every method is synchronous, may be called from any thread,
-and is durable when it returns. `limen.testing.stores` holds the suites that a store of one's own must pass.
+`limen.store` fills them over any store of records (`accounts.py`, `slots.py`, `ledger.py`, `settings.py` there). Every
+method is synchronous, may be called from any thread, and is durable when it returns. `limen.testing.stores` holds the
+suites.
 
 All names arrive in the form of `limen.base.names`; all times are seconds since 1970 (UTC).
 """
@@ -10,7 +10,7 @@ All names arrive in the form of `limen.base.names`; all times are seconds since 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,9 +78,9 @@ class AccountStore(Protocol):
 
     @property
     def changes(self) -> int:
-        """Another number once a `put` or `remove` that changed something has come back, whoever called it. Who has
-        looked at this, then read an account, need not read it again while this stands. Asked on the event loop: must
-        not block. A store that can't know gives another number each time.
+        """Another number once a `put`, `update` or `remove` that changed something has come back, whoever called it.
+        Who has looked at this, then read an account, need not read it again while this stands. Asked on the event
+        loop: must not block. Where other processes may change accounts too it is another number each time.
         """
         ...
 
@@ -88,39 +88,58 @@ class AccountStore(Protocol):
         """The account, disabled or not; None where there is none."""
         ...
 
-    def put(self, account: Account, *, create: bool = False) -> bool:
+    def put(self, account: Account, *, create: bool = False, reason: str = "") -> bool:
         """Keeps *account* in place of what was there. With *create*: only if nothing was there, else False.
 
-        After a new password end the user's slots **first** (`SlotStore.remove_user`): should the machine stop in
-        between, the old password is still the only one that works and no old tab outlives it.
+        Who calls, and the *reason*, are kept in the account's history; the OPAQUE record is not.
         """
         ...
 
-    def remove(self, domain: str, user: str) -> bool:
-        """Forgets the account and, at once, all slots of that user that this store keeps. False: there was none."""
+    def update(self, domain: str, user: str, *, reason: str = "", **changes: Any) -> Account | None:
+        """Changes these attributes of the account and leaves the others as they are at that moment, whoever changes
+        them meanwhile; gives what it is now, None where there is none.
+
+        Before a new *record* end the user's slots (`SlotStore.remove_user`): should the machine stop in between, the
+        old password is still the only one that works and no old tab outlives it.
+        """
+        ...
+
+    def remove(self, domain: str, user: str, *, reason: str = "") -> bool:
+        """Forgets the account and, in the same transaction, all slots of that user that are kept in the same store.
+        That there was one, and its roles, stay in the history. False: there was none."""
         ...
 
     def list(self, domain: str | None = None) -> builtins.list[Account]:
         """All accounts, or those of one domain, ordered by (domain, user)."""
         ...
 
+    def ended(self, domain: str, since: int | None) -> tuple[int, Collection[str] | None]:
+        """How often, on any server of the database, a user's sessions were ended for a new password or because the user
+        was disabled or removed; and whose since *since*, a number that this has given before. None: all may be meant.
+        """
+        ...
+
+    def recover(self) -> None:
+        """Finishes, when a server starts, what one that stopped had left half done."""
+        ...
+
 
 class SlotStore(Protocol):
-    """Slots by handle."""
+    """Slots by domain and handle."""
 
-    def get(self, handle: bytes) -> Slot | None: ...
+    def get(self, domain: str, handle: bytes) -> Slot | None: ...
 
     def put(self, slot: Slot, *, at_most: int | None = None) -> bool:
         """Keeps *slot*. With *at_most*: False, and nothing is kept, if that user already has so many others."""
         ...
 
-    def remove(self, handle: bytes) -> bool: ...
+    def remove(self, domain: str, handle: bytes) -> bool: ...
 
     def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[bytes]:
         """Ends all slots of a user (but the one named *keep*); gives the handles that ended."""
         ...
 
-    def touch(self, used: Mapping[bytes, float]) -> None:
+    def touch(self, domain: str, used: Mapping[bytes, float]) -> None:
         """Sets `used` of several slots in one batch; unknown handles are passed over, and `used` never goes back."""
         ...
 
@@ -132,7 +151,7 @@ class SlotStore(Protocol):
 
     def purge(self, *, used_before: float, login_before: float, epoch: int) -> builtins.list[bytes]:
         """Ends every slot that was last used before *used_before*, or whose login is before *login_before*, or that
-        is of another *epoch*; gives the handles that ended."""
+        is of another *epoch*, domain by domain; gives the handles that ended."""
         ...
 
 
@@ -144,7 +163,8 @@ class LedgerStore(Protocol):
         ...
 
     def flush(self, batch: Iterable[LedgerRow], now: float) -> None:
-        """Keeps each row in place of the one of the same (domain, scope, key), all or none; drops what is over."""
+        """Keeps each row in place of the one of the same (domain, scope, key), all of a domain or none; forgets, by and
+        by, what is over."""
         ...
 
     def clear(self, domain: str | None = None, key: str | None = None) -> int:
@@ -166,7 +186,10 @@ class MetaStore(Protocol):
 
     def set(self, name: str, value: str) -> None: ...
 
-    def highest_txn(self) -> int:
-        """How far the database has come: rises with every transaction of records and every change of accounts and slots
-        (but not with `touch`), and is never less after a restart. 0 before the first."""
+    def swap(self, name: str, was: str | None, value: str) -> bool:
+        """Keeps *value* only if `get` would give *was* at that moment. False: it would not."""
+        ...
+
+    def progress(self) -> int:
+        """How far the database has come: rises with every transaction, and is never less after a restart."""
         ...

@@ -157,7 +157,6 @@ class Field:
         )
 
     __and__ = __rand__ = __or__ = __ror__ = __invert__ = __bool__ = _alone
-    __iter__ = None  # or `in` and list() would ask for item 0, 1, 2 …
 
     def __contains__(self, value: Any) -> NoReturn:
         raise TypeError(f"`in` can't be asked of a field: write {self.label}.contains(…)")

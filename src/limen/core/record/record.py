@@ -11,6 +11,7 @@ import msgspec
 from limen import exc
 from limen.base import values
 
+from . import delta
 from .model import Model
 
 _Self = TypeVar("_Self", bound="Record")
@@ -25,7 +26,7 @@ class Record:
 
     *_model*: the class. *_uuid*: UUID of version 7, from the start. *_vsn*: 0 until it is first stored, then 1, and
     one more each time it is stored. *_txn*: number of the transaction that stored it, 0 before. These four can't be
-    written.
+    written. *_changed*: names of the fields that are different from what was last stored.
 
     What is changed while the unit of work is open, lists and dicts inside included, is stored when it ends.
     """
@@ -78,11 +79,24 @@ class Record:
         _set(self, "_stored", stored)
         _set(self, "_touched", False)
 
-    def _dirty(self) -> bool:
-        """True where the fields are not what was last stored."""
-        if not self._touched and "[" not in self._stored and self._stored.rfind("{") <= 0 and self._stored:
-            return False  # nothing was set, and there is no list or dict in it that could have been changed in place
-        return encode_fields(self._fields) != self._stored
+    @property
+    def _changed(self) -> tuple[str, ...]:
+        """The names of the fields that are different from what was last stored, sorted; of a new record all."""
+        text = self._unstored()
+        return () if text is None else delta.names(self._stored or "{}", text)
+
+    def _unstored(self) -> str | None:
+        """The fields as they are to be stored; None where that is what was last stored."""
+        stored = self._stored
+        if not self._touched and stored and "[" not in stored and stored.rfind("{") == 0:
+            return None  # nothing was set, and there is no list or dict in it that could have been changed in place
+        text = encode_fields(self._fields)
+        return None if text == stored else text
+
+    def _put_back(self, fields: dict[str, Any], touched: bool) -> None:
+        """The fields as they once were."""
+        _set(self, "_fields", fields)
+        _set(self, "_touched", touched)
 
     # -- attributes and items
     def __getattr__(self, name: str) -> Any:

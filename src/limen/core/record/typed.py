@@ -49,6 +49,10 @@ _UNWRAPPED: tuple[Any, ...] = tuple(
 )
 
 
+class BadDeclaration(TypeError):
+    """A class says something of its fields that no record can have."""
+
+
 class Declared(NamedTuple):
     """A field of a typed class. *wire*: its name where an instance travels as a dict. *kind*: the annotation.
     *default*: makes the built-in value of a new record; None where there is no default."""
@@ -63,7 +67,7 @@ class Declared(NamedTuple):
 def declared(cls: Any) -> tuple[Declared, ...] | None:
     """The fields of a dataclass, Struct, attrs class or TypedDict; None for other classes.
 
-    Raises TypeError for a default that no record can have.
+    Raises BadDeclaration for a default that no record can have.
     """
     if not isinstance(cls, type):
         return None
@@ -79,7 +83,7 @@ def declared(cls: Any) -> tuple[Declared, ...] | None:
         return None
     kinds = hints(cls)
     return tuple(
-        Declared(name, wire, kinds.get(name, Any), make is None, make and _plainly(cls, name, make))
+        Declared(name, wire, kinds.get(name, Any), make is None, _plainly(cls, name, make) if make else None)
         for name, wire, make in found
     )
 
@@ -132,7 +136,7 @@ def _plainly(cls: type, name: str, make: Callable[[], Any]) -> Callable[[], Any]
         try:
             return copy.deepcopy(stored(value))
         except exc.InvalidValue as error:
-            raise TypeError(f"{cls.__name__}.{name}: its default can't be stored: {error}") from None
+            raise BadDeclaration(f"{cls.__name__}.{name}: its default can't be stored: {error}") from None
 
     return made
 
@@ -158,12 +162,21 @@ def is_union(kind: Any) -> bool:
 
 
 def allowed_values(kind: Any) -> list[Any] | None:
-    """The built-in values of an enum or a Literal; None for other annotations, and for flags (any sum is one)."""
+    """The built-in values of an enum or a Literal; None for other annotations, and for flags (any sum is one).
+
+    Raises BadDeclaration where they can't be stored.
+    """
+    members: Any
     if isinstance(kind, type) and issubclass(kind, Enum) and not issubclass(kind, Flag):
-        return [stored(member) for member in kind]
-    if get_origin(kind) is typing.Literal:
-        return [stored(value) for value in get_args(kind)]
-    return None
+        members = kind
+    elif get_origin(kind) is typing.Literal:
+        members = get_args(kind)
+    else:
+        return None
+    try:
+        return [stored(member) for member in members]
+    except exc.InvalidValue as error:
+        raise BadDeclaration(f"{kind}: values that can't be stored: {error}") from None
 
 
 def column_kind(kind: Any) -> str | None:

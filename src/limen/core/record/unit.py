@@ -1,115 +1,68 @@
 """The unit of work: reads, and writes that are kept back until all of them can be done at once.
 
-Invariants:
+Invariants, besides those of `reading.py`:
 
 - Nothing reaches the store before `commit`; then all of it does, as one transaction, or nothing.
-- One record is one object in a unit: fetching it twice gives the same, with what was changed meanwhile.
 - A change is made from a version. If that is not the newest at commit, nothing is written: RecordVersionMismatch.
-- Every read and write carries the unit's domain; there is no way to name another.
+- What was read must not have been changed at commit, else nothing is written: TransactionConflict. So units behave as
+  if one had been run after the other. A unit that writes nothing has seen one moment, and is never refused.
+- Hooks and predicates run before the store is asked to commit, never while it holds a lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 from limen import exc
 
-from .model import Model
-from .port import Change, RecordStore, Stale, Transaction, Version
-from .record import Record, decode_fields, encode_fields
+from . import trouble
+from .past import Frozen
+from .port import DELETE, ERASE, PUT, REVIVE, Change, Conflict, Keep, Reads, RecordStore, Stale, Transaction
+from .reading import Home, Reader
+from .record import Record, encode_fields
+from .savepoint import Savepoint
+from .shelf import CHANGED, ERASED, GONE, NEW, REVIVED, SEEN, Shelf, Side
+from .trouble import uuid_bytes, whole
+from .undo import undo
 
-T = TypeVar("T")
-Fail = Any
-"""What becomes of a fetch that finds nothing: an exception (class or instance) is raised, a callable called, anything
-else returned; None raises RecordNotFound."""
-_Predicate = Callable[[Record], Any]
-_NEW, _SEEN, _CHANGED, _GONE = range(4)
+_KINDS = {GONE: DELETE, ERASED: ERASE, REVIVED: REVIVE}
 
 
-class Unit:
-    """*find*: gives the Model and the store of a class (or raises). *who*: the transaction, but for number and time.
-    *uuid*: makes the UUID of a new record. *clock*: seconds since 1970, asked at commit."""
+class Work(NamedTuple):
+    """What is to be committed: the arguments of `RecordStore.commit`, and whose records the changes are."""
 
-    def __init__(
-        self,
-        find: Callable[[type], tuple[Model, RecordStore]],
-        who: Transaction,
-        uuid: Callable[[], UUID],
-        clock: Callable[[], float],
-    ) -> None:
-        self._find, self._who, self._new_uuid, self._clock = find, who, uuid, clock
-        self._records: dict[tuple[str, bytes], tuple[Record, RecordStore]] = {}
-        self._states: dict[tuple[str, bytes], int] = {}
-        self._open = True
+    store: RecordStore
+    who: Transaction
+    changes: list[Change]
+    reads: Reads | None
+    records: list[Record]
+
+
+class Unit(Reader):
+    """*home*: finds models and stores. *who*: the transaction, but for number and time. *uuid*: makes the 16 bytes of a
+    new record's UUID. *clock*: seconds since 1970, asked at commit."""
+
+    __slots__ = ("_clock", "_new_uuid", "_spoilt", "_who")
+
+    def __init__(self, home: Home, who: Transaction, uuid: Callable[[], bytes], clock: Callable[[], float]) -> None:
+        super().__init__(home, who.domain)
+        self._who, self._new_uuid, self._clock = who, uuid, clock
         self._spoilt: BaseException | None = None
-
-    # -- reading -----------------------------------------------------------------------------------
-    def fetch(
-        self,
-        model: type,
-        uuid: UUID | str,
-        vsn: int | None = None,
-        fail: Fail = None,
-        acl: _Predicate | None = None,
-    ) -> Any:
-        """The record of that *uuid* (as UUID or text).
-
-        *vsn*: the version that the caller has seen; where it is not the newest, RecordVersionMismatch is raised.
-        *acl*: where `acl(record)` is falsy it is as if there were no such record. *fail*: what becomes of that: an
-        exception (class or instance) is raised, a callable called, anything else returned; None raises
-        RecordNotFound.
-        """
-        about, store = self._at(model)
-        key = _key(uuid)
-        record = self._load(about, store, key) if key is not None else None
-        if record is None and vsn is not None and key is not None:
-            self._say_if_deleted(about, store, key, _vsn(vsn), acl)
-        if record is None or (acl is not None and not acl(record)):
-            return _failed(fail, about, uuid)
-        if vsn is not None and _vsn(vsn) != record._vsn:
-            newest = store.newest(self._who.domain, about.name, record._key)
-            raise self._mismatch(about, record._key, vsn, newest, store)
-        return record
-
-    def select(self, model: type, predicate: _Predicate | None = None, acl: _Predicate | None = None) -> list[Record]:
-        """All records of *model* for which *predicate* (and *acl*) is true, in the order in which they were made.
-
-        What this unit has inserted, changed and deleted counts.
-        """
-        about, store = self._at(model)
-        found = {}
-        for version in store.all(self._who.domain, about.name):
-            known = self._records.get((about.name, version.uuid))
-            if known is None:
-                found[version.uuid] = self._see(about, store, version)
-            elif self._states[about.name, version.uuid] != _GONE:
-                found[version.uuid] = known[0]
-        for (name, uuid), (record, _) in self._records.items():
-            if name == about.name and self._states[name, uuid] in (_NEW, _CHANGED):
-                found[uuid] = record
-        records = [found[uuid] for uuid in sorted(found)]
-        return [r for r in records if (predicate is None or predicate(r)) and (acl is None or acl(r))]
-
-    def select_one(
-        self, model: type, predicate: _Predicate | None = None, fail: Fail = None, acl: _Predicate | None = None
-    ) -> Any:
-        """The first of `select`; where there is none, *fail* as for `fetch`."""
-        for record in self.select(model, predicate, acl):
-            return record
-        return _failed(fail, self._at(model)[0], None)
 
     # -- writing -----------------------------------------------------------------------------------
     def insert(self, model: type, /, **fields: Any) -> Record:
         """A new record: what the model's `initialize` gives it, then *fields*. Stored when the unit ends."""
-        about, store = self._at(model)
-        record = Record(about, self._new_uuid().bytes)
-        if about.initialize is not None:
-            about.initialize(record)
-        record.update(fields)
-        self._keep(record, store, _NEW)
+        shelf = self._shelf(model)
+        key = self._new_uuid()
+        record = Record(shelf.model, key, 0, 0, "", {})
+        shelf.model.begin(record)
+        if fields:
+            record.update(fields)
+        shelf.records[key] = record
+        shelf.states[key] = NEW
         return record
 
     def update(self, what: Record | type, /, *which: Any, **fields: Any) -> Record:
@@ -118,55 +71,119 @@ class Unit:
 
         A record may be one of an earlier unit. Raises RecordVersionMismatch where the version is not the newest.
         """
-        record = self._which("update", what, which)
+        record, shelf = self._which("update", what, which, fields)
         record.update(fields)
-        if self._states[record._about.name, record._key] == _SEEN:
-            self._states[record._about.name, record._key] = _CHANGED
+        if shelf.states[record._key] < NEW:
+            shelf.states[record._key] = CHANGED
         return record
 
     def delete(self, what: Record | type, /, *which: Any) -> Record:
-        """`delete(record)` or `delete(model, id, vsn)`. The versions before stay in the store's history."""
-        record = self._which("delete", what, which)
-        name = record._about.name, record._key
-        if self._states[name] == _NEW:
-            del self._records[name]  # it was never stored: nothing is left to say
-        self._states[name] = _GONE
+        """`delete(record)` or `delete(model, id, vsn)`. The versions before stay in the history."""
+        record, shelf = self._which("delete", what, which, None)
+        shelf.states[record._key] = GONE
         return record
+
+    def forget(self, model: type, uuid: UUID | str) -> None:
+        """Erases a record for ever, where the law asks for it: when the unit ends it is deleted, and the contents of
+        all its versions are taken away. That there was one, and who wrote when, stays. A record that was deleted before
+        can be forgotten, too. Raises RecordNotFound where there never was one."""
+        shelf, key = self._shelf(model), uuid_bytes(uuid)
+        if key is not None and key not in shelf.records:
+            version = self._version(shelf, key)
+            if version is not None and not version.erased:
+                self._see(shelf, version, GONE if version.deleted else SEEN)
+        if key is None or key not in shelf.records:
+            raise trouble.not_found(shelf.model, uuid)
+        shelf.states[key] = ERASED
+
+    def undo(self, txn: int, model: type | None = None) -> list[Record]:
+        """Takes back what transaction *txn* has done, as a part of this one: what it inserted is deleted, what it
+        deleted is there again, and of what it changed the fields that it changed are what they were before. Gives these
+        records.
+
+        What others changed later in other fields stays. Where a record was changed later in the same fields, or was
+        deleted or erased, UndoRefused names it, and nothing is taken back. *model*: any model of the store that *txn*
+        was in, where a program keeps records in several.
+        """
+        store = self._home.find(model)[1] if model is not None else self._home.main()
+        return undo(self, self._side(store), whole(txn, "A transaction's number"))
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """`with db.savepoint():` What was done to records of this unit inside the block is undone where the block
+        raises; the exception goes on. What was read there still counts as read."""
+        self._open_still()
+        before = Savepoint(self._shelves)
+        spoilt = self._spoilt
+        try:
+            yield
+        except BaseException:
+            before.restore(self._shelves)
+            self._spoilt = spoilt
+            raise
 
     # -- the end -----------------------------------------------------------------------------------
     def commit(self) -> int | None:
         """Checks and writes everything; gives the transaction's number, None where there was nothing to write.
 
-        Raises RecordValidationError, RecordVersionMismatch or InvalidValue; then nothing was written, and the unit
-        is over.
+        Raises RecordValidationError, RecordVersionMismatch, TransactionConflict or InvalidValue; then nothing was
+        written, and the unit is over. OutcomeUnknown: the store can't find out.
         """
+        work = self.prepare()
+        if work is None:
+            return None
+        try:
+            txn = work.store.commit(work.who, work.changes, work.reads)
+        except (Stale, Conflict) as refused:
+            self.refused(work, refused)
+        self.done(work, txn)
+        return txn
+
+    def prepare(self) -> Work | None:
+        """What is to be committed, None where that is nothing. The unit is over."""
         self._open_still()
         self._open = False
         if self._spoilt is not None:
             raise exc.StoreError("A unit of work inside this one failed: nothing was written.") from self._spoilt
-        changed: list[tuple[Record, Change]] = []
-        stores: list[RecordStore] = []
-        for name, (record, store) in self._records.items():
-            change = self._change(record, self._states[name])
-            if change is not None:
-                changed.append((record, change))
-                if all(store is not other for other in stores):
-                    stores.append(store)
-        if not changed:
+        changes: list[Change] = []
+        records: list[Record] = []
+        side: Side | None = None
+        for shelf in dict.fromkeys(self._shelves.values()):
+            states, before = shelf.states, len(changes)
+            for key, record in shelf.records.items():
+                change = _change(shelf, record, states[key])
+                if change is not None:
+                    states[key] = CHANGED
+                    changes.append(change)
+                    records.append(record)
+            if len(changes) > before:
+                if side is not None and side is not shelf.side:
+                    raise exc.StoreError(
+                        "One unit of work can't write to two stores: it would not be all or nothing. "
+                        "Use one unit for each."
+                    )
+                side = shelf.side
+        if side is None:
             return None
-        if len(stores) > 1:
-            raise exc.StoreError(
-                "One unit of work can't write to two stores: it would not be all or nothing. Use one unit for each."
-            )
-        try:
-            txn = stores[0].commit(self._who._replace(time=self._clock()), [change for _, change in changed])
-        except Stale as stale:
-            about = next(record._about for record, change in changed if change is stale.change)
-            change = stale.change
-            raise self._mismatch(about, change.uuid, change.base, stale.newest, stores[0], stale.by) from None
-        for record, change in changed:
+        who = self._who._replace(time=round(self._clock(), 6))
+        return Work(side.store, who, changes, self._reads(side), records)
+
+    def done(self, work: Work, txn: int) -> None:
+        """*work* is written, as transaction *txn*."""
+        for record, change in zip(work.records, work.changes, strict=True):
             record._was_stored(change.base + 1, txn, change.fields)
-        return txn
+
+    def refused(self, work: Work, refused: Stale | Conflict) -> NoReturn:
+        """Says why the store did not take *work*."""
+        if isinstance(refused, Conflict):
+            keys = work.reads.keys if work.reads is not None else ()
+            raise trouble.conflict(refused, keys) from None
+        change = refused.change
+        record = next(record for record, of in zip(work.records, work.changes, strict=True) if of is change)
+        if refused.newest is None:
+            raise trouble.not_found(record._about, record._uuid) from None
+        yours = None if change.deleted else change.fields
+        raise trouble.mismatch(record._about, change.uuid, change.base, refused.newest, refused.by, yours) from None
 
     def discard(self) -> None:
         """Ends the unit; nothing is written."""
@@ -176,129 +193,68 @@ class Unit:
         """A unit inside this one failed: what it did can't be told from the rest, so none of it may be written."""
         self._spoilt = self._spoilt or error
 
-    @property
-    def is_open(self) -> bool:
-        return self._open
-
     # -- inside ------------------------------------------------------------------------------------
-    def _open_still(self) -> None:
-        if not self._open:
-            raise exc.StoreError("This unit of work is over; begin another: with storage() as db: …")
+    def _reads(self, side: Side) -> Reads | None:
+        """What must still be so in the store that is written to. What is written is looked at anyway."""
+        if side.at is None:
+            return None
+        keys: set[tuple[str, bytes]] = set()
+        models = {}
+        found: set[tuple[str, bytes]] = set()
+        for shelf in self._shelves.values():
+            if shelf.side is not side:
+                continue
+            name = shelf.model.name
+            keys.update((name, key) for key, state in shelf.states.items() if state == SEEN)
+            if shelf.keys is not None:
+                keys.update((name, key) for key in shelf.keys)
+            if shelf.searched is not None:
+                models[name] = shelf.searched
+            if shelf.found is not None:
+                found.update((name, key) for key in shelf.found if shelf.states.get(key, SEEN) < NEW)
+        return Reads(side.at, keys, models, frozenset(found)) if keys or models or found else None
 
-    def _at(self, model: type) -> tuple[Model, RecordStore]:
-        self._open_still()
-        return self._find(model)
-
-    def _keep(self, record: Record, store: RecordStore, state: int) -> None:
-        self._records[record._about.name, record._key] = record, store
-        self._states[record._about.name, record._key] = state
-
-    def _see(self, about: Model, store: RecordStore, version: Version) -> Record:
-        record = Record(about, version.uuid, version.vsn, version.txn, version.fields)
-        self._keep(record, store, _SEEN)
-        return record
-
-    def _load(self, about: Model, store: RecordStore, key: bytes) -> Record | None:
-        known = self._records.get((about.name, key))
-        if known is not None or (about.name, key) in self._states:
-            return known[0] if known is not None and self._states[about.name, key] != _GONE else None
-        version = store.newest(self._who.domain, about.name, key)
-        return None if version is None or version.deleted else self._see(about, store, version)
-
-    def _which(self, verb: str, what: Record | type, which: tuple[Any, ...]) -> Record:
+    def _which(
+        self, verb: str, what: Record | type, which: tuple[Any, ...], fields: dict[str, Any] | None
+    ) -> tuple[Record, Shelf]:
         """The record that the arguments of update and delete mean."""
         if not isinstance(what, Record):
             if len(which) != 2:
                 raise TypeError(f"{verb}() takes a record, or a model, id and vsn (these three by position)")
-            found: Record = self.fetch(what, which[0], _vsn(which[1]))
-            return found
+            shelf = self._shelf(what)
+            return self._fetch(shelf, which[0], whole(which[1]), None, None, fields), shelf
         if which:
             raise TypeError(f"{verb}() takes a record, or a model, id and vsn")
-        _, store = self._at(what._model)
-        name = what._about.name, what._key
-        if name not in self._states:
+        if isinstance(what, Frozen):
+            what._refuse()
+        shelf, key = self._shelf(what._model), what._key
+        known = shelf.records.get(key)
+        if known is None:
             if not what._vsn:
-                raise exc.RecordNotFound(f"This {name[0]} was never stored.", model=name[0])
-            self._keep(what, store, _SEEN)
-        known = self._records.get(name)
-        if known is None or self._states[name] == _GONE:
-            raise _not_found(what._about, what._uuid)
-        if known[0] is not what:
-            raise exc.StoreError(f"This unit of work has another object for {name[0]} {what._uuid}; change that one.")
-        return what
+                raise exc.RecordNotFound(f"This {shelf.model.name} was never stored.", model=shelf.model.name)
+            shelf.records[key] = known = what
+            shelf.states[key] = CHANGED
+        if shelf.states[key] >= GONE:
+            raise trouble.not_found(what._about, what._uuid)
+        if known is not what:
+            raise exc.StoreError(
+                f"This unit of work has another object for {shelf.model.name} {what._uuid}; change that one."
+            )
+        return what, shelf
 
-    def _change(self, record: Record, state: int) -> Change | None:
-        about = record._about
-        if state == _GONE:
-            return Change(about.name, record._key, record._vsn, record._stored, True) if record._vsn else None
-        if state == _SEEN and not record._dirty():
-            return None
-        about.check(record)
-        return Change(about.name, record._key, record._vsn, encode_fields(record._fields), False)
 
-    def _say_if_deleted(self, about: Model, store: RecordStore, key: bytes, vsn: int, acl: _Predicate | None) -> None:
-        """Who has seen a record that is deleted by now is told so, rather than that there never was one."""
-        version = store.newest(self._who.domain, about.name, key)
-        if version is None or not version.deleted or version.vsn == vsn or (about.name, key) in self._states:
-            return
-        if acl is None or acl(Record(about, key, version.vsn, version.txn, version.fields)):
-            raise self._mismatch(about, key, vsn, version, store)
-
-    def _mismatch(
-        self,
-        about: Model,
-        key: bytes,
-        vsn: int,
-        newest: Version | None,
-        store: RecordStore,
-        by: Transaction | None = None,
-    ) -> exc.Error:
-        """What the caller should know of the version that is in the way."""
-        id = str(UUID(bytes=key))
-        if newest is None:
-            return _not_found(about, id)
-        by = by or store.transaction(newest.txn)
-        who = (by.user if by is not None else None) or "someone"
-        done = "deleted" if newest.deleted else "changed"
-        theirs = None if newest.deleted else decode_fields(newest.fields)
-        return exc.RecordVersionMismatch(
-            f"{who} {done} this {about.name} meanwhile: you have version {vsn}, the newest is {newest.vsn}.",
-            model=about.name,
-            id=id,
-            vsn=vsn,
-            newest=newest.vsn,
-            deleted=newest.deleted,
-            fields=theirs,
-            user=by.user if by is not None else None,
-            when=datetime.fromtimestamp(by.time, UTC).isoformat(timespec="milliseconds") if by is not None else None,
+def _change(shelf: Shelf, record: Record, state: int) -> Change | None:
+    """What is to be written of a record; None: nothing."""
+    model = shelf.model
+    keep: Keep = model.keep
+    if state >= GONE:
+        if not record._vsn:
+            return None  # it was never stored: nothing is left to say
+        return Change(
+            model.name, record._key, record._vsn, record._stored, _KINDS[state], model.index_definition, None, keep
         )
-
-
-def _key(uuid: UUID | str | Any) -> bytes | None:
-    """The bytes of a UUID; None for what is none, which no record can have."""
-    if isinstance(uuid, UUID):
-        return uuid.bytes
-    try:
-        return UUID(uuid).bytes
-    except (ValueError, TypeError, AttributeError):
+    if state < NEW and record._unstored() is None:
         return None
-
-
-def _vsn(vsn: Any) -> int:
-    if type(vsn) is not int:
-        raise exc.InvalidValue(f"A version is a whole number, not {type(vsn).__name__}.")
-    return vsn
-
-
-def _not_found(about: Model, uuid: object) -> exc.RecordNotFound:
-    if uuid is None:
-        return exc.RecordNotFound(f"There is no such {about.name}.", model=about.name)
-    return exc.RecordNotFound(f"There is no {about.name} {str(uuid)[:64]!r}.", model=about.name, id=str(uuid)[:64])
-
-
-def _failed(fail: Fail, about: Model, uuid: object) -> Any:
-    if fail is None:
-        raise _not_found(about, uuid)
-    if isinstance(fail, BaseException) or (isinstance(fail, type) and issubclass(fail, BaseException)):
-        raise fail
-    return fail() if callable(fail) else fail
+    index, values = model.check(record)
+    kind = REVIVE if state == REVIVED else PUT
+    return Change(model.name, record._key, record._vsn, encode_fields(record._fields), kind, index, values, keep)

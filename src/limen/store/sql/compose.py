@@ -17,14 +17,12 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    Double,
+    BigInteger,
     LargeBinary,
-    Table,
     and_,
-    bindparam,
+    cast,
     delete,
     func,
-    insert,
     literal_column,
     null,
     or_,
@@ -32,159 +30,119 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.sql.functions import GenericFunction
 
+from .clauses import (
+    Later,
+    Statement,
+    add,
+    bind,
+    by_name,
+    chunk,
+    in_chunk,
+    is_its_record,
+    key,
+    last_whole,
+    last_whole_before,
+    line,
+    none,
+    of_its_record,
+    of_record,
+    of_version,
+    one,
+    one_more,
+    revision,
+    row,
+    this_domain,
+    this_model,
+    who,
+)
+from .compose_indexes import of_indexes
+from .policy import policy
 from .tables import DELTA, DIALECTS, ERASED, WHOLE, domain, meta, metadata, model, record, transaction, version
 
 
-class Later(GenericFunction[float]):
-    """The greater of two values: SQLite's max(a, b), PostgreSQL's greatest(a, b)."""
-
-    name = "later"
-    inherit_cache = True
-    type = Double()
-
-
-@compiles(Later, "sqlite")
-def _max(element: Any, compiler: Any, **options: Any) -> str:
-    return f"max({compiler.process(element.clauses, **options)})"
-
-
-@compiles(Later, "postgresql")
-def _greatest(element: Any, compiler: Any, **options: Any) -> str:
-    return f"greatest({compiler.process(element.clauses, **options)})"
-
-
-# -- statements: name, the statement, the order in which its parameters are given
-Statement = tuple[str, Any, Sequence[str]]
-EVER = 2**62
-"""Greater than any number of a transaction or a version."""
-_b = bindparam
-_of_record = (record.c.domain == _b("domain"), record.c.model == _b("model"), record.c.uuid == _b("uuid"))
-_of_version = (version.c.domain == _b("domain"), version.c.model == _b("model"), version.c.uuid == _b("uuid"))
-_key = ["domain", "model", "uuid"]
-_this_domain = select(domain.c.id).where(domain.c.name == _b("domain")).scalar_subquery()
-_this_model = select(model.c.id).where(model.c.name == _b("model")).scalar_subquery()
-_by_name = (version.c.domain == _this_domain, version.c.model == _this_model, version.c.uuid == _b("uuid"))
-_row = (record.c.uuid, record.c.vsn, record.c.txn, record.c.fields, record.c.deleted)
-_line = (version.c.uuid, version.c.vsn, version.c.txn, version.c.kind, version.c.body)
-_who = [column for column in transaction.columns if column.name not in ("domain", "token")]
-_none: Any = literal_column("0")
-_one, _two = version.alias("one"), version.alias("two")
-
-
-def _same(*more: Any) -> Any:
-    """The record's versions for which *more* is true; for subselects."""
-    return and_(
-        _one.c.domain == version.c.domain, _one.c.model == version.c.model, _one.c.uuid == version.c.uuid, *more
-    )
-
-
-def _last_whole(*more: Any) -> Any:
-    """The last version of the record that is kept whole, and for which *more* is true."""
-    return select(func.max(_one.c.vsn)).where(_same(_one.c.kind == literal_column(str(WHOLE)), *more)).scalar_subquery()
-
-
-def _add(table: Table, **given: Any) -> tuple[Any, list[str]]:
-    names = [column.name for column in table.columns if column.name not in given]
-    return insert(table).values({**{name: _b(name) for name in names}, **given}), names
-
-
-def _statements(dialect: str) -> list[Statement]:
+def _of_records(dialect: str) -> list[Statement]:
     """Statements that read take a domain's and a model's *name*: no number that was remembered can be out of date.
     Those that write take numbers, which they have got under the lock."""
     postgres = dialect == "postgresql"
     upsert: Any = postgresql.insert if postgres else sqlite.insert
-    keep_meta = upsert(meta).values(name=_b("name"), value=_b("value"))
+    keep_meta = upsert(meta).values(name=bind("name"), value=bind("value"))
     # Always a row where there is that domain: its number is of the same moment as the record.
-    its_model = domain.outerjoin(model, model.c.name == _b("model"))
+    its_model = domain.outerjoin(model, model.c.name == bind("model"))
     its_records = and_(record.c.domain == domain.c.id, record.c.model == model.c.id)
-    in_chunk = (
-        version.c.domain == _b("domain"),
-        version.c.model == _b("model"),
-        version.c.uuid >= _b("first"),
-        version.c.uuid <= _b("last"),
-    )
-    newest_vsn = (
-        select(record.c.vsn)
-        .where(record.c.domain == version.c.domain, record.c.model == version.c.model, record.c.uuid == version.c.uuid)
-        .correlate(version)
-        .scalar_subquery()
-    )
     return [
         # -- names
         (
             "add_domain",
-            upsert(domain).inline().values(name=_b("name"), txn=_none, time=_none).on_conflict_do_nothing(),
+            upsert(domain).inline().values(name=bind("name"), txn=none, time=none).on_conflict_do_nothing(),
             ["name"],
         ),
-        ("add_model", upsert(model).inline().values(name=_b("name")).on_conflict_do_nothing(), ["name"]),
-        ("find_domain", select(domain.c.id).where(domain.c.name == _b("name")), ["name"]),
-        ("find_model", select(model.c.id).where(model.c.name == _b("name")), ["name"]),
-        ("domains", select(domain.c.name).where(domain.c.txn > _none).order_by(domain.c.name), []),
+        ("add_model", upsert(model).inline().values(name=bind("name")).on_conflict_do_nothing(), ["name"]),
+        ("find_domain", select(domain.c.id).where(domain.c.name == bind("name")), ["name"]),
+        ("find_model", select(model.c.id).where(model.c.name == bind("name")), ["name"]),
+        ("domains", select(domain.c.name).where(domain.c.txn > none).order_by(domain.c.name), []),
         # -- reading
-        ("last", select(domain.c.txn).where(domain.c.name == _b("domain")), ["domain"]),
-        ("progress", select(func.coalesce(func.sum(domain.c.txn), _none).label("progress")), []),
+        ("last", select(domain.c.txn).where(domain.c.name == bind("domain")), ["domain"]),
+        ("progress", select(cast(func.coalesce(func.sum(domain.c.txn), none), BigInteger).label("progress")), []),
         (
             "read",
-            select(domain.c.txn.label("last"), *_row)
-            .select_from(its_model.outerjoin(record, and_(its_records, record.c.uuid == _b("uuid"))))
-            .where(domain.c.name == _b("domain")),
+            select(domain.c.txn.label("last"), *row)
+            .select_from(its_model.outerjoin(record, and_(its_records, record.c.uuid == bind("uuid"))))
+            .where(domain.c.name == bind("domain")),
             ["model", "uuid", "domain"],
         ),
         (  # what is there now, and what was changed after the number that is asked about
             "select",
-            select(domain.c.txn.label("last"), *_row)
+            select(domain.c.txn.label("last"), *row)
             .select_from(
                 its_model.outerjoin(
                     record,
-                    and_(its_records, or_(record.c.deleted == _none, record.c.txn > _b("at"))),
+                    and_(its_records, or_(record.c.deleted == none, record.c.txn > bind("at"))),
                 )
             )
-            .where(domain.c.name == _b("domain"))
+            .where(domain.c.name == bind("domain"))
             .order_by(record.c.uuid),
             ["model", "at", "domain"],
         ),
         (  # the rows that the version as of a number is built from; by numbers, so that a writer can ask, too
             "past",
-            select(*_line)
+            select(*line)
             .where(
-                *_by_name,
-                version.c.txn <= _b("at"),
-                version.c.vsn >= func.coalesce(_last_whole(_one.c.txn <= _b("then")), _none),
+                *by_name,
+                version.c.txn <= bind("at"),
+                version.c.vsn >= func.coalesce(last_whole(one.c.txn <= bind("then")), none),
             )
             .order_by(version.c.vsn),
             ["domain", "model", "uuid", "at", "then"],
         ),
         (
             "past_of_all",
-            select(*_line)
+            select(*line)
             .select_from(
                 record.join(
                     version,
-                    and_(
-                        version.c.domain == record.c.domain,
-                        version.c.model == record.c.model,
-                        version.c.uuid == record.c.uuid,
-                    ),
+                    is_its_record,
                 )
             )
             .where(
-                record.c.domain == _this_domain,
-                record.c.model == _this_model,
-                record.c.txn > _b("after"),
-                version.c.txn <= _b("at"),
-                version.c.vsn >= func.coalesce(_last_whole(_one.c.txn <= _b("then")), _none),
+                record.c.domain == this_domain,
+                record.c.model == this_model,
+                record.c.txn > bind("after"),
+                version.c.txn <= bind("at"),
+                version.c.vsn >= func.coalesce(last_whole(one.c.txn <= bind("then")), none),
             )
             .order_by(version.c.uuid, version.c.vsn),
             ["domain", "model", "after", "at", "then"],
         ),
-        ("oldest", select(func.min(version.c.vsn).label("oldest")).where(*_by_name), _key),
+        (
+            "oldest",
+            select(version.c.vsn, version.c.txn).where(*by_name).order_by(version.c.vsn).limit(one_more).offset(none),
+            key,
+        ),
         (
             "history",
-            select(*_line, *_who)
+            select(*line, *who)
             .select_from(
                 version.outerjoin(
                     transaction,
@@ -192,54 +150,58 @@ def _statements(dialect: str) -> list[Statement]:
                 )
             )
             .where(
-                *_by_name,
-                version.c.vsn >= func.coalesce(_last_whole(_one.c.vsn <= _b("next")), _b("from")),
+                *by_name,
+                version.c.vsn >= func.coalesce(last_whole(one.c.vsn <= bind("next")), bind("from")),
             )
             .order_by(version.c.vsn)
-            .limit(_b("limit"))
-            .offset(_none),
-            [*_key, "next", "from", "limit"],
+            .limit(bind("limit"))
+            .offset(none),
+            [*key, "next", "from", "limit"],
         ),
         (
             "transaction",
-            select(*_who).where(transaction.c.domain == _this_domain, transaction.c.number == _b("number")),
+            select(*who).where(transaction.c.domain == this_domain, transaction.c.number == bind("number")),
             ["domain", "number"],
         ),
         (
             "transaction_until",
             select(transaction.c.number, transaction.c.time)
-            .where(transaction.c.domain == _this_domain, transaction.c.number <= _b("number"))
+            .where(transaction.c.domain == this_domain, transaction.c.number <= bind("number"))
             .order_by(transaction.c.number.desc())
             .limit(literal_column("1"))
-            .offset(_none),
+            .offset(none),
             ["domain", "number"],
         ),
         (
             "changes",
             select(version.c.txn, model.c.name, version.c.uuid, version.c.vsn, version.c.kind, version.c.changed)
             .join_from(version, model, model.c.id == version.c.model)
-            .where(version.c.domain == _this_domain, version.c.txn > _b("after"), version.c.txn <= _b("until"))
+            .where(version.c.domain == this_domain, version.c.txn > bind("after"), version.c.txn <= bind("until"))
             .order_by(version.c.txn, model.c.name, version.c.uuid, version.c.vsn)
-            .limit(_b("limit"))
-            .offset(_none),
+            .limit(bind("limit"))
+            .offset(none),
             ["domain", "after", "until", "limit"],
         ),
         # -- writing
         (  # the first statement of every commit: on PostgreSQL it takes the domain's lock
             "take_number",
             update(domain)
-            .values(txn=domain.c.txn + literal_column("1"), time=Later(domain.c.time, _b("now")))
-            .where(domain.c.name == _b("domain"))
-            .returning(domain.c.id, domain.c.txn, domain.c.time, _this_model.label("model")),
+            .values(txn=domain.c.txn + literal_column("1"), time=Later(domain.c.time, bind("now")))
+            .where(domain.c.name == bind("domain"))
+            .returning(domain.c.id, domain.c.txn, domain.c.time, this_model.label("model"), revision.label("revision")),
             ["now", "domain", "model"],
         ),
-        ("lock", select(domain.c.id, domain.c.txn).where(domain.c.name == _b("domain")).with_for_update(), ["domain"]),
+        (
+            "lock",
+            select(domain.c.id, domain.c.txn).where(domain.c.name == bind("domain")).with_for_update(),
+            ["domain"],
+        ),
         (
             "base",
-            select(*_row).where(
-                record.c.domain == _this_domain,
-                record.c.model == _this_model,
-                record.c.uuid == (func.any(_b("uuids", type_=ARRAY(LargeBinary))) if postgres else _b("uuids")),
+            select(*row).where(
+                record.c.domain == this_domain,
+                record.c.model == this_model,
+                record.c.uuid == (func.any(bind("uuids", type_=ARRAY(LargeBinary))) if postgres else bind("uuids")),
             ),
             ["domain", "model", "uuids"],
         ),
@@ -247,103 +209,106 @@ def _statements(dialect: str) -> list[Statement]:
             "touched",
             select(model.c.name, version.c.uuid, func.max(version.c.txn).label("txn"))
             .join_from(version, model, model.c.id == version.c.model)
-            .where(version.c.domain == _this_domain, version.c.txn > _b("after"))
+            .where(version.c.domain == this_domain, version.c.txn > bind("after"))
             .group_by(model.c.name, version.c.uuid),
             ["domain", "after"],
         ),
-        ("add_transaction", *_add(transaction)),
+        ("add_transaction", *add(transaction)),
         (
-            "landed",
-            select(transaction.c.token).where(transaction.c.domain == _b("id"), transaction.c.number == _b("number")),
+            "proof",
+            select(transaction.c.token).where(
+                transaction.c.domain == bind("id"), transaction.c.number == bind("number")
+            ),
             ["id", "number"],
         ),
-        ("add_record", *_add(record)),
+        ("add_record", *add(record)),
         (
             "put_record",
             update(record)
-            .values(vsn=_b("to"), txn=_b("number"), deleted=_b("gone"), fields=_b("text"))
-            .where(*_of_record),
-            ["to", "number", "gone", "text", *_key],
+            .values(vsn=bind("to"), txn=bind("number"), deleted=bind("gone"), fields=bind("text"))
+            .where(*of_record),
+            ["to", "number", "gone", "text", *key],
         ),
-        ("add_version", *_add(version)),
+        ("add_version", *add(version)),
         (
             "erase",
-            update(version).values(kind=literal_column(str(ERASED)), body=null(), changed=null()).where(*_of_version),
-            _key,
+            update(version).values(kind=literal_column(str(ERASED)), body=null(), changed=null()).where(*of_version),
+            key,
         ),
         # -- what need not be kept: versions before the last whole one that is not later than the oldest one to be kept
-        ("drop_before", delete(version).where(*_of_version, version.c.vsn < _b("vsn")), [*_key, "vsn"]),
+        ("drop_before", delete(version).where(*of_version, version.c.vsn < bind("vsn")), [*key, "vsn"]),
         (
             "drop_until",
-            delete(version).where(*_of_version, version.c.vsn < _last_whole(_one.c.vsn <= _b("vsn"))),
-            [*_key, "vsn"],
+            delete(version).where(*of_version, version.c.vsn < last_whole(one.c.vsn <= bind("vsn"))),
+            [*key, "vsn"],
         ),
         (
-            "newest_until",
-            select(func.max(version.c.vsn).label("vsn")).where(*_of_version, version.c.txn <= _b("at")),
-            [*_key, "at"],
+            "drop_older",
+            delete(version).where(*of_version, version.c.vsn < last_whole_before(bind("time"))),
+            [*key, "time"],
         ),
+        ("drop_record", delete(record).where(*of_record), key),
         (
             "keys",
             select(record.c.uuid)
-            .where(record.c.domain == _b("domain"), record.c.model == _b("model"), record.c.uuid > _b("after"))
+            .where(record.c.domain == bind("domain"), record.c.model == bind("model"), record.c.uuid > bind("after"))
             .order_by(record.c.uuid)
-            .limit(_b("limit"))
-            .offset(_none),
+            .limit(bind("limit"))
+            .offset(none),
             ["domain", "model", "after", "limit"],
         ),
         (
             "prune_count",
             delete(version)
-            .where(*in_chunk, version.c.vsn < _last_whole(_one.c.vsn <= newest_vsn - _b("keep")))
+            .where(*in_chunk, version.c.vsn < last_whole(one.c.vsn <= of_its_record(record.c.vsn) - bind("keep")))
             .returning(version.c.vsn),
-            ["domain", "model", "first", "last", "keep"],
+            [*chunk, "keep"],
         ),
         (
             "prune_time",
-            delete(version)
-            .where(
-                *in_chunk,
-                version.c.vsn
-                < _last_whole(
-                    _one.c.vsn
-                    <= select(func.max(_two.c.vsn))
-                    .where(
-                        _two.c.domain == version.c.domain,
-                        _two.c.model == version.c.model,
-                        _two.c.uuid == version.c.uuid,
-                        _two.c.txn <= _b("at"),
-                    )
-                    .correlate(version)
-                    .scalar_subquery()
-                ),
-            )
-            .returning(version.c.vsn),
-            ["domain", "model", "first", "last", "at"],
+            delete(version).where(*in_chunk, version.c.vsn < last_whole_before(bind("time"))).returning(version.c.vsn),
+            [*chunk, "time"],
         ),
         (
             "prune_all",
-            delete(version).where(*in_chunk, version.c.vsn < newest_vsn).returning(version.c.vsn),
-            ["domain", "model", "first", "last"],
+            delete(version).where(*in_chunk, version.c.vsn < of_its_record(record.c.vsn)).returning(version.c.vsn),
+            chunk,
+        ),
+        (
+            "prune_deleted",
+            delete(version)
+            .where(
+                *in_chunk,
+                of_its_record(record.c.deleted) > none,
+            )
+            .returning(version.c.vsn),
+            chunk,
+        ),
+        (
+            "drop_deleted",
+            delete(record).where(
+                record.c.domain == bind("domain"),
+                record.c.model == bind("model"),
+                record.c.uuid >= bind("first"),
+                record.c.uuid <= bind("last"),
+                record.c.deleted > none,
+            ),
+            chunk,
         ),
         (  # what is left is not built from a row that was dropped
             "make_whole",
             update(version)
             .values(
                 kind=literal_column(str(WHOLE)),
-                body=select(record.c.fields)
-                .where(
-                    record.c.domain == version.c.domain,
-                    record.c.model == version.c.model,
-                    record.c.uuid == version.c.uuid,
-                )
-                .scalar_subquery(),
+                body=of_its_record(record.c.fields),
             )
-            .where(*in_chunk, version.c.kind == literal_column(str(DELTA)), version.c.vsn == newest_vsn),
-            ["domain", "model", "first", "last"],
+            .where(
+                *in_chunk, version.c.kind == literal_column(str(DELTA)), version.c.vsn == of_its_record(record.c.vsn)
+            ),
+            chunk,
         ),
         # -- what the database knows of itself
-        ("meta", select(meta.c.value).where(meta.c.name == _b("name")), ["name"]),
+        ("meta", select(meta.c.value).where(meta.c.name == bind("name")), ["name"]),
         (
             "set_meta",
             keep_meta.on_conflict_do_update(index_elements=["name"], set_={"value": keep_meta.excluded.value}),
@@ -352,10 +317,22 @@ def _statements(dialect: str) -> list[Statement]:
     ]
 
 
+def _statements(dialect: str) -> list[Statement]:
+    return [*_of_records(dialect), *of_indexes(dialect)]
+
+
 def _create(dialect: str) -> list[str]:
     made: list[Any] = [CreateTable(table) for table in metadata.sorted_tables]
     made += [CreateIndex(index) for table in metadata.sorted_tables for index in table.indexes]
-    return [_flat(str(each.compile(dialect=DIALECTS[dialect]))) for each in made]
+    texts = [_flat(str(each.compile(dialect=DIALECTS[dialect]))) for each in made]
+    if dialect == "postgresql":
+        texts += [
+            text
+            for table in metadata.sorted_tables
+            if "domain" in (table.name, *table.c.keys())
+            for text in policy(table.name)
+        ]
+    return texts
 
 
 def _text(dialect: str, name: str, statement: Any, order: Sequence[str]) -> str:

@@ -47,7 +47,7 @@ class Hand(Protocol):
 class Engine(Protocol):
     """Every method may be called from any thread. Raises `StoreError` in words; nothing of a driver.
 
-    *domain*: the number of the tenant that it is about; 0 for what is about the store as a whole. Where the database
+    *domain*: the name of the tenant that it is about, None for what is about the store as a whole. Where the database
     can, it sees to it that nothing of another tenant is touched.
     """
 
@@ -59,12 +59,15 @@ class Engine(Protocol):
         """The statements in the engine's dialect."""
         ...
 
-    def rows(self, statement: str, parameters: Parameters = (), domain: int = 0) -> list[Row]:
+    def rows(self, statement: str, parameters: Parameters = (), domain: str | None = None) -> list[Row]:
         """All rows of one statement, as they are at one moment. Never held up by a writer."""
         ...
 
     def write(
-        self, work: Callable[[Hand], T], domain: int = 0, happened: Callable[[Hand], bool | None] | None = None
+        self,
+        work: Callable[[Hand], T],
+        domain: str | None = None,
+        happened: Callable[[Hand], bool | None] | None = None,
     ) -> T:
         """Runs *work* as one transaction; returns what it gives, once it is safe. What *work* raises undoes it.
 
@@ -75,7 +78,10 @@ class Engine(Protocol):
         ...
 
     def submit(
-        self, work: Callable[[Hand], T], domain: int = 0, happened: Callable[[Hand], bool | None] | None = None
+        self,
+        work: Callable[[Hand], T],
+        domain: str | None = None,
+        happened: Callable[[Hand], bool | None] | None = None,
     ) -> Future[T]:
         """The same for callers that must not wait. The Future's callbacks run on a thread of the store; it can't be
         cancelled."""

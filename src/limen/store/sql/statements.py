@@ -28,21 +28,34 @@ class Statements(NamedTuple):
     base: str
     touched: str
     add_transaction: str
-    landed: str
+    proof: str
     add_record: str
     put_record: str
     add_version: str
     erase: str
     drop_before: str
     drop_until: str
-    newest_until: str
+    drop_older: str
+    drop_record: str
     keys: str
     prune_count: str
     prune_time: str
     prune_all: str
+    prune_deleted: str
+    drop_deleted: str
     make_whole: str
     meta: str
     set_meta: str
+    catalogs: str
+    catalog: str
+    set_catalog: str
+    bump: str
+    any_record: str
+    count_records: str
+    changed: str
+    past_of_changed: str
+    hold: str
+    batch: str
 
 
 SQLITE = Statements(
@@ -81,7 +94,7 @@ vsn) ) WITHOUT ROWID, STRICT
     find_model="SELECT model.id FROM model WHERE model.name = ?",
     domains="SELECT domain.name FROM domain WHERE domain.txn > 0 ORDER BY domain.name",
     last="SELECT domain.txn FROM domain WHERE domain.name = ?",
-    progress="SELECT coalesce(sum(domain.txn), 0) AS progress FROM domain",
+    progress="SELECT CAST(coalesce(sum(domain.txn), 0) AS BIGINT) AS progress FROM domain",
     read="""\
 SELECT domain.txn AS last, record.uuid, record.vsn, record.txn, record.fields, record.deleted FROM domain LEFT
 OUTER JOIN model ON model.name = ? LEFT OUTER JOIN record ON record.domain = domain.id AND record.model =
@@ -101,15 +114,16 @@ version.uuid AND one.kind = 0 AND one.txn <= ?), 0) ORDER BY version.vsn
 """,
     past_of_all="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM record JOIN version ON
-version.domain = record.domain AND version.model = record.model AND version.uuid = record.uuid WHERE
+record.domain = version.domain AND record.model = version.model AND record.uuid = version.uuid WHERE
 record.domain = (SELECT domain.id FROM domain WHERE domain.name = ?) AND record.model = (SELECT model.id FROM
 model WHERE model.name = ?) AND record.txn > ? AND version.txn <= ? AND version.vsn >= coalesce((SELECT
 max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND
 one.uuid = version.uuid AND one.kind = 0 AND one.txn <= ?), 0) ORDER BY version.uuid, version.vsn
 """,
     oldest="""\
-SELECT min(version.vsn) AS oldest FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
+SELECT version.vsn, version.txn FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
 domain.name = ?) AND version.model = (SELECT model.id FROM model WHERE model.name = ?) AND version.uuid = ?
+ORDER BY version.vsn LIMIT 1 OFFSET 0
 """,
     history="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body, "transaction".number,
@@ -139,7 +153,8 @@ OFFSET 0
 """,
     take_number="""\
 UPDATE domain SET txn=(domain.txn + 1), time=max(domain.time, ?) WHERE domain.name = ? RETURNING id, txn,
-time, (SELECT model.id FROM model WHERE name = ?) AS model
+time, (SELECT model.id FROM model WHERE name = ?) AS model, (SELECT meta.value FROM meta WHERE name =
+'catalog') AS revision
 """,
     lock="SELECT domain.id, domain.txn FROM domain WHERE domain.name = ?",
     base="""\
@@ -156,7 +171,7 @@ model.name, version.uuid
 INSERT INTO "transaction" (domain, number, user, impersonator, service, origin, reason, time, token) VALUES
 (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """,
-    landed="""\
+    proof="""\
 SELECT "transaction".token FROM "transaction" WHERE "transaction".domain = ? AND "transaction".number = ?
 """,
     add_record="""\
@@ -181,9 +196,14 @@ DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.u
 (SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model =
 version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= ?)
 """,
-    newest_until="""\
-SELECT max(version.vsn) AS vsn FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid =
-? AND version.txn <= ?
+    drop_older="""\
+DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid = ? AND version.vsn <
+(SELECT max(one.vsn) AS vsn FROM version AS one JOIN "transaction" ON "transaction".domain = one.domain AND
+"transaction".number = one.txn WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
+version.uuid AND one.kind = 0 AND "transaction".time < ?)
+""",
+    drop_record="""\
+DELETE FROM record WHERE record.domain = ? AND record.model = ? AND record.uuid = ?
 """,
     keys="""\
 SELECT record.uuid FROM record WHERE record.domain = ? AND record.model = ? AND record.uuid > ? ORDER BY
@@ -198,15 +218,23 @@ record WHERE record.domain = version.domain AND record.model = version.model AND
 """,
     prune_time="""\
 DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid >= ? AND version.uuid <= ?
-AND version.vsn < (SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND
-one.model = version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= (SELECT max(two.vsn) AS
-max_2 FROM version AS two WHERE two.domain = version.domain AND two.model = version.model AND two.uuid =
-version.uuid AND two.txn <= ?)) RETURNING vsn
+AND version.vsn < (SELECT max(one.vsn) AS vsn FROM version AS one JOIN "transaction" ON "transaction".domain =
+one.domain AND "transaction".number = one.txn WHERE one.domain = version.domain AND one.model = version.model
+AND one.uuid = version.uuid AND one.kind = 0 AND "transaction".time < ?) RETURNING vsn
 """,
     prune_all="""\
 DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid >= ? AND version.uuid <= ?
 AND version.vsn < (SELECT record.vsn FROM record WHERE record.domain = version.domain AND record.model =
 version.model AND record.uuid = version.uuid) RETURNING vsn
+""",
+    prune_deleted="""\
+DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid >= ? AND version.uuid <= ?
+AND (SELECT record.deleted FROM record WHERE record.domain = version.domain AND record.model = version.model
+AND record.uuid = version.uuid) > 0 RETURNING vsn
+""",
+    drop_deleted="""\
+DELETE FROM record WHERE record.domain = ? AND record.model = ? AND record.uuid >= ? AND record.uuid <= ? AND
+record.deleted > 0
 """,
     make_whole="""\
 UPDATE version SET kind=0, body=(SELECT record.fields FROM record WHERE record.domain = version.domain AND
@@ -217,6 +245,45 @@ record WHERE record.domain = version.domain AND record.model = version.model AND
     meta="SELECT meta.value FROM meta WHERE meta.name = ?",
     set_meta="""\
 INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+""",
+    catalogs="""\
+SELECT meta.value, model.id, model.name, model.catalog FROM meta LEFT OUTER JOIN model ON model.catalog IS NOT
+NULL WHERE meta.name = 'catalog'
+""",
+    catalog="SELECT model.id, model.catalog FROM model WHERE model.name = ?",
+    set_catalog="UPDATE model SET catalog=? WHERE model.id = ?",
+    bump="""\
+INSERT INTO meta (name, value) VALUES ('catalog', '1') ON CONFLICT (name) DO UPDATE SET value =
+CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)
+""",
+    any_record="""\
+SELECT domain.id FROM domain WHERE EXISTS (SELECT 1 FROM record WHERE record.domain = domain.id AND
+record.model = ?) LIMIT 1 OFFSET 0
+""",
+    count_records="""\
+SELECT count(*) AS number FROM record WHERE record.model = ? AND record.deleted = 0
+""",
+    changed="""\
+SELECT DISTINCT version.uuid FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
+domain.name = ?) AND version.txn > ? AND version.model = (SELECT model.id FROM model WHERE model.name = ?)
+LIMIT ? OFFSET 0
+""",
+    past_of_changed="""\
+SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM (SELECT DISTINCT version.domain
+AS domain, version.model AS model, version.uuid AS uuid FROM version WHERE version.domain = (SELECT domain.id
+FROM domain WHERE domain.name = ?) AND version.txn > ? AND version.model = (SELECT model.id FROM model WHERE
+model.name = ?)) AS changed JOIN version ON version.domain = changed.domain AND version.model = changed.model
+AND version.uuid = changed.uuid WHERE version.txn <= ? AND version.vsn >= coalesce((SELECT max(one.vsn) AS
+max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
+version.uuid AND one.kind = 0 AND one.txn <= ?), 0) ORDER BY version.uuid, version.vsn
+""",
+    hold="""\
+SELECT domain.id FROM domain WHERE domain.id >= ? AND (EXISTS (SELECT 1 FROM record WHERE record.domain =
+domain.id AND record.model = ?)) ORDER BY domain.id LIMIT 1 OFFSET 0
+""",
+    batch="""\
+SELECT record.uuid, record.fields FROM record WHERE record.domain = ? AND record.model = ? AND record.uuid > ?
+AND record.deleted = 0 ORDER BY record.uuid LIMIT ? OFFSET 0
 """,
 )
 POSTGRESQL = Statements(
@@ -248,6 +315,49 @@ NULL, txn BIGINT NOT NULL, kind SMALLINT NOT NULL, body TEXT COLLATE "C", change
 KEY (domain, model, uuid, vsn) )
 """,
         "CREATE INDEX version_txn ON version (domain, txn)",
+        """\
+ALTER TABLE "domain" ENABLE ROW LEVEL SECURITY
+""",
+        """\
+ALTER TABLE "domain" FORCE ROW LEVEL SECURITY
+""",
+        """\
+CREATE POLICY tenant ON "domain" USING (name = substr(nullif(current_setting('limen.domain', true), ''), 2) OR
+(SELECT current_setting('limen.domain', true)) = '*')
+""",
+        """\
+ALTER TABLE "record" ENABLE ROW LEVEL SECURITY
+""",
+        """\
+ALTER TABLE "record" FORCE ROW LEVEL SECURITY
+""",
+        """\
+CREATE POLICY tenant ON "record" USING (domain = (SELECT id FROM domain WHERE name =
+substr(nullif(current_setting('limen.domain', true), ''), 2)) OR (SELECT current_setting('limen.domain',
+true)) = '*')
+""",
+        """\
+ALTER TABLE "transaction" ENABLE ROW LEVEL SECURITY
+""",
+        """\
+ALTER TABLE "transaction" FORCE ROW LEVEL SECURITY
+""",
+        """\
+CREATE POLICY tenant ON "transaction" USING (domain = (SELECT id FROM domain WHERE name =
+substr(nullif(current_setting('limen.domain', true), ''), 2)) OR (SELECT current_setting('limen.domain',
+true)) = '*')
+""",
+        """\
+ALTER TABLE "version" ENABLE ROW LEVEL SECURITY
+""",
+        """\
+ALTER TABLE "version" FORCE ROW LEVEL SECURITY
+""",
+        """\
+CREATE POLICY tenant ON "version" USING (domain = (SELECT id FROM domain WHERE name =
+substr(nullif(current_setting('limen.domain', true), ''), 2)) OR (SELECT current_setting('limen.domain',
+true)) = '*')
+""",
     ),
     add_domain="INSERT INTO domain (name, txn, time) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING",
     add_model="INSERT INTO model (name) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -255,7 +365,7 @@ KEY (domain, model, uuid, vsn) )
     find_model="SELECT model.id FROM model WHERE model.name = $1",
     domains="SELECT domain.name FROM domain WHERE domain.txn > 0 ORDER BY domain.name",
     last="SELECT domain.txn FROM domain WHERE domain.name = $1",
-    progress="SELECT coalesce(sum(domain.txn), 0) AS progress FROM domain",
+    progress="SELECT CAST(coalesce(sum(domain.txn), 0) AS BIGINT) AS progress FROM domain",
     read="""\
 SELECT domain.txn AS last, record.uuid, record.vsn, record.txn, record.fields, record.deleted FROM domain LEFT
 OUTER JOIN model ON model.name = $1 LEFT OUTER JOIN record ON record.domain = domain.id AND record.model =
@@ -275,15 +385,16 @@ version.uuid AND one.kind = 0 AND one.txn <= $5), 0) ORDER BY version.vsn
 """,
     past_of_all="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM record JOIN version ON
-version.domain = record.domain AND version.model = record.model AND version.uuid = record.uuid WHERE
+record.domain = version.domain AND record.model = version.model AND record.uuid = version.uuid WHERE
 record.domain = (SELECT domain.id FROM domain WHERE domain.name = $1) AND record.model = (SELECT model.id FROM
 model WHERE model.name = $2) AND record.txn > $3 AND version.txn <= $4 AND version.vsn >= coalesce((SELECT
 max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND
 one.uuid = version.uuid AND one.kind = 0 AND one.txn <= $5), 0) ORDER BY version.uuid, version.vsn
 """,
     oldest="""\
-SELECT min(version.vsn) AS oldest FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
+SELECT version.vsn, version.txn FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
 domain.name = $1) AND version.model = (SELECT model.id FROM model WHERE model.name = $2) AND version.uuid = $3
+ORDER BY version.vsn LIMIT 1 OFFSET 0
 """,
     history="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body, transaction.number,
@@ -312,7 +423,8 @@ $4 OFFSET 0
 """,
     take_number="""\
 UPDATE domain SET txn=(domain.txn + 1), time=greatest(domain.time, $1) WHERE domain.name = $2 RETURNING
-domain.id, domain.txn, domain.time, (SELECT model.id FROM model WHERE model.name = $3) AS model
+domain.id, domain.txn, domain.time, (SELECT model.id FROM model WHERE model.name = $3) AS model, (SELECT
+meta.value FROM meta WHERE meta.name = 'catalog') AS revision
 """,
     lock="SELECT domain.id, domain.txn FROM domain WHERE domain.name = $1 FOR UPDATE",
     base="""\
@@ -329,7 +441,7 @@ model.name, version.uuid
 INSERT INTO transaction (domain, number, "user", impersonator, service, origin, reason, time, token) VALUES
 ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """,
-    landed="""\
+    proof="""\
 SELECT transaction.token FROM transaction WHERE transaction.domain = $1 AND transaction.number = $2
 """,
     add_record="""\
@@ -356,9 +468,14 @@ DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version
 (SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model =
 version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= $4)
 """,
-    newest_until="""\
-SELECT max(version.vsn) AS vsn FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid
-= $3 AND version.txn <= $4
+    drop_older="""\
+DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid = $3 AND version.vsn <
+(SELECT max(one.vsn) AS vsn FROM version AS one JOIN transaction ON transaction.domain = one.domain AND
+transaction.number = one.txn WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
+version.uuid AND one.kind = 0 AND transaction.time < $4)
+""",
+    drop_record="""\
+DELETE FROM record WHERE record.domain = $1 AND record.model = $2 AND record.uuid = $3
 """,
     keys="""\
 SELECT record.uuid FROM record WHERE record.domain = $1 AND record.model = $2 AND record.uuid > $3 ORDER BY
@@ -373,15 +490,23 @@ version.uuid) - $5) RETURNING version.vsn
 """,
     prune_time="""\
 DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid >= $3 AND version.uuid
-<= $4 AND version.vsn < (SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain
-AND one.model = version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= (SELECT max(two.vsn)
-AS max_2 FROM version AS two WHERE two.domain = version.domain AND two.model = version.model AND two.uuid =
-version.uuid AND two.txn <= $5)) RETURNING version.vsn
+<= $4 AND version.vsn < (SELECT max(one.vsn) AS vsn FROM version AS one JOIN transaction ON transaction.domain
+= one.domain AND transaction.number = one.txn WHERE one.domain = version.domain AND one.model = version.model
+AND one.uuid = version.uuid AND one.kind = 0 AND transaction.time < $5) RETURNING version.vsn
 """,
     prune_all="""\
 DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid >= $3 AND version.uuid
 <= $4 AND version.vsn < (SELECT record.vsn FROM record WHERE record.domain = version.domain AND record.model =
 version.model AND record.uuid = version.uuid) RETURNING version.vsn
+""",
+    prune_deleted="""\
+DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid >= $3 AND version.uuid
+<= $4 AND (SELECT record.deleted FROM record WHERE record.domain = version.domain AND record.model =
+version.model AND record.uuid = version.uuid) > 0 RETURNING version.vsn
+""",
+    drop_deleted="""\
+DELETE FROM record WHERE record.domain = $1 AND record.model = $2 AND record.uuid >= $3 AND record.uuid <= $4
+AND record.deleted > 0
 """,
     make_whole="""\
 UPDATE version SET kind=0, body=(SELECT record.fields FROM record WHERE record.domain = version.domain AND
@@ -392,5 +517,46 @@ record WHERE record.domain = version.domain AND record.model = version.model AND
     meta="SELECT meta.value FROM meta WHERE meta.name = $1",
     set_meta="""\
 INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+""",
+    catalogs="""\
+SELECT meta.value, model.id, model.name, model.catalog FROM meta LEFT OUTER JOIN model ON model.catalog IS NOT
+NULL WHERE meta.name = 'catalog'
+""",
+    catalog="""\
+SELECT model.id, model.catalog FROM model WHERE model.name = $1 FOR NO KEY UPDATE
+""",
+    set_catalog="UPDATE model SET catalog=$1 WHERE model.id = $2",
+    bump="""\
+INSERT INTO meta (name, value) VALUES ('catalog', '1') ON CONFLICT (name) DO UPDATE SET value =
+CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)
+""",
+    any_record="""\
+SELECT domain.id FROM domain WHERE EXISTS (SELECT 1 FROM record WHERE record.domain = domain.id AND
+record.model = $1) LIMIT 1 OFFSET 0
+""",
+    count_records="""\
+SELECT count(*) AS number FROM record WHERE record.model = $1 AND record.deleted = 0
+""",
+    changed="""\
+SELECT DISTINCT version.uuid FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
+domain.name = $1) AND version.txn > $2 AND version.model = (SELECT model.id FROM model WHERE model.name = $3)
+LIMIT $4 OFFSET 0
+""",
+    past_of_changed="""\
+SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM (SELECT DISTINCT version.domain
+AS domain, version.model AS model, version.uuid AS uuid FROM version WHERE version.domain = (SELECT domain.id
+FROM domain WHERE domain.name = $1) AND version.txn > $2 AND version.model = (SELECT model.id FROM model WHERE
+model.name = $3)) AS changed JOIN version ON version.domain = changed.domain AND version.model = changed.model
+AND version.uuid = changed.uuid WHERE version.txn <= $4 AND version.vsn >= coalesce((SELECT max(one.vsn) AS
+max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
+version.uuid AND one.kind = 0 AND one.txn <= $5), 0) ORDER BY version.uuid, version.vsn
+""",
+    hold="""\
+SELECT domain.id FROM domain WHERE domain.id >= $1 AND (EXISTS (SELECT 1 FROM record WHERE record.domain =
+domain.id AND record.model = $2)) ORDER BY domain.id LIMIT 1 OFFSET 0 FOR UPDATE OF domain
+""",
+    batch="""\
+SELECT record.uuid, record.fields FROM record WHERE record.domain = $1 AND record.model = $2 AND record.uuid >
+$3 AND record.deleted = 0 ORDER BY record.uuid LIMIT $4 OFFSET 0
 """,
 )

@@ -1,0 +1,493 @@
+"""The questions that a unit of work can be asked.
+
+- All of it is read as of one transaction of the domain, the snapshot: what others commit meanwhile is not seen.
+- One record is one object: fetching it twice gives the same, with what was changed meanwhile.
+- What this unit has changed counts: the store's answers are overlaid with it.
+- What is read is recorded, for the store to look at commit whether it is still so.
+- Every read carries the unit's domain; there is no way to name another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
+from uuid import UUID
+
+from limen import exc
+
+from . import past, query
+from .expression import And, Expression, Field, field
+from .model import Model
+from .past import Frozen, Past, Written
+from .port import RecordStore, Version
+from .query import Cursor, Order, Page, Query
+from .record import Record, decode_fields, encode_fields
+from .shelf import FOUND, GONE, SEEN, Shelf, Side, rows
+from .trouble import Fail, failed, mismatch, no_snapshot, uuid_bytes, whole
+
+Predicate: TypeAlias = Callable[[Record], Any]
+Where: TypeAlias = Expression | Predicate | None
+Moment: TypeAlias = datetime | float | int
+_MOST = 10_000
+"""So many records are asked for at once at most, where a page must be filtered in Python."""
+
+
+class Home(Protocol):
+    """Where a unit finds models and their stores."""
+
+    def find(self, cls: type) -> tuple[Model, RecordStore]:
+        """Raises StoreError for a class that is not known."""
+        ...
+
+    def named(self, name: str) -> tuple[Model, RecordStore]:
+        """By the name that the store calls it. Raises StoreError where there is none of that name."""
+        ...
+
+    def main(self) -> RecordStore:
+        """The store of models for which no other was said."""
+        ...
+
+
+class Plan(NamedTuple):
+    """How a select is answered. *text*: in words. *in_database*: by the database itself; otherwise all records of the
+    model are looked at in Python."""
+
+    text: str
+    in_database: bool
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Reader:
+    """The reading half of a unit of work in *domain*."""
+
+    __slots__ = ("_domain", "_home", "_open", "_shelves", "_sides")
+
+    def __init__(self, home: Home, domain: str) -> None:
+        self._home, self._domain = home, domain
+        self._shelves: dict[type, Shelf] = {}
+        self._sides: list[Side] = []
+        self._open = True
+
+    # -- one record --------------------------------------------------------------------------------
+    def fetch(
+        self,
+        model: type,
+        uuid: UUID | str,
+        vsn: int | None = None,
+        txn: int | None = None,
+        acl: Predicate | None = None,
+        fail: Fail = None,
+    ) -> Any:
+        """The record of that *uuid* (as UUID or text).
+
+        *vsn*: the version that the caller has seen; where it is not the newest, RecordVersionMismatch is raised. *txn*:
+        the record as it was after that transaction, which can't be changed. *acl*: where `acl(record)` is falsy it is
+        as if there were no such record. *fail*: what becomes of that: an exception (class or instance) is raised, a
+        callable called, anything else returned; None raises RecordNotFound.
+        """
+        if txn is not None:
+            return self.as_of(whole(txn, "A transaction's number")).fetch(model, uuid, vsn, None, acl, fail)
+        return self._fetch(self._shelf(model), uuid, vsn, acl, fail, None)
+
+    def history(self, model: type, uuid: UUID | str, *, after: int = 0, limit: int | None = None) -> list[Past]:
+        """The versions of a record that are kept, the oldest first, deletions too; empty where there never was one.
+        What this unit has not yet written is not among them.
+
+        *after*: only versions greater than this one. *limit*: at most so many.
+        """
+        shelf, key = self._shelf(model), uuid_bytes(uuid)
+        query.checked_limit(limit)
+        if key is None:
+            return []
+        at = self._now(shelf.side)
+        shelf.read(key)
+        before = max(whole(after) - 1, 0)  # with the version before, to tell what the first one has changed
+        most = None if limit is None else limit + 1
+        found = shelf.side.store.history(self._domain, shelf.model.name, key, after=before, limit=most)
+        told = past.line(shelf.model, [row for row in found if row[0].txn <= at])
+        return [version for version in told if version._vsn > after][:limit]
+
+    def diff(self, a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
+        """The fields in which two records are different: by name the value in *a* and that in *b*, None for one that is
+        not there."""
+        return past.diff(a, b)
+
+    def as_of(self, moment: Moment) -> Reader:
+        """A read-only unit on the past, with the same questions: all as it was after a transaction, its own writes
+        included.
+
+        *moment*: an aware datetime or a float (seconds since 1970), for the last transaction that was not later; or
+        an int, the number of a transaction (`record._txn`). Reading before what is kept raises HistoryGone; so far as
+        a model keeps no history it has no past.
+        """
+        self._open_still()
+        return PastReader(self._home, self._domain, _moment(moment))
+
+    @property
+    def txn(self) -> int:
+        """The number of the transaction as of which everything is read here, fixed by the first read; 0 before the
+        domain's first."""
+        self._open_still()
+        return self._now(self._side(self._home.main()))
+
+    def transaction(self, number: int) -> Written | None:
+        """Who wrote what has that `_txn`, when and why; None where there is none, or it is not kept."""
+        self._open_still()
+        by = self._home.main().transaction(self._domain, whole(number, "A transaction's number"))
+        return None if by is None else past.written(by)
+
+    # -- many records ------------------------------------------------------------------------------
+    def select(
+        self,
+        model: type,
+        where: Where = None,
+        *,
+        acl: Predicate | None = None,
+        order_by: Any = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Page[Any]:
+        """The records of *model* for which *where* (and *acl*) is true, what this unit has inserted, changed and
+        deleted included.
+
+        *where*: an expression (`(Todo.done == False) & Todo.text.contains("milk")`), which the database can answer, or
+        a function of the record, for which all of them are looked at. *order_by*: a field, `field.asc()`,
+        `field.desc()` or a list of these; otherwise in the order in which they were made. *limit*: at most so many;
+        then `.cursor` of the result is the place where the next page begins, None if there is none: give it as *after*.
+        """
+        shelf = self._shelf(model)
+        order = query.ordering(order_by)
+        place = None if after is None else query.read_cursor(after, order)
+        condition, test = _split(where, acl)
+        shelf.search(None if callable(where) else condition)
+        return self._page(shelf, condition, test, order, query.checked_limit(limit), place)
+
+    def select_one(
+        self, model: type, where: Where = None, *, fail: Fail = None, acl: Predicate | None = None, order_by: Any = None
+    ) -> Any:
+        """The first of `select`; where there is none, *fail* as for `fetch`."""
+        for record in self.select(model, where, acl=acl, order_by=order_by, limit=1):
+            return record
+        return failed(fail, self._shelf(model).model, None)
+
+    def find(
+        self,
+        model: type,
+        /,
+        *,
+        order_by: Any = None,
+        limit: int | None = None,
+        after: str | None = None,
+        **equal: Any,
+    ) -> Page[Any]:
+        """`select` by equality: `db.find(Todo, done=False, owner="ada")`."""
+        parts = tuple(field(name) == value for name, value in equal.items())
+        where = And(parts) if len(parts) > 1 else parts[0] if parts else None
+        return self.select(model, where, order_by=order_by, limit=limit, after=after)
+
+    def count(self, model: type, where: Where = None, *, cap: int = 10_000) -> int:
+        """How many records `select` would give; where there are *cap* or more, *cap*: counting ends there."""
+        shelf = self._shelf(model)
+        query.checked_limit(whole(cap, "cap"))
+        condition, test = _split(where, None)
+        shelf.search(None if callable(where) else condition)
+        if test is None and shelf.model.keep != 0 and not shelf.own():
+            side = shelf.side
+            question = _question(shelf, condition, (), cap, None)
+            counted = self._ask(shelf, lambda: side.store.count(self._domain, question, side.at))
+            if counted is not None:
+                side.at = counted[0]
+                return int(counted[1])
+        return len(self._page(shelf, condition, test, (), cap, None))
+
+    def explain(
+        self,
+        model: type,
+        where: Where = None,
+        *,
+        acl: Predicate | None = None,
+        order_by: Any = None,
+        limit: int | None = None,
+        after: str | None = None,
+    ) -> Plan:
+        """How `select` with these arguments is answered: in the database, by which index, or in Python, and why. It is
+        asked for that, and nothing else comes of it."""
+        shelf = self._shelf(model)
+        order = query.ordering(order_by)
+        place = None if after is None else query.read_cursor(after, order)
+        condition, test = _split(where, acl)
+        question = Query(
+            shelf.model.name, shelf.model.index_definition, condition, order, query.checked_limit(limit), place
+        )
+        answer = self._ask(shelf, lambda: shelf.side.store.select(self._domain, question, shelf.side.at))
+        asked = "" if test is None else "; what it gives is looked at by a function, in Python"
+        return Plan(answer.how + asked, not answer.complete and test is None)
+
+    # -- inside ------------------------------------------------------------------------------------
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    def _open_still(self) -> None:
+        if not self._open:
+            raise exc.StoreError("This unit of work is over; begin another: with storage() as db: …")
+
+    def _shelf(self, model: type) -> Shelf:
+        shelf = self._shelves.get(model) if self._open else None
+        return shelf if shelf is not None else self._new_shelf(model)
+
+    def _new_shelf(self, model: type) -> Shelf:
+        self._open_still()
+        about, store = self._home.find(model)
+        for shelf in self._shelves.values():
+            if shelf.model.name == about.name and shelf.side.store is store:  # a class that was loaded anew
+                break
+        else:
+            shelf = Shelf(about, self._side(store))
+        self._shelves[model] = shelf
+        return shelf
+
+    def _side(self, store: RecordStore) -> Side:
+        for side in self._sides:
+            if side.store is store:
+                return side
+        side = Side(store, self._begin(store))
+        self._sides.append(side)
+        return side
+
+    def _begin(self, store: RecordStore) -> int | None:
+        """As of which transaction *store* is read; None: of the last one at the first read."""
+        return None
+
+    def _now(self, side: Side) -> int:
+        if side.at is None:
+            side.at = side.store.last(self._domain)
+        return side.at
+
+    def _ask(self, shelf: Shelf, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except exc.HistoryGone as gone:
+            raise self._gone(shelf, gone) from None
+
+    def _gone(self, shelf: Shelf, gone: exc.HistoryGone) -> exc.Error:
+        """What is raised where a model was changed after the snapshot and keeps no history."""
+        return no_snapshot(shelf.model)
+
+    def _version(self, shelf: Shelf, key: bytes) -> Version | None:
+        side = shelf.side
+        if side.at is None:
+            side.at, version = side.store.read(self._domain, shelf.model.name, key)
+        else:
+            try:
+                version = side.store.read(self._domain, shelf.model.name, key, side.at)[1]
+            except exc.HistoryGone as gone:
+                raise self._gone(shelf, gone) from None
+        return version
+
+    def _fetch(
+        self,
+        shelf: Shelf,
+        uuid: UUID | str,
+        vsn: int | None,
+        acl: Predicate | None,
+        fail: Fail,
+        fields: dict[str, Any] | None,
+    ) -> Any:
+        """*fields*: what the caller wants to set in the version that they have seen."""
+        key = uuid_bytes(uuid)
+        record = self._load(shelf, key) if key is not None else None
+        if record is None and vsn is not None and key is not None:
+            self._say_if_deleted(shelf, key, whole(vsn), acl, fields)
+        if record is None or (acl is not None and not acl(record)):
+            return failed(fail, shelf.model, uuid)
+        if vsn is not None and whole(vsn) != record._vsn:
+            newest = Version(record._key, record._vsn, record._txn, record._stored, False)
+            self._mismatch(shelf, vsn, newest, fields)
+        return record
+
+    def _load(self, shelf: Shelf, key: bytes) -> Record | None:
+        record = shelf.records.get(key)
+        if record is not None:
+            return record if shelf.states[key] < GONE else None
+        version = self._version(shelf, key)
+        if version is None or version.deleted:
+            shelf.read(key)
+            return None
+        if shelf.model.keep == 0:
+            shelf.find(key)
+        return self._see(shelf, version, SEEN)
+
+    def _see(self, shelf: Shelf, version: Version, state: int, fields: dict[str, Any] | None = None) -> Record:
+        """The record of a version, which is not at hand yet."""
+        key, vsn, txn, stored, _, _ = version
+        record = shelf.records[key] = Record(shelf.model, key, vsn, txn, stored, fields)
+        shelf.states[key] = state
+        return record
+
+    def _page(
+        self,
+        shelf: Shelf,
+        where: Expression | None,
+        test: Predicate | None,
+        order: Sequence[Order],
+        limit: int | None,
+        place: Cursor | None,
+    ) -> Page[Any]:
+        side = shelf.side
+        own = shelf.own() if shelf.records else {}
+        mine = [
+            record
+            for record in own.values()
+            if record is not None
+            and (where is None or where.matches(record._fields))
+            and (test is None or test(record))
+        ]
+        found: list[Record] = []
+        ask = None if limit is None else limit + len(own) + 1
+        question = _question(shelf, where, order, ask, place)
+        while True:
+            answer = self._ask(shelf, lambda: side.store.select(self._domain, question, side.at))  # noqa: B023 used at once
+            side.at = answer.at
+            versions = answer.versions
+            for version in versions:
+                record = self._candidate(shelf, version, where, own)
+                if record is not None and (test is None or test(record)):
+                    found.append(record)
+            if answer.complete or ask is None or len(versions) < ask or len(found) > limit:  # type: ignore[operator]
+                break
+            last = decode_fields(versions[-1].fields)
+            behind = Cursor(tuple(last.get(term.field) for term in order), versions[-1].uuid)
+            ask = min(2 * ask, _MOST)
+            question = _question(shelf, where, order, ask, behind)
+        if answer.complete:
+            page = query.page(found + mine, order, limit, place, rows)
+        else:
+            if mine:
+                behind_place = None if place is None else query.after(place, order)
+                found += [record for record in mine if behind_place is None or behind_place(*rows(record))]
+                found = query.sort(found, order, rows)
+            page = query.cut(found, order, limit, rows)
+        self._keep(shelf, page)
+        return page
+
+    def _candidate(
+        self, shelf: Shelf, version: Version, where: Expression | None, own: dict[bytes, Record | None]
+    ) -> Record | None:
+        """The record of a version that the store has found, if it is found here, too."""
+        key, vsn, txn, stored, _, _ = version
+        if key in own:
+            return None
+        record = shelf.records.get(key)
+        if record is None:
+            fields = decode_fields(stored)
+            if where is not None and not where.matches(fields):
+                return None
+            record = self._made(shelf, key, vsn, txn, stored, fields)
+        elif where is not None and not where.matches(record._fields):
+            return None
+        if shelf.model.keep == 0:
+            shelf.find(key)
+        return record
+
+    def _made(self, shelf: Shelf, key: bytes, vsn: int, txn: int, stored: str, fields: dict[str, Any]) -> Record:
+        return Record(shelf.model, key, vsn, txn, stored, fields)
+
+    def _keep(self, shelf: Shelf, page: list[Record]) -> None:
+        """From now on these are the unit's objects for these records."""
+        records, states = shelf.records, shelf.states
+        for record in page:
+            key = record._key
+            if key not in records:
+                records[key] = record
+                states[key] = FOUND
+
+    def _say_if_deleted(
+        self, shelf: Shelf, key: bytes, vsn: int, acl: Predicate | None, fields: dict[str, Any] | None
+    ) -> None:
+        """Who has seen a record that is deleted by now is told so, rather than that there never was one."""
+        if key in shelf.records:
+            return
+        version = self._version(shelf, key)
+        if version is None or not version.deleted or version.erased or version.vsn == vsn:
+            return
+        if acl is None or acl(Frozen(shelf.model, key, version.vsn, version.txn, version.fields)):
+            self._mismatch(shelf, vsn, version, fields)
+
+    def _mismatch(self, shelf: Shelf, vsn: int, newest: Version, fields: dict[str, Any] | None) -> NoReturn:
+        """*vsn* is what the caller has seen."""
+        store, name = shelf.side.store, shelf.model.name
+        by = store.transaction(self._domain, newest.txn)
+        seen = store.history(self._domain, name, newest.uuid, after=vsn - 1, limit=1) if vsn > 0 else []
+        yours = seen[0][0].fields if seen and seen[0][0].vsn == vsn else None
+        if yours is not None and fields:
+            yours = encode_fields({**decode_fields(yours), **fields})
+        raise mismatch(shelf.model, newest.uuid, vsn, newest, by, yours)
+
+
+class PastReader(Reader):
+    """A read-only unit on the past. *moment*: the number of a transaction, or seconds since 1970."""
+
+    __slots__ = ("_moment",)
+
+    def __init__(self, home: Home, domain: str, moment: int | float) -> None:
+        super().__init__(home, domain)
+        self._moment = moment
+
+    def _begin(self, store: RecordStore) -> int:
+        if isinstance(self._moment, float):
+            return store.at_time(self._domain, self._moment)
+        last = store.last(self._domain)
+        if self._moment > last:
+            raise exc.InvalidValue(f"There is no transaction {self._moment} yet: the last one is {last}.")
+        return self._moment
+
+    def _gone(self, shelf: Shelf, gone: exc.HistoryGone) -> exc.Error:
+        return gone
+
+    def _see(self, shelf: Shelf, version: Version, state: int, fields: dict[str, Any] | None = None) -> Record:
+        key, vsn, txn, stored, _, _ = version
+        return Frozen(shelf.model, key, vsn, txn, stored, fields)
+
+    def _made(self, shelf: Shelf, key: bytes, vsn: int, txn: int, stored: str, fields: dict[str, Any]) -> Record:
+        return Frozen(shelf.model, key, vsn, txn, stored, fields)
+
+    def _keep(self, shelf: Shelf, page: list[Record]) -> None:
+        """Nothing can become of these."""
+
+
+def _question(
+    shelf: Shelf, where: Expression | None, order: Sequence[Order], limit: int | None, after: Cursor | None
+) -> Query:
+    model = shelf.model
+    return Query(model.name, model.index_definition, where, tuple(order), limit, after)
+
+
+def _split(where: Where, acl: Predicate | None) -> tuple[Expression | None, Predicate | None]:
+    """What a store can be asked, and what is left to look at in Python."""
+    if where is None or isinstance(where, Expression):
+        return where, acl
+    if isinstance(where, Field) or not callable(where):
+        raise TypeError(
+            f"where takes a condition such as Todo.done == True, or a function of the record; not {where!r:.80}"
+        )
+    if acl is None:
+        return None, where
+    return None, lambda record: where(record) and acl(record)
+
+
+def _moment(moment: Any) -> int | float:
+    if isinstance(moment, datetime):
+        if moment.utcoffset() is None:
+            raise exc.InvalidValue("as_of takes a datetime that knows its zone: datetime.now(UTC), not datetime.now().")
+        return moment.timestamp()
+    if type(moment) is float:
+        return moment
+    if type(moment) is not int or moment < 0:
+        raise exc.InvalidValue(
+            f"as_of takes an aware datetime, a float (seconds since 1970) or a transaction's number, not {moment!r:.40}"
+        )
+    return moment

@@ -1,0 +1,94 @@
+"""What a unit of work says when something is in the way: errors with what the caller should know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from limen import exc
+
+from . import delta
+from .model import Model
+from .port import Conflict, Transaction, Version
+from .record import decode_fields
+
+Fail: TypeAlias = Any
+"""What becomes of a fetch that finds nothing: an exception (class or instance) is raised, a callable called, anything
+else returned; None raises RecordNotFound."""
+
+
+def uuid_bytes(uuid: Any) -> bytes | None:
+    """The bytes of a UUID, which may be text; None for what is none, which no record can have."""
+    if isinstance(uuid, UUID):
+        return uuid.bytes
+    try:
+        return UUID(uuid).bytes
+    except (ValueError, TypeError, AttributeError):
+        return None
+
+
+def whole(number: Any, what: str = "A version") -> int:
+    """Raises InvalidValue for what is no whole number."""
+    if type(number) is not int:
+        raise exc.InvalidValue(f"{what} is a whole number, not {type(number).__name__}.")
+    return number
+
+
+def not_found(model: Model, uuid: object) -> exc.RecordNotFound:
+    if uuid is None:
+        return exc.RecordNotFound(f"There is no such {model.name}.", model=model.name)
+    return exc.RecordNotFound(f"There is no {model.name} {str(uuid)[:64]!r}.", model=model.name, id=str(uuid)[:64])
+
+
+def failed(fail: Fail, model: Model, uuid: object) -> Any:
+    """What *fail* asks for."""
+    if fail is None:
+        raise not_found(model, uuid)
+    if isinstance(fail, BaseException) or (isinstance(fail, type) and issubclass(fail, BaseException)):
+        raise fail
+    return fail() if callable(fail) else fail
+
+
+def mismatch(
+    model: Model, key: bytes, vsn: int, newest: Version, by: Transaction | None, yours: str | None = None
+) -> exc.RecordVersionMismatch:
+    """*vsn*: the version that the caller has seen. *yours*: the fields as the caller would have written them, or as
+    they have seen them; None where they are not known."""
+    who = (by.user if by is not None else None) or "someone"
+    done = "deleted" if newest.deleted else "changed"
+    theirs = None if newest.deleted else newest.fields
+    return exc.RecordVersionMismatch(
+        f"{who} {done} this {model.name} meanwhile: you have version {vsn}, the newest is {newest.vsn}.",
+        model=model.name,
+        id=str(UUID(bytes=key)),
+        vsn=vsn,
+        newest=newest.vsn,
+        deleted=newest.deleted,
+        fields=None if theirs is None else decode_fields(theirs),
+        yours=None if yours is None else decode_fields(yours),
+        differs=[] if theirs is None or yours is None else [*delta.names(yours, theirs)],
+        user=by.user if by is not None else None,
+        when=None if by is None else datetime.fromtimestamp(by.time, UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def conflict(found: Conflict, keys: Iterable[tuple[str, bytes]] = ()) -> exc.TransactionConflict:
+    """*keys*: the records that were read by their id. Only of these the id is told: what is in the way of a search may
+    be hidden from the caller."""
+    known = found.uuid is not None and (found.model, found.uuid) in {*keys}
+    return exc.TransactionConflict(
+        f"{found.model} was read here and changed by someone else meanwhile: nothing was written. Try again.",
+        model=found.model,
+        id=str(found.id) if known else None,
+    )
+
+
+def no_snapshot(model: Model) -> exc.TransactionConflict:
+    """A model without history was changed since the snapshot was taken."""
+    return exc.TransactionConflict(
+        f"{model.name} was changed by someone else meanwhile, and what it was before is not kept. Try again.",
+        model=model.name,
+        id=None,
+    )

@@ -1,0 +1,110 @@
+"""Taking back a transaction: its inverse, as changes of a unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from limen import exc
+
+from . import delta
+from .port import DELETE, ERASE, OWN, Committed, Version
+from .record import Record, decode_fields
+from .shelf import CHANGED, GONE, NEW, REVIVED, SEEN, Shelf, Side
+
+if TYPE_CHECKING:
+    from .unit import Unit
+
+
+def undo(unit: Unit, side: Side, txn: int) -> list[Record]:
+    """See `Unit.undo`. Nothing is changed before it is known that all of it can be."""
+    at = unit._now(side)
+    if not 1 <= txn <= at:
+        raise exc.InvalidValue(f"There is no transaction {txn}: they are numbered 1 to {at}.")
+    log = side.store.changes(unit._domain, txn - 1, 1)
+    lines = [line for line in log if line.txn == txn and not line.model.startswith(OWN)]
+    if not lines:
+        raise exc.HistoryGone(
+            f"Of what transaction {txn} wrote nothing is kept that could be taken back.", since=txn + 1
+        )
+    steps: list[Callable[[], Record]] = []
+    blocked: list[dict[str, Any]] = []
+    for line in lines:
+        model, store = unit._home.named(line.model)
+        if store is not side.store:
+            raise exc.StoreError(f"{line.model} is kept in another store by now; transaction {txn} can't be undone.")
+        shelf = unit._shelf(model.cls)
+        newest = unit._version(shelf, line.uuid)
+        step = None if newest is None else _step(unit, shelf, line, newest)
+        if step is not None:
+            steps.append(step)
+        else:
+            vsn = None if newest is None else newest.vsn
+            blocked.append({"model": line.model, "id": str(UUID(bytes=line.uuid)), "vsn": line.vsn, "newest": vsn})
+    if blocked:
+        names = ", ".join(f"{each['model']} {each['id']}" for each in blocked)
+        raise exc.UndoRefused(
+            f"Transaction {txn} can't be undone: changed again since: {names}.", txn=txn, records=blocked
+        )
+    return [step() for step in steps]
+
+
+def _step(unit: Unit, shelf: Shelf, line: Committed, newest: Version) -> Callable[[], Record] | None:
+    """What takes back *line*; None where a later change is in the way, one of this unit's own too."""
+    known = shelf.records.get(line.uuid)
+    if known is not None and (shelf.states[line.uuid] >= NEW or known._unstored() is not None):
+        return None
+    if line.kind == ERASE or newest.erased:
+        return None
+    if line.kind == DELETE:
+        return (lambda: _revive(shelf, newest)) if newest.vsn == line.vsn else None
+    before, after = _versions(unit, shelf, line)
+    if before is None or before.deleted:
+        return (lambda: _delete(unit, shelf, newest)) if newest.vsn == line.vsn else None
+    names = delta.names(before.fields, after.fields)
+    if newest.deleted or delta.pick(newest.fields, names) != delta.pick(after.fields, names):
+        return None
+    return lambda: _put_back(unit, shelf, newest, names, decode_fields(before.fields))
+
+
+def _versions(unit: Unit, shelf: Shelf, line: Committed) -> tuple[Version | None, Version]:
+    """The version before *line*, None for a first one, and that of *line*."""
+    found = shelf.side.store.history(
+        unit._domain, line.model, line.uuid, after=max(line.vsn - 2, 0), limit=1 if line.vsn == 1 else 2
+    )
+    versions = {version.vsn: version for version, _ in found}
+    if line.vsn not in versions or (line.vsn > 1 and line.vsn - 1 not in versions):
+        raise exc.HistoryGone(
+            f"What {line.model} {UUID(bytes=line.uuid)} was before transaction {line.txn} is not kept any more.",
+            since=line.txn + 1,
+        )
+    return versions.get(line.vsn - 1), versions[line.vsn]
+
+
+def _at_hand(unit: Unit, shelf: Shelf, newest: Version) -> Record:
+    return shelf.records.get(newest.uuid) or unit._see(shelf, newest, SEEN)
+
+
+def _delete(unit: Unit, shelf: Shelf, newest: Version) -> Record:
+    record = _at_hand(unit, shelf, newest)
+    shelf.states[record._key] = GONE
+    return record
+
+
+def _revive(shelf: Shelf, newest: Version) -> Record:
+    record = Record(shelf.model, newest.uuid, newest.vsn, newest.txn, newest.fields)
+    shelf.records[record._key] = record
+    shelf.states[record._key] = REVIVED
+    return record
+
+
+def _put_back(unit: Unit, shelf: Shelf, newest: Version, names: tuple[str, ...], before: dict[str, Any]) -> Record:
+    record = _at_hand(unit, shelf, newest)
+    for name in names:
+        if name in before:
+            record[name] = before[name]
+        elif name in record:
+            del record[name]
+    shelf.states[record._key] = CHANGED
+    return record

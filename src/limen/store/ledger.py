@@ -1,0 +1,118 @@
+"""The abuse ledger as records of any store, written about once a second in one commit a domain.
+
+A domain's rows lie in LEVELS records, the newest in the first. A batch goes into the first record that is empty,
+together with what is in those before it, which are empty then: so each row is written again now and then, in ever
+larger heaps, and a batch costs what is in it, however large the ledger (a log-structured merge tree: O'Neil et al.,
+1996). The row of a lower level counts. No history is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+
+import msgspec
+
+from limen.core.guard.accounts import LedgerRow
+from limen.core.record.port import Change, RecordStore, Version
+
+from .rows import Look, alive, key, own, put, until_fresh
+
+ABUSE = "limen.abuse"
+LEVELS = 8
+"""The last one is written once in 2 ** (LEVELS - 1) batches; there what is over is forgotten at last."""
+
+_Rows = dict[tuple[str, str], tuple[float, str | None]]
+"""(scope, key) to (until, data); data None: removed, whatever a higher level says."""
+
+
+class _Level(msgspec.Struct):
+    level: int
+    rows: list[tuple[str, str, float, str | None]]
+
+
+_decode = msgspec.json.Decoder(_Level).decode
+_encode = msgspec.json.Encoder().encode
+_KEYS = [key(str(level)) for level in range(LEVELS)]
+
+
+class AbuseLedger:
+    """See `limen.core.guard.accounts.LedgerStore`.
+
+    >>> from limen.store.memory import MemDictStore
+    >>> ledger = AbuseLedger(MemDictStore().records)
+    >>> ledger.flush([LedgerRow("localhost", "origin", "192.0.2.1", 1600.0, "[1]")], 1000.0)
+    >>> [row.key for row in ledger.load(1000.0)], ledger.load(1600.0)
+    (['192.0.2.1'], [])
+    """
+
+    def __init__(self, records: RecordStore) -> None:
+        self._records = records
+
+    def load(self, now: float) -> list[LedgerRow]:
+        return [
+            LedgerRow(domain, scope, name, until, data)
+            for domain in self._records.domains()
+            for (scope, name), (until, data) in self._all(domain).items()
+            if data is not None and until > now
+        ]
+
+    def flush(self, batch: Iterable[LedgerRow], now: float) -> None:
+        domains: dict[str, _Rows] = {}
+        for row in batch:
+            domains.setdefault(row.domain, {})[row.scope, row.key] = row.until, row.data
+        for domain, rows in domains.items():
+            until_fresh(partial(self._add, domain, rows, now))
+
+    def clear(self, domain: str | None = None, key: str | None = None) -> int:
+        names = self._records.domains() if domain is None else [domain]
+        return sum(until_fresh(partial(self._clear, name, key)) for name in names)
+
+    # -- inside ------------------------------------------------------------------------------------
+    def _add(self, domain: str, rows: _Rows, now: float) -> None:
+        look = Look(self._records, domain)
+        changes: list[Change] = []
+        for level in range(LEVELS):
+            before = look.read(ABUSE, _KEYS[level])
+            there = _rows(before)
+            rows = {**there, **rows}
+            if not there or level == LEVELS - 1:
+                break
+            changes.append(_put(level, before, {}))
+        # What is over still hides what a higher level says of the same key; the last has none above it.
+        kept = {name: row if row[0] > now else (row[0], None) for name, row in rows.items()}
+        if level == LEVELS - 1:
+            kept = {name: row for name, row in kept.items() if row[1] is not None}
+        look.commit(own(domain), [*changes, _put(level, before, kept)])
+
+    def _clear(self, domain: str, name: str | None) -> int:
+        look = Look(self._records, domain)
+        levels = [look.read(ABUSE, uuid) for uuid in _KEYS]
+        rows = {key: row for key, row in _merged(levels).items() if row[1] is not None}
+        kept = {key: row for key, row in rows.items() if name not in (None, key[1])}
+        if len(kept) < len(rows):
+            emptied = [_put(level, before, {}) for level, before in enumerate(levels[:-1]) if before is not None]
+            look.commit(own(domain), [*emptied, _put(LEVELS - 1, levels[-1], kept)])
+        return len(rows) - len(kept)
+
+    def _all(self, domain: str) -> _Rows:
+        return _merged([self._records.read(domain, ABUSE, uuid)[1] for uuid in _KEYS])
+
+
+def _merged(levels: list[Version | None]) -> _Rows:
+    merged: _Rows = {}
+    for version in reversed(levels):
+        merged.update(_rows(version))
+    return merged
+
+
+def _rows(version: Version | None) -> _Rows:
+    there = alive(version)
+    if there is None:
+        return {}
+    return {(scope, name): (until, data) for scope, name, until, data in _decode(there.fields).rows}
+
+
+def _put(level: int, before: Version | None, rows: _Rows) -> Change:
+    listed = [(scope, name, until, data) for (scope, name), (until, data) in rows.items()]
+    return put(ABUSE, _KEYS[level], before, _encode(_Level(level, listed)).decode(), keep=0)

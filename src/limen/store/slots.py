@@ -1,0 +1,186 @@
+"""Slots as records of any store: the tabs that may come back without the password.
+
+    limen.slot     a slot, under its handle
+    limen.slots    of each user that has any: their handles. It answers how many there are without a look at those of
+                   others, and of two who want a user's last free place one finds it changed
+
+Neither keeps history: of a slot that has ended nothing is left to learn.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import msgspec
+
+from limen.core.guard.accounts import Slot
+from limen.core.record.port import Change, RecordStore, Version
+
+from .rows import Look, alive, drop, everything, key, own, put, until_fresh
+
+SLOT = "limen.slot"
+SLOTS = "limen.slots"
+
+
+class _Slot(msgspec.Struct):
+    user: str
+    public: bytes
+    opened: float
+    used: float
+    login: float
+    epoch: int
+    origin: str
+    key_number: int
+
+
+class _Handles(msgspec.Struct):
+    user: str
+    handles: list[bytes]
+
+
+_slot = msgspec.json.Decoder(_Slot).decode
+_handles = msgspec.json.Decoder(_Handles).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Slots:
+    """See `limen.core.guard.accounts.SlotStore`.
+
+    >>> from limen.store.memory import MemDictStore
+    >>> slots = Slots(MemDictStore().records)
+    >>> slots.put(Slot(bytes(16), "localhost", "ada", bytes(32), 1.0, 1.0, 1.0, 1), at_most=1)
+    True
+    >>> slots.get("localhost", bytes(16)).user, slots.count("localhost", "ada"), slots.count("localhost", "bob")
+    ('ada', 1, 0)
+    """
+
+    def __init__(self, records: RecordStore) -> None:
+        self._records = records
+
+    def get(self, domain: str, handle: bytes) -> Slot | None:
+        version = alive(self._records.read(domain, SLOT, handle)[1])
+        return None if version is None else _as_slot(domain, version)
+
+    def put(self, slot: Slot, *, at_most: int | None = None) -> bool:
+        return until_fresh(lambda: self._put(slot, at_most))
+
+    def remove(self, domain: str, handle: bytes) -> bool:
+        def work() -> bool:
+            look = Look(self._records, domain)
+            version = alive(look.read(SLOT, handle))
+            if version is None:
+                return False
+            user = _slot(version.fields).user
+            return bool(self._end(look, ending(look, user, lambda slot: slot.handle == handle)))
+
+        return until_fresh(work)
+
+    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[bytes]:
+        def work() -> builtins.list[bytes]:
+            look = Look(self._records, domain)
+            return self._end(look, ending(look, user, lambda slot: slot.handle != keep))
+
+        return until_fresh(work)
+
+    def touch(self, domain: str, used: Mapping[bytes, float]) -> None:
+        def work() -> None:
+            look = Look(self._records, domain)
+            changes = []
+            for handle, time in used.items():
+                version = alive(look.read(SLOT, handle))
+                if version is not None and (row := _slot(version.fields)).used < time:
+                    row.used = time
+                    changes.append(put(SLOT, handle, version, _encode(row).decode(), keep=0))
+            self._end(look, changes)
+
+        until_fresh(work)
+
+    def count(self, domain: str, user: str) -> int:
+        return len(_of_user(self._records.read(domain, SLOTS, key(user))[1]))
+
+    def list(self, domain: str | None = None, user: str | None = None) -> builtins.list[Slot]:
+        found: builtins.list[Slot] = []
+        for name in self._records.domains() if domain is None else [domain]:
+            if user is None:
+                found += (_as_slot(name, version) for version in everything(self._records, name, SLOT))
+            else:
+                found += (slot for _, slot in _slots(Look(self._records, name), user)[1])
+        return sorted(found, key=lambda s: (s.opened, s.handle))
+
+    def purge(self, *, used_before: float, login_before: float, epoch: int) -> builtins.list[bytes]:
+        def over(slot: Slot) -> bool:
+            return slot.used < used_before or slot.login < login_before or slot.epoch != epoch
+
+        def work(domain: str) -> builtins.list[bytes]:
+            users = {slot.user for slot in self.list(domain) if over(slot)}
+            look = Look(self._records, domain)
+            return self._end(look, [change for user in users for change in ending(look, user, over)])
+
+        return [handle for name in self._records.domains() for handle in until_fresh(partial(work, name))]
+
+    # -- inside ------------------------------------------------------------------------------------
+    def _put(self, slot: Slot, at_most: int | None) -> bool:
+        look, handle = Look(self._records, slot.domain), slot.handle
+        of_user, before = look.read(SLOTS, key(slot.user)), look.read(SLOT, handle)
+        handles = _of_user(of_user)
+        if at_most is not None and len(handles) - (handle in handles) >= at_most:
+            return False
+        row = _Slot(
+            slot.user, slot.public, slot.opened, slot.used, slot.login, slot.epoch, slot.origin, slot.key_number
+        )
+        changes = [put(SLOT, handle, before, _encode(row).decode(), keep=0)]
+        if handle not in handles:
+            changes.append(_listed(slot.user, of_user, [*handles, handle]))
+        self._end(look, changes)
+        return True
+
+    def _end(self, look: Look, changes: builtins.list[Change]) -> builtins.list[bytes]:
+        """Writes *changes*, and gives the handles that end with them."""
+        if changes:
+            look.commit(own(look.domain), changes)
+        return [change.uuid for change in changes if change.model == SLOT and change.deleted]
+
+
+def ending(look: Look, user: str, which: Callable[[Slot], bool] = lambda slot: True) -> list[Change]:
+    """What ends those slots of a user for which *which* is true, to be committed with *look*."""
+    before, slots = _slots(look, user)
+    gone = [version for version, slot in slots if which(slot)]
+    if before is None or not gone:
+        return []
+    left = [slot.handle for _, slot in slots if not which(slot)]
+    rest = _listed(user, before, left) if left else drop(SLOTS, before, keep=0)
+    return [rest, *(drop(SLOT, version, keep=0) for version in gone)]
+
+
+def _slots(look: Look, user: str) -> tuple[Version | None, list[tuple[Version, Slot]]]:
+    """The row of a user's handles, and the slots."""
+    row = look.read(SLOTS, key(user))
+    versions = (alive(look.read(SLOT, handle)) for handle in _of_user(row))
+    return row, [(version, _as_slot(look.domain, version)) for version in versions if version is not None]
+
+
+def _of_user(row: Version | None) -> list[bytes]:
+    there = alive(row)
+    return [] if there is None else _handles(there.fields).handles
+
+
+def _listed(user: str, before: Version | None, handles: list[bytes]) -> Change:
+    return put(SLOTS, key(user), before, _encode(_Handles(user, handles)).decode(), keep=0)
+
+
+def _as_slot(domain: str, version: Version) -> Slot:
+    row = _slot(version.fields)
+    return Slot(
+        version.uuid,
+        domain,
+        row.user,
+        row.public,
+        row.opened,
+        row.used,
+        row.login,
+        row.epoch,
+        row.origin,
+        row.key_number,
+    )

@@ -1,0 +1,134 @@
+"""The statements about indexes, for compose.py. Not loaded by a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    Integer,
+    Text,
+    and_,
+    cast,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from .clauses import (
+    Statement,
+    bind,
+    catalog,
+    last_whole,
+    line,
+    none,
+    one,
+    one_more,
+    this_domain,
+    this_model,
+)
+from .tables import domain, meta, model, record, version
+
+
+def of_indexes(dialect: str) -> list[Statement]:
+    """The statements of the catalog, and of building an index while others write."""
+    upsert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    changed = (
+        select(version.c.domain, version.c.model, version.c.uuid)
+        .distinct()
+        .where(version.c.domain == this_domain, version.c.txn > bind("after"), version.c.model == this_model)
+        .subquery("changed")
+    )
+    bump: Any = upsert(meta).inline().values(name=catalog, value=literal_column("'1'"))
+    return [
+        (  # one row at least where ever an index was made
+            "catalogs",
+            select(meta.c.value, model.c.id, model.c.name, model.c.catalog)
+            .select_from(meta.outerjoin(model, model.c.catalog.is_not(None)))
+            .where(meta.c.name == catalog),
+            [],
+        ),
+        (
+            "catalog",
+            select(model.c.id, model.c.catalog).where(model.c.name == bind("model")).with_for_update(key_share=True),
+            ["model"],
+        ),
+        ("set_catalog", update(model).values(catalog=bind("text")).where(model.c.id == bind("of")), ["text", "of"]),
+        (
+            "bump",
+            bump.on_conflict_do_update(
+                index_elements=["name"], set_={"value": cast(cast(meta.c.value, Integer) + one_more, Text)}
+            ),
+            [],
+        ),
+        (
+            "any_record",
+            select(domain.c.id)
+            .where(exists(select(one_more).where(record.c.domain == domain.c.id, record.c.model == bind("model"))))
+            .limit(one_more)
+            .offset(none),
+            ["model"],
+        ),
+        (
+            "count_records",
+            select(func.count().label("number")).where(record.c.model == bind("model"), record.c.deleted == none),
+            ["model"],
+        ),
+        (  # which records were changed after a number; by the log, as few are
+            "changed",
+            select(version.c.uuid)
+            .distinct()
+            .where(version.c.domain == this_domain, version.c.txn > bind("after"), version.c.model == this_model)
+            .limit(bind("limit"))
+            .offset(none),
+            ["domain", "after", "model", "limit"],
+        ),
+        (
+            "past_of_changed",
+            select(*line)
+            .join_from(
+                changed,
+                version,
+                and_(
+                    version.c.domain == changed.c.domain,
+                    version.c.model == changed.c.model,
+                    version.c.uuid == changed.c.uuid,
+                ),
+            )
+            .where(
+                version.c.txn <= bind("at"),
+                version.c.vsn >= func.coalesce(last_whole(one.c.txn <= bind("then")), none),
+            )
+            .order_by(version.c.uuid, version.c.vsn),
+            ["domain", "after", "model", "at", "then"],
+        ),
+        (  # domains that have records of the model, each held: nobody else commits to it meanwhile
+            "hold",
+            select(domain.c.id)
+            .where(
+                domain.c.id >= bind("first"),
+                exists(select(one_more).where(record.c.domain == domain.c.id, record.c.model == bind("model"))),
+            )
+            .order_by(domain.c.id)
+            .limit(one_more)
+            .offset(none)
+            .with_for_update(of=domain),
+            ["first", "model"],
+        ),
+        (
+            "batch",
+            select(record.c.uuid, record.c.fields)
+            .where(
+                record.c.domain == bind("domain"),
+                record.c.model == bind("model"),
+                record.c.uuid > bind("after"),
+                record.c.deleted == none,
+            )
+            .order_by(record.c.uuid)
+            .limit(bind("limit"))
+            .offset(none),
+            ["domain", "model", "after", "limit"],
+        ),
+    ]
