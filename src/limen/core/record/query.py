@@ -33,6 +33,7 @@ from limen.base import values
 
 from .expression import And, Expression, Field, Order
 from .kinds import exactly, kind_and_key, stored
+from .port import Index
 
 T = TypeVar("T")
 Row = Callable[[T], tuple[Mapping[str, Any], bytes]]
@@ -55,7 +56,7 @@ class Query:
     in *order*."""
 
     model: str
-    index: Any = None
+    index: Index | None = None
     where: Expression | None = None
     order: tuple[Order, ...] = ()
     limit: int | None = None
