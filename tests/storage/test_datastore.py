@@ -72,7 +72,9 @@ def test_records_are_searched_in_the_relational_store_and_decided_in_their_own(s
     with data("why") as db:
         made = db.insert(Note, a=1)
     data.follow()
-    assert other.records.read("localhost", "Note", made._uuid.bytes)[1].fields == '{"a":1}'
+    copy = other.records.read("localhost", "Note", made._uuid.bytes)[1]
+    assert copy is not None
+    assert copy.fields == '{"a":1}'
     with data() as db:
         [found] = db.find(Note, a=1)
         db.update(found, a=2)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import threading
 from typing import Any
@@ -13,6 +14,7 @@ from storing import As, Note, Todo, stored
 
 from limen import exc
 from limen.app.datastore import DataStore, Storage
+from limen.app.unitofwork import UnitOfWork
 from limen.core.record.record import Record
 from limen.store.memory import MemDictStore
 
@@ -200,3 +202,37 @@ def test_after_a_unit_another_begins(storage: Storage) -> None:
         pass
     with storage() as other:
         assert other is not db
+
+
+def test_a_unit_whose_end_was_interrupted_is_joined_by_none(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C may come before the first line of `__exit__`."""
+
+    def interrupted(work: object, error: object) -> bool:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    for handled_later in (True, False):
+        monkeypatch.setattr(UnitOfWork, "_leave", interrupted)
+        try:
+            with storage() as lost:
+                lost.insert(Todo, text="lost")
+        except KeyboardInterrupt:
+            if not handled_later:
+                with storage() as db:
+                    assert db is not lost
+                    db.insert(Todo, text="kept")
+        with storage() as db:
+            assert db is not lost
+            db.insert(Todo, text="kept")
+    with storage() as db:
+        assert [r.text for r in db.select(Todo)] == ["kept"] * 3
+
+
+def test_units_work_in_an_exit_stack(storage: Storage) -> None:
+    with contextlib.ExitStack() as stack:
+        outer = stack.enter_context(storage())
+        with storage() as inner:
+            assert inner is outer
+            inner.insert(Todo, text="a")
+    with storage() as db:
+        assert len(db.select(Todo)) == 1

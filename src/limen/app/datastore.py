@@ -171,6 +171,10 @@ class Storage(_Units):
         model, storage = known
         return model, (storage or self._default()).main()
 
+    def models(self) -> list[tuple[Model, RecordStore]]:
+        """All models that were added, each with the store of its records."""
+        return [(model, (storage or self._default()).main()) for model, storage in [*self._models.values()]]
+
     def named(self, name: str) -> tuple[Model, RecordStore]:
         model = _named(name, [model for model, _ in self._models.values()])
         return self.find(model.cls)

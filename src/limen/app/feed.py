@@ -68,7 +68,7 @@ class Feed:
 
     def read(self, limit: int = BATCH) -> list[Commit]:
         """What there is after `position`, at most about *limit* changes, without waiting; moves `position`."""
-        found = []
+        found: list[Commit] = []
         while not found:
             rows = self._records.changes(self._domain, self.position, limit)
             if not rows:

@@ -1,7 +1,8 @@
 """The unit of work as a program meets it: `with storage("why") as db:` and `async with storage("why") as db:`.
 
 Which unit a block joins: the innermost open one of the same storage that was begun in the same task (or, outside of
-tasks, the same thread). A further task or thread that begins inside a unit runs beside it, with units of its own.
+tasks, the same thread), and whose block still runs. A further task or thread that begins inside a unit runs beside it,
+with units of its own.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
+from weakref import ref
 
 from limen import exc
 from limen.base.principal import get_state
@@ -31,12 +34,15 @@ os.register_at_fork(after_in_child=_uuids.restart)
 
 
 class _Running:
-    """A unit that is under way: of which storage, and in which task of which thread."""
+    """A unit that is under way: of which storage, and in which task of which thread. *held*: gives None once its block
+    is left, in whatever way."""
 
-    __slots__ = ("home", "outer", "task", "thread", "unit")
+    __slots__ = ("held", "home", "outer", "task", "thread", "unit")
 
-    def __init__(self, home: Home, thread: int, task: object, unit: Unit, outer: _Running | None) -> None:
-        self.home, self.thread, self.task, self.unit, self.outer = home, thread, task, unit, outer
+    def __init__(
+        self, home: Home, thread: int, task: object, held: ref[Any], unit: Unit, outer: _Running | None
+    ) -> None:
+        self.home, self.thread, self.task, self.held, self.unit, self.outer = home, thread, task, held, unit, outer
 
 
 _running: ContextVar[_Running | None] = ContextVar("limen_unit", default=None)
@@ -54,22 +60,44 @@ def _new_uuid() -> bytes:
     return _uuids.next(time.time_ns() // 1_000_000)
 
 
+class _Exit:
+    """A method that `with` takes hold of when its block begins and lets go of when it ends.
+
+    A KeyboardInterrupt may come before the first line of `__exit__`: the block is left then, and nothing of ours has
+    run. That it is left is seen by what `with` held alone: a partial made for it, which no traceback refers to.
+    """
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+
+    def __get__(self, work: UnitOfWork | None, cls: type) -> Callable[..., Any]:
+        if work is None:
+            return self._method  # contextlib.ExitStack asks the class, and holds the UnitOfWork itself
+        held = partial(self._method, work)
+        work._held = ref(held)
+        return held
+
+
 class UnitOfWork:
     """What `storage("why")` gives: for one `with` or `async with`."""
 
-    __slots__ = ("_ending", "_home", "_joined", "_reason", "_token", "_unit")
+    __slots__ = ("__weakref__", "_ending", "_held", "_home", "_joined", "_reason", "_token", "_unit")
 
     def __init__(self, home: Home, reason: str) -> None:
         self._home, self._reason = home, reason
         self._unit: Unit | None = None
         self._joined = self._ending = False
         self._token: Token[_Running | None] | None = None
+        self._held: ref[Any] | None = None
 
     def __enter__(self) -> Unit:
         if self._unit is not None:
             raise exc.StoreError("This unit of work was used already; call storage() for another.")
         thread, task = threading.get_ident(), _task()
-        outer = running = _running.get()
+        outer = _running.get()
+        while outer is not None and outer.held() is None:
+            outer = outer.outer
+        running = outer
         while running is not None:
             if (
                 running.home is self._home
@@ -87,19 +115,17 @@ class UnitOfWork:
         caller = state.principal
         who = Transaction(caller.domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason, 0.0)
         self._unit = unit = Unit(self._home, who, _new_uuid, time.time)
-        self._token = _running.set(_Running(self._home, thread, task, unit, outer))
+        self._token = _running.set(_Running(self._home, thread, task, self._held or ref(self), unit, outer))
         return unit
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _exit(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._leave(error):
             self._unit.commit()  # type: ignore[union-attr]
 
     async def __aenter__(self) -> AsyncUnit:
         return AsyncUnit(self.__enter__())
 
-    async def __aexit__(
+    async def _aexit(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._leave(error):
@@ -114,6 +140,9 @@ class UnitOfWork:
         except (Stale, Conflict) as refused:
             unit.refused(work, refused)
         unit.done(work, txn)
+
+    __exit__ = _Exit(_exit)
+    __aexit__ = _Exit(_aexit)
 
     def _leave(self, error: BaseException | None) -> bool:
         """True where there is something to commit."""
