@@ -63,7 +63,7 @@ class Indexes:
         self._looked = 0.0
         self._stale = False
         self._declared: dict[str, _Declared] = {}
-        self._later: dict[str, Index] = {}
+        self._later: dict[str, tuple[Index, Mapping[str, str]]] = {}
         self._queries: Queries | None = None
         self._builder = Builder(engine, self._step)
 
@@ -80,7 +80,8 @@ class Indexes:
                 continue
             declared = self._declared.get(change.model)
             if declared is None or (declared.what is not index and declared.what != index):
-                self._declare(change.model, index, {}, wait)
+                unknown = (name for name, kind in index.columns if kind is None)
+                self._declare(change.model, index, _learnt(unknown, change.values or {}), wait)
             elif declared.open and change.values is not None:
                 learnt = _learnt(declared.open, change.values)
                 if learnt:
@@ -208,9 +209,8 @@ class Indexes:
     # -- declaring ---------------------------------------------------------------------------------
     def _declare(self, model: str, index: Index, learnt: Mapping[str, str], wait: bool) -> None:
         if not wait:
-            if self._later.get(model) is not index:
-                self._later[model] = index
-                self._builder.wake()
+            self._later[model] = index, learnt
+            self._builder.wake()
             return
         with self._lock:
             catalog = self.refresh()
@@ -271,8 +271,8 @@ class Indexes:
         """For the builder: what was declared where nobody could wait is made; then (model, table, state) of a table
         that it has something to do with, None where there is none."""
         while self._later:
-            model, index = next(iter(self._later.items()))
-            self._declare(model, index, {}, True)
+            model, (index, learnt) = next(iter(self._later.items()))
+            self._declare(model, index, learnt, True)
             self._later.pop(model, None)
         self.refresh()
         return next(((model, table.name, table.state) for model, table in self._all() if _to_do(table)), None)

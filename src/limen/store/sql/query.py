@@ -143,16 +143,15 @@ class Queries:
                 none = lower(None, {}, self._engine.dialect)
                 how = "in the database: records in the order in which they were made"
                 return _Plan(None, id, None, none, (), (), None if place is None else (), values, how)
-        if building is not None and not ready:
-            part = 100 * building.done // building.total if building.total else 0
-            return f"in Python: the index of {query.model} is being built, {min(part, 99)} % are done"
         if not tables:
             return f"in Python: {query.model} has no index"
         if query.where is None and not query.order:
             return "in Python: all records are asked for"
-        newest = tables[-1]
         asked = [*(term.field for term in query.order), *sorted(query.where.fields if query.where is not None else ())]
-        missing = [name for name in asked if name not in newest.columns]
+        if building is not None and (not ready or any(name in building.columns for name in asked)):
+            part = 100 * building.done // building.total if building.total else 0
+            return f"in Python: the index of {query.model} is being built, {min(part, 99)} % are done"
+        missing = [name for name in asked if name not in tables[-1].columns]
         if missing:
             return f"in Python: {query.model} has no index column {', '.join(dict.fromkeys(missing))}"
         return f"in Python: the condition takes more parameters than a statement may have: {query.where!r:.100}"
