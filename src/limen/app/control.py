@@ -56,6 +56,16 @@ async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractSer
         raise
 
 
+def is_served(path: Path) -> bool:
+    """True where a server listens at *path*."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, socket_address(path) as address:
+            connection.connect(address)
+    except OSError:
+        return False
+    return True
+
+
 def _answer(table: dict[str, Operation], line: bytes) -> dict[str, Any]:
     try:
         request = json.loads(line)

@@ -159,8 +159,8 @@ class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
     __slots__ = (
-        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "record", "slot", "stored",
-        "used", "user",
+        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "record", "slot",
+        "stored", "used", "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:

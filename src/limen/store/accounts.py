@@ -6,8 +6,8 @@
     limen.profile   the profile, with its history; all its versions are erased when the account is removed
     limen.ended     of each domain: whose sessions ended lately, for the other servers of the database; no history
 
-The first three are under the same key, made of the user's name, and written in one transaction; `limen.login` is in each of them,
-so that of two who change an account at once one finds it changed, and does it again.
+The first three are under the same key, made of the user's name, and written in one transaction; `limen.login` is in
+each of them, so that of two who change an account at once one finds it changed, and does it again.
 
 Where profiles are kept in another store, this store decides all the same: `limen.profile` is written here, in the one
 transaction, and the other store follows its log (`follow.py`). `limen.login` then says which edition of the profile it
@@ -165,7 +165,7 @@ class Accounts:
         def work() -> Account | None:
             look, uuid = Look(self._records, domain), key(user)
             login, about, profile = (look.read(model, uuid) for model in (LOGIN, ACCOUNT, PROFILE))
-            there = None if login is None else _login(login.fields)
+            there = None if login is None or login.deleted else _login(login.fields)
             old = None if there is None else _account(domain, user, there, _profile_of(profile))
             account = make(old)
             if account is None:

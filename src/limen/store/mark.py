@@ -74,8 +74,8 @@ class Mark:
         )
 
     def write(self) -> None:
-        """Brings the mark up to date; does nothing where it is. Takes up an epoch that another server of the database has
-        begun. Raises `StoreError` where the mark can't be written."""
+        """Brings the mark up to date; does nothing where it is. Takes up an epoch that another server of the database
+        has begun. Raises `StoreError` where the mark can't be written."""
         if self._path is None:
             return
         self.epoch = max(self.epoch, int(self._meta.get(EPOCH) or 1))

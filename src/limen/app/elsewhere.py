@@ -1,0 +1,66 @@
+"""What other servers of the same database have done that concerns sessions here: a new password, a user disabled or
+removed, a new epoch. Asked once a second, with one question for each domain that has sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from limen.door.hub import Hub
+    from limen.door.sessions import Tab
+
+    from .vault import Vault
+
+ENDED = {"message": "This session was ended."}
+
+
+class Elsewhere:
+    """*hub*: whose sessions end; *vault*: where the others write it down. For stores that several servers share."""
+
+    def __init__(self, hub: Hub, vault: Vault) -> None:
+        self._hub, self._vault = hub, vault
+        self._last: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        """By domain: how many ends of sessions there were, when it was asked last, and the time before."""
+
+    async def look(self) -> None:
+        """Ends here what was ended elsewhere. On the loop."""
+        tabs: dict[str, list[Tab]] = {}
+        for tab in self._hub.tabs:
+            tabs.setdefault(tab.domain, []).append(tab)
+        for domain in [domain for domain in self._seen if domain not in tabs]:
+            del self._seen[domain], self._last[domain]  # who comes there later is looked at, whatever was before
+        for domain, there in tabs.items():
+            number, gone = await asyncio.to_thread(self._gone, domain, there)
+            # News are looked at twice: a session may have begun meanwhile with what was read before them.
+            self._seen[domain] = self._last.get(domain, -1)
+            self._last[domain] = number
+            for tab in gone:
+                if not tab.over:
+                    self._hub.gate.endings += 1
+                    self._hub.end_tab(tab, "wamp.close.logout", ENDED)
+
+    def _gone(self, domain: str, tabs: Iterable[Tab]) -> tuple[int, list[Tab]]:
+        """On a thread: which of *tabs* are over, by what the store says."""
+        number, users = self._vault.accounts.ended(domain, self._seen.get(domain))
+        concerned = [tab for tab in tabs if users is None or tab.user in users]
+        return number, [tab for tab in concerned if not self._is_alive(tab)]
+
+    def _is_alive(self, tab: Tab) -> bool:
+        account = self._vault.accounts.get(tab.domain, tab.user)
+        if account is None or account.disabled:
+            return False
+        if tab.slot is not None:  # it ends with a new password, unless that was set in this very session
+            return self._vault.slots.get(tab.domain, tab.slot) is not None
+        return account.record == tab.record
+
+
+def begin_epoch(hub: Hub, epoch: int) -> None:
+    """A new epoch, begun by another server that found the database put back from a backup: all sessions are over."""
+    if hub.gate.epoch != epoch:
+        hub.gate.epoch = epoch
+        hub.gate.endings += 1
+        for tab in hub.tabs:
+            hub.end_tab(tab, "wamp.close.logout", ENDED)
