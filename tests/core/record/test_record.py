@@ -334,7 +334,7 @@ def test_a_process_that_was_forked_gives_out_others() -> None:
         from limen.app.unitofwork import _new_uuid
         _new_uuid()
         child = os.fork()
-        print(_new_uuid()[8:].hex(), flush=True)
+        os.write(1, _new_uuid()[8:].hex().encode() + b"\\n")
         if child:
             os.waitpid(child, 0)
     """

@@ -37,7 +37,7 @@ class Record:
     _fields: dict[str, Any]
     _key: bytes
     """The 16 bytes of the UUID."""
-    _id: UUID | None
+    _id: UUID
     _vsn: int
     _txn: int
     _stored: str
@@ -55,9 +55,10 @@ class Record:
     ) -> None:
         _set(self, "_about", model)
         _set(self, "_key", key)
-        _set(self, "_id", None)
+        _set(self, "_vsn", vsn)
+        _set(self, "_txn", txn)
+        _set(self, "_stored", stored)
         _set(self, "_touched", False)
-        self._was_stored(vsn, txn, stored)
         if fields is None:
             fields = decode_fields(stored) if stored else {}
         _set(self, "_fields", fields)
@@ -68,9 +69,11 @@ class Record:
 
     @property
     def _uuid(self) -> UUID:
-        if self._id is None:
+        try:
+            return self._id
+        except AttributeError:  # it is made when it is first asked for
             _set(self, "_id", UUID(bytes=self._key))
-        return self._id  # type: ignore[return-value]
+            return self._id
 
     def _was_stored(self, vsn: int, txn: int, stored: str) -> None:
         """The fields as they are now are version *vsn*."""
@@ -150,9 +153,14 @@ class Record:
 
     def update(self, other: Mapping[str, Any] = {}, /, **fields: Any) -> None:
         """Sets several fields; those that are not named stay."""
-        for source in (other, fields):
-            for name, value in source.items():
-                self[name] = value
+        for name, value in other.items():
+            self[name] = value
+        if fields:
+            for name in fields:
+                if name[0] == "_" or type(name) is not str:
+                    self[name] = None  # says why not
+            self._fields.update(fields)
+            _set(self, "_touched", True)
 
     def merge(self: _Self, other: Mapping[str, Any] = {}, /, **fields: Any) -> _Self:
         """Like `update`, but dicts are joined key by key with the dict that is there. Gives the record itself."""
