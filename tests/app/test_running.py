@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from limen import App
+from limen import App, DataStore, dbm
+from limen.app.running import follow
+from limen.core.record.query import Query
 from limen.transport.memory import connect
 from limen.transport.wire import Handshake
 
@@ -40,3 +42,18 @@ def test_an_app_is_served_again_on_another_loop() -> None:
     asgi = app.asgi()
     for served_by in (asgi, asgi, app.asgi()):
         assert asyncio.run(served(served_by, app)) == [b"[2", b"[33", b"[36", b"[50"]
+
+
+def test_a_server_brings_relational_copies_to_where_the_records_are() -> None:
+    class Todo:
+        pass
+
+    app, records, copy = App(), dbm.MemDictStore(), dbm.MemDictStore()
+    app.add_storage(DataStore(records, relational=copy), Todo)
+    with app.storage() as db:
+        db.insert(Todo, text="milk")
+    follow(app)
+    query = Query("Todo")
+    assert [v.fields for v in copy.records.select("localhost", query).versions] == ['{"text":"milk"}']
+    with app.storage() as db:
+        assert [record.text for record in db.find(Todo, text="milk")] == ["milk"]

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from limen import exc
 from limen.core.guard.accounts import Account
 from limen.core.record import query
 from limen.core.record.expression import field
-from limen.core.record.port import DELETE, ERASE, PUT, REVIVE, Answer, Change, Transaction, Version
+from limen.core.record.port import DELETE, ERASE, PUT, REVIVE, Answer, Change, Index, Transaction, Version
 from limen.core.record.query import Query, ordering
 from limen.core.record.record import decode_fields
 from limen.store import follow, relational
@@ -25,6 +26,7 @@ from limen.store.follow import Follower
 from limen.store.memory import MemDictStore
 from limen.store.relational import Relational
 from limen.store.rows import key
+from limen.store.sql import SQLStore
 
 ADA = Account("localhost", "ada", b"r" * 192, 1, ("nurse",), {"name": "Ada"})
 MODELS = ("Todo", "Note")
@@ -453,3 +455,40 @@ def test_a_search_that_waits_too_long_says_so(monkeypatch: pytest.MonkeyPatch) -
         both.select("localhost", Query("Todo", None, field("text") == "milk"))
     both.follow(60.0)
     assert texts(both.select("localhost", Query("Todo", None, field("text") == "milk"))) == ["milk"]
+
+
+# -- the same with columns that are real
+TEXT = Index((("text", "text"),))
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[SQLStore]:
+    store = SQLStore(f"sqlite:///{tmp_path / 'relational.db'}")
+    yield store
+    store.close()
+
+
+def test_a_relational_store_answers_by_its_columns(sqlite: SQLStore) -> None:
+    source = records()
+    both = Relational(source, sqlite.records)
+    for number in range(300):
+        text = f"{number % 10}"
+        change = Change("Todo", number.to_bytes(16), 0, f'{{"text":"{text}"}}', index=TEXT, values={"text": text})
+        both.commit(who(number + 1.0), [change])
+    asked = Query("Todo", TEXT, field("text") == "7")
+    answer = both.select("localhost", asked)
+    assert (len(answer.versions), answer.complete) == (30, False)
+    assert both.count("localhost", replace(asked, limit=1000)) == (300, 30)
+
+
+def test_columns_are_there_after_a_restart_whoever_follows_first(sqlite: SQLStore) -> None:
+    """What follows once a second knows of no columns before the program asks for some."""
+    source = records()
+    both = Relational(source, sqlite.records)
+    commit(both, 1, text="milk", index=TEXT, values={"text": "milk"})
+    both.select("localhost", Query("Todo", TEXT, field("text") == "milk"))
+    again = Relational(source, sqlite.records)
+    commit(source, 2, text="milk")
+    again.follow()
+    answer = again.select("localhost", Query("Todo", TEXT, field("text") == "milk"))
+    assert (texts(answer), answer.complete) == (["milk", "milk"], False)

@@ -15,8 +15,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limen import exc
 from limen.door.gate import Gate
 from limen.door.hub import Hub
+from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
 from . import control
@@ -98,12 +100,21 @@ async def _sweep(app: App, hub: Hub) -> None:
             await asyncio.to_thread(gate.collect())
             if elsewhere is not None:
                 await elsewhere.look()
+            await asyncio.to_thread(follow, app)
             if time.monotonic() - marked >= 5.0:
                 marked = time.monotonic()
                 await asyncio.to_thread(app.vault.mark.write)
                 begin_epoch(hub, app.vault.mark.epoch)
         except Exception:  # a full disk must not end the sweeping
             log.exception("the once-a-second work failed; it goes on")
+
+
+def follow(app: App) -> None:
+    """Brings copies of records in relational stores to where the records are, as far as that goes in a second."""
+    for records in {id(records): records for _, records in app.storage.models()}.values():
+        if isinstance(records, Relational):
+            with contextlib.suppress(exc.Timeout):  # the rest next time
+                records.follow(1.0)
 
 
 def make_asgi(app: App) -> Callable[..., Any]:
