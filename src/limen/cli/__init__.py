@@ -9,8 +9,8 @@ import click
 
 from limen import exc
 
-NO_DB = "Say which store: --db sqlite:///FILE, or set LIMEN_DB."
-DB_HELP = "URL of the store, e.g. sqlite:///todo.db (default: $LIMEN_DB)."
+from .db import DB_HELP, NO_DB
+from .db import db as database
 
 
 class Sentences(click.Group):
@@ -67,6 +67,9 @@ def _operator(db: str | None, keys: str | None, *, make: bool = False) -> Any:
 _db = click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
 _keys = click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
 _domain = click.option("--domain", default="localhost", show_default=True, help="The tenant.")
+
+
+main.add_command(database)
 
 
 @main.group()

@@ -1,0 +1,404 @@
+"""A backup is whole or not there; what is restored from it is what there was, on either engine, without sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from old_database import ask, dump, old_database
+
+from limen import exc
+from limen.core.guard.accounts import Slot
+from limen.core.record.port import Change, Transaction
+from limen.store.accounts import Accounts
+from limen.store.mark import open_mark
+from limen.store.settings import Settings
+from limen.store.slots import Slots
+from limen.store.sql import SQLStore
+from limen.store.sql.backup import backup
+from limen.store.sql.check import check
+from limen.store.sql.migrate import migrate
+from limen.store.sql.restore import restore
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """A file with two domains, three accounts and some sixty versions."""
+    migrate(old_database(tmp_path / "a.db"))
+    return tmp_path / "a.db"
+
+
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def rows(path: Path) -> dict[str, list[Any]]:
+    """All that is kept in a file, but the sessions and the settings."""
+    own = "SELECT id FROM model WHERE name IN ('limen.slot', 'limen.slots', 'limen.setting')"
+    return {
+        "domain": ask(path, "SELECT id, name, txn, time FROM domain WHERE name <> '' ORDER BY id"),
+        "transaction": ask(path, 'SELECT * FROM "transaction" ORDER BY domain, number'),
+        "record": ask(path, f"SELECT * FROM record WHERE model NOT IN ({own}) ORDER BY domain, model, uuid"),
+        "version": ask(path, f"SELECT * FROM version WHERE model NOT IN ({own}) ORDER BY domain, model, uuid, vsn"),
+    }
+
+
+# -- backup ----------------------------------------------------------------------------------------------------------
+def test_a_backup_is_one_file_for_its_owner_with_all_that_there_is(db: Path) -> None:
+    target = db.with_name("backup.db")
+    size = backup(url(db), target)
+    assert size == target.stat().st_size
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert dump(target) == dump(db)
+    assert ask(target, "PRAGMA journal_mode") == [("delete",)]
+    assert list(check(url(target))) == []
+    assert sorted(path.name for path in db.parent.iterdir() if "backup" in path.name) == ["backup.db"]
+
+
+def test_a_backup_of_a_database_in_use_holds_what_was_not_yet_folded(db: Path) -> None:
+    with contextlib.closing(sqlite3.connect(db)) as writer:
+        writer.execute("PRAGMA wal_autocheckpoint = 0")
+        writer.execute("UPDATE domain SET time = time + 1")
+        writer.commit()
+        backup(url(db), db.with_name("backup.db"))
+        assert dump(db.with_name("backup.db")) == dump(db)
+
+
+def test_a_backup_that_is_there_is_not_overwritten_unless_one_says_so(db: Path) -> None:
+    target = db.with_name("backup.db")
+    target.write_text("mine")
+    with pytest.raises(exc.StoreError, match=r"is there already.*--force"):
+        backup(url(db), target)
+    assert target.read_text() == "mine"
+    backup(url(db), target, force=True)
+    assert dump(target) == dump(db)
+
+
+def test_the_database_is_never_its_own_backup(db: Path) -> None:
+    before = dump(db)
+    db.with_name("link.db").symlink_to(db)
+    for target in (db, db.with_name("link.db")):
+        with pytest.raises(exc.StoreError, match="the database itself"):
+            backup(url(db), target, force=True)
+    assert dump(db) == before
+
+
+def test_a_database_that_is_not_there_has_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(exc.StoreError, match="There is no database"):
+        backup(url(tmp_path / "a.db"), tmp_path / "backup.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_said(db: Path) -> None:
+    with pytest.raises(exc.StoreError, match="can't be made: No such file"):
+        backup(url(db), db.parent / "nowhere" / "backup.db")
+
+
+def test_a_damaged_database_makes_no_backup(db: Path) -> None:
+    ask(db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    page = ask(db, "SELECT rootpage FROM sqlite_master WHERE name = 'version'")[0][0]
+    content = bytearray(db.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    db.write_bytes(content)
+    with pytest.raises(exc.StoreError, match="damaged"):
+        backup(url(db), db.with_name("backup.db"))
+    assert not [path for path in db.parent.iterdir() if "backup" in path.name]
+
+
+def test_two_backups_to_one_place_do_not_write_into_each_other(db: Path) -> None:
+    import fcntl
+
+    part = db.with_name("backup.db.part")
+    with part.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(exc.StoreError, match="being written by another run"):
+            backup(url(db), db.with_name("backup.db"))
+    backup(url(db), db.with_name("backup.db"))
+    assert not part.exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from limen.store.sql import backup
+
+backup.PAGES = 1
+
+def progress(what, done, total):
+    if done >= int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+backup.backup(sys.argv[1], Path(sys.argv[2]), force=True, progress=progress)
+"""
+
+
+@pytest.mark.parametrize("pages", [1, 7, 14])
+def test_a_backup_that_was_killed_leaves_the_one_of_before_and_nothing_in_the_way(db: Path, pages: int) -> None:
+    target = db.with_name("backup.db")
+    backup(url(db), target)
+    before = dump(target)
+    ask(db, "UPDATE domain SET time = time + 1")
+    done = subprocess.run([sys.executable, "-c", KILLED, url(db), target, str(pages)], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert dump(target) == before
+    backup(url(db), target, force=True)
+    assert dump(target) == dump(db)
+    assert not target.with_name("backup.db.part").exists()
+
+
+def test_an_older_database_can_be_backed_up_before_it_is_migrated(tmp_path: Path) -> None:
+    old = old_database(tmp_path / "a.db")
+    backup(old, tmp_path / "backup.db")
+    assert dump(tmp_path / "backup.db") == dump(tmp_path / "a.db")
+
+
+def test_a_newer_database_is_refused(db: Path) -> None:
+    ask(db, "PRAGMA user_version = 99")
+    with pytest.raises(exc.StoreError, match="newer Limen"):
+        backup(url(db), db.with_name("backup.db"))
+
+
+# -- restore ---------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def saved(db: Path) -> Path:
+    """A backup of `db`."""
+    backup(url(db), db.with_name("backup.db"))
+    return db.with_name("backup.db")
+
+
+def test_what_is_restored_is_what_there_was(db: Path, saved: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.db"
+    done = restore(saved, url(new))
+    assert (done.domains, done.before) == (2, 2)
+    assert rows(new) == rows(db)
+    assert stat.S_IMODE(new.stat().st_mode) == 0o600
+    assert list(check(url(new))) == []
+    assert dump(saved) == dump(db)  # the backup itself is as it was
+    assert not [path for path in tmp_path.iterdir() if ".part" in path.name]
+
+
+def test_a_database_with_something_in_it_is_replaced_only_where_one_says_so(db: Path, saved: Path) -> None:
+    ask(db, "UPDATE domain SET time = time + 1")
+    before = dump(db)
+    with pytest.raises(exc.StoreError, match=r"There are records in .* --replace"):
+        restore(saved, url(db))
+    assert dump(db) == before
+    restore(saved, url(db), replace=True)
+    assert rows(db) == rows(saved)
+
+
+def test_an_empty_database_is_replaced(saved: Path, tmp_path: Path) -> None:
+    SQLStore(url(tmp_path / "new.db")).close()
+    restore(saved, url(tmp_path / "new.db"))
+    assert rows(tmp_path / "new.db") == rows(saved)
+
+
+def test_a_database_in_use_is_not_replaced(db: Path, saved: Path) -> None:
+    with (
+        contextlib.closing(SQLStore(url(db))) as store,
+        store.claim(),
+        pytest.raises(exc.StoreError, match="in use by"),
+    ):
+        restore(saved, url(db), replace=True)
+
+
+def test_what_another_program_has_open_is_not_replaced_under_its_hands(db: Path, saved: Path) -> None:
+    with contextlib.closing(sqlite3.connect(db, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM domain").fetchall()
+        ask(db, "UPDATE domain SET time = time + 1")
+        with pytest.raises(exc.StoreError, match=r"Another program has .* open"):
+            restore(saved, url(db), replace=True)
+    restore(saved, url(db), replace=True)
+    assert rows(db) == rows(saved)
+
+
+def test_a_backup_of_an_older_program_is_migrated_on_the_way(tmp_path: Path) -> None:
+    old = old_database(tmp_path / "old.db")
+    done = restore(tmp_path / "old.db", url(tmp_path / "new.db"))
+    assert done.before == 1
+    assert list(check(url(tmp_path / "new.db"))) == []
+    assert ask(tmp_path / "old.db", "PRAGMA user_version") == [(1,)], old
+    migrate(old)
+    assert len(rows(tmp_path / "new.db")["version"]) == len(rows(tmp_path / "old.db")["version"])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"no database", "no SQLite database"), (b"", "There is nothing in"), (None, "There is no database")],
+)
+def test_what_is_no_backup_is_not_restored(tmp_path: Path, db: Path, content: bytes | None, words: str) -> None:
+    before = dump(db)
+    if content is not None:
+        (tmp_path / "b.db").write_bytes(content * 100)
+    with pytest.raises(exc.StoreError, match=words):
+        restore(tmp_path / "b.db", url(db), replace=True)
+    assert dump(db) == before
+    assert not [path for path in tmp_path.iterdir() if ".part" in path.name]
+
+
+def test_a_damaged_backup_is_not_restored(db: Path, saved: Path) -> None:
+    before = dump(db)
+    page = ask(saved, "SELECT rootpage FROM sqlite_master WHERE name = 'version_txn'")[0][0]
+    content = bytearray(saved.read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    saved.write_bytes(content)
+    with pytest.raises(exc.StoreError, match="damaged"):
+        restore(saved, url(db), replace=True)
+    assert dump(db) == before
+
+
+# -- sessions --------------------------------------------------------------------------------------------------------
+def slot(number: int, epoch: int) -> Slot:
+    return Slot(bytes([number]) * 16, "localhost", "ada", bytes(32), 1.0, 1.0, 1.0, epoch, "192.0.2.1")
+
+
+def test_sessions_end_with_a_restore_and_a_new_epoch_begins(db: Path, tmp_path: Path) -> None:
+    with contextlib.closing(SQLStore(url(db))) as store:
+        epoch = open_mark(Settings(store.records), db).epoch
+        Slots(store.records).put(slot(1, epoch))
+        backup(url(db), tmp_path / "backup.db")  # nothing is written after it: the mark alone would not notice
+    restore(tmp_path / "backup.db", url(db), replace=True)
+    with contextlib.closing(SQLStore(url(db))) as store:
+        assert Slots(store.records).list() == []
+        assert open_mark(Settings(store.records), db).epoch > epoch
+        assert [account.user for account in Accounts(store.records).list("localhost")] == ["ada"]
+
+
+def test_the_epoch_is_later_than_that_of_what_is_replaced(db: Path, saved: Path) -> None:
+    with contextlib.closing(SQLStore(url(db))) as store:
+        Settings(store.records).set("epoch", "40")
+    restore(saved, url(db), replace=True)
+    with contextlib.closing(SQLStore(url(db))) as store:
+        assert int(Settings(store.records).get("epoch") or 0) > 40
+
+
+def test_a_backup_laid_in_place_by_hand_ends_sessions_too(db: Path, saved: Path) -> None:
+    with contextlib.closing(SQLStore(url(db))) as store:
+        epoch = open_mark(Settings(store.records), db).epoch
+        Settings(store.records).set("something", "new")
+        open_mark(Settings(store.records), db)
+    shutil.copy(saved, db)
+    with contextlib.closing(SQLStore(url(db))) as store:
+        assert open_mark(Settings(store.records), db).epoch > epoch
+
+
+# -- from one engine to the other --------------------------------------------------------------------------------------
+def test_records_go_to_postgresql_and_back_and_are_the_same(saved: Path, tmp_path: Path, postgresql_url: str) -> None:
+    told: list[tuple[str, int, int]] = []
+    restore(saved, postgresql_url, progress=lambda *how_far: told.append(how_far))
+    assert list(check(postgresql_url)) == []
+    assert {what for what, done, total in told if done == total} >= {"record", "version", "transaction"}
+    shutil.copy(saved, tmp_path / "back.db.part")  # what a run that was killed has left
+    size = backup(postgresql_url, tmp_path / "back.db")
+    assert size == (tmp_path / "back.db").stat().st_size
+    assert stat.S_IMODE((tmp_path / "back.db").stat().st_mode) == 0o600
+    assert rows(tmp_path / "back.db") == rows(saved)
+    assert list(check(url(tmp_path / "back.db"))) == []
+
+
+def test_a_restored_postgresql_database_is_one_to_work_with(saved: Path, postgresql_url: str) -> None:
+    restore(saved, postgresql_url)
+    with contextlib.closing(SQLStore(postgresql_url)) as store:
+        assert Accounts(store.records).update("localhost", "ada", roles=("chief",)) is not None
+        store.records.commit(by("new.example"), [Change("New", bytes(16), 0, "{}")])
+        assert store.records.domains() == ["", "clinic.example", "localhost", "new.example"]
+    assert list(check(postgresql_url)) == []
+
+
+def test_a_postgresql_database_is_replaced_only_where_one_says_so(saved: Path, postgresql_url: str) -> None:
+    with contextlib.closing(SQLStore(postgresql_url)) as store:
+        Settings(store.records).set("epoch", "40")
+        store.records.commit(by("mine.example"), [Change("New", bytes(16), 0, "{}")])
+        with pytest.raises(exc.StoreError, match=r"There are records in .* --replace"):
+            restore(saved, postgresql_url)
+        assert store.records.last("mine.example") == 1
+        with store.claim(), pytest.raises(exc.StoreError, match="in use by another Limen"):
+            restore(saved, postgresql_url, replace=True)
+    restore(saved, postgresql_url, replace=True)
+    with contextlib.closing(SQLStore(postgresql_url)) as store:
+        assert store.records.domains() == ["", "clinic.example", "localhost"]
+        assert int(Settings(store.records).get("epoch") or 0) > 40
+
+
+def test_a_restore_that_fails_half_way_leaves_postgresql_as_it_was(saved: Path, postgresql_url: str) -> None:
+    with contextlib.closing(SQLStore(postgresql_url)) as store:
+        store.records.commit(by("mine.example"), [Change("New", bytes(16), 0, "{}")])
+
+    def stop(what: str, done: int, total: int) -> None:
+        if what == "version":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        restore(saved, postgresql_url, replace=True, progress=stop)
+    with contextlib.closing(SQLStore(postgresql_url)) as store:
+        assert store.records.domains() == ["mine.example"]
+        assert store.records.last("mine.example") == 1
+
+
+# -- under load --------------------------------------------------------------------------------------------------------
+def by(domain: str) -> Transaction:
+    return Transaction(domain, "ada", None, "test", "", "", 1.0)
+
+
+@contextlib.contextmanager
+def busy(store: SQLStore) -> Iterator[None]:
+    """Four threads that write for the length of the block: each commit two records, in two models, that must agree."""
+    stop = threading.Event()
+
+    def write(number: int) -> None:
+        for vsn in range(100_000):
+            if stop.is_set():
+                break
+            fields = f'{{"n":{vsn}}}'
+            store.records.commit(
+                by(f"d{number % 2}"), [Change(m, bytes([number]) * 16, vsn, fields) for m in ("A", "B")]
+            )
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_backup_and_a_check_under_load_are_of_one_moment(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = url(tmp_path / "a.db") if engine == "sqlite" else request.getfixturevalue("postgresql_url")
+    monkeypatch.setattr("limen.store.sql.backup.PAGES", 1)
+    with contextlib.closing(SQLStore(source)) as store:
+        with busy(store):
+            while store.records.progress() < 100:
+                assert list(check(source)) == []  # of one moment, too
+            ends = []
+            for number in range(5):
+                while store.records.progress() < 40 * (number + 4):
+                    pass
+                begun = store.records.progress()
+                backup(source, tmp_path / f"b{number}.db")
+                ends.append((begun, store.records.progress()))
+        for number, (begun, ended) in enumerate(ends):
+            copy = tmp_path / f"b{number}.db"
+            assert list(check(url(copy))) == []
+            assert begun <= ask(copy, "SELECT sum(txn) FROM domain")[0][0] <= ended
+            half = "SELECT domain, uuid, vsn, fields FROM record JOIN model ON id = model WHERE name = ? ORDER BY 1, 2"
+            halves = [ask(copy, half, name) for name in ("A", "B")]
+            assert halves[0] == halves[1]
+            assert len(halves[0]) == 4
+    assert list(check(source)) == []
