@@ -7,9 +7,9 @@ versions of what is to be written; whether anything is in the way is found in Py
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -31,6 +31,9 @@ from limen.core.record.validate import Key, clash
 
 from .engine import Duplicate, Engine, Hand, Parameters, Question, Row
 from .statements import Statements
+
+if TYPE_CHECKING:
+    from .indexes import Indexes
 
 _names = msgspec.json.Encoder().encode
 _EVER = 2**62
@@ -80,7 +83,7 @@ class Commit:
     """
 
     def __init__(
-        self, engine: Engine, index: Any, who: Transaction, changes: Sequence[Change], reads: Reads | None
+        self, engine: Engine, index: Indexes, who: Transaction, changes: Sequence[Change], reads: Reads | None
     ) -> None:
         self._sql, self._index = engine.sql, index
         self._who, self._changes, self._reads = who, changes, reads
@@ -90,10 +93,13 @@ class Commit:
 
     def __call__(self, hand: Hand) -> int:
         sql, who, changes, reads = self._sql, self._who, self._changes, self._reads
-        names = [changes[0].model] if len(changes) == 1 else [*{change.model: None for change in changes}]
-        questions: list[Question] = [(sql.take_number, (who.time, who.domain, names[0]))]
-        questions += [(sql.find_model, (name,)) for name in names[1:]]
-        questions += self._bases(names)
+        first = changes[0].model
+        others = () if len(changes) == 1 else tuple({change.model: 0 for change in changes if change.model != first})
+        bases = self._bases()
+        here = (who.time, who.domain, first) if self._remote else (who.time, first, who.domain)
+        questions: list[Question] = [(sql.take_number, here)]
+        questions += [(sql.find_model, (name,)) for name in others]
+        questions += [base for _, base in bases]
         if reads is not None and self._remote:
             questions.append((sql.touched, (who.domain, reads.at)))
         answers = hand.ask(*questions)
@@ -101,13 +107,17 @@ class Commit:
             hand.tell(sql.add_domain, (who.domain,))
             (answers[0],) = hand.ask(questions[0])
         self._id, self._number, time, model, revision = answers[0][0]
-        found = [model, *(rows[0][0] if rows else None for rows in answers[1 : len(names)])]
-        models = {
-            name: self._new_model(hand, name) if id is None else id for name, id in zip(names, found, strict=True)
-        }
-        newest = self._newest(names, answers[len(names) :])
-        if not all(_fits(change, newest.get((change[0], change[1]))) for change in changes):
-            self._refuse(hand)
+        if not self._remote:  # there it was an UPDATE; here the lock is the whole file's, and a SELECT costs less
+            hand.tell(sql.set_number, (self._number, time, self._id))
+        models = {first: model or self._new_model(hand, first)}
+        for name, rows in zip(others, answers[1:], strict=False):
+            models[name] = rows[0][0] if rows else self._new_model(hand, name)
+        newest: dict[Key, Version] = {}
+        if bases:
+            for (name, _), rows in zip(bases, answers[1 + len(others) :], strict=False):
+                newest.update({(name, row[0]): version(row) for row in rows})
+            if not all(_fits(change, newest.get((change.model, change.uuid))) for change in changes):
+                self._refuse(hand)
         if reads is not None and self._number - 1 != reads.at:
             self._validate(hand, reads, answers[-1] if self._remote else None)
         try:
@@ -115,8 +125,7 @@ class Commit:
         except Duplicate:
             self._refuse(hand)
             raise  # it is none of the records
-        if self._index is not None:
-            self._index.write(hand, self._id, revision, changes)
+        self._index.write(hand, self._id, revision, changes)
         return self._number
 
     def happened(self, hand: Hand) -> bool | None:
@@ -136,22 +145,15 @@ class Commit:
         return newest.txn == self._number and (change.deleted or newest.fields == change.fields)
 
     # -- what is in the way
-    def _bases(self, names: list[str]) -> Iterator[Question]:
-        """What asks for the newest versions of the records that are to be changed."""
-        base, domain = self._sql.base, self._who.domain
-        if self._remote:
-            for name in names:
-                yield base, (domain, name, [change.uuid for change in self._changes if change.model == name])
-        else:  # what is new is left to the table's key
-            for change in self._changes:
-                if change.base or change.kind != PUT:
-                    yield base, (domain, change.model, change.uuid)
-
-    def _newest(self, names: list[str], answers: list[list[Row]]) -> dict[Key, Version]:
-        if self._remote:
-            return {(name, row[0]): version(row) for name, rows in zip(names, answers, strict=False) for row in rows}
-        asked = (change.model for change in self._changes if change.base or change.kind != PUT)
-        return {(name, row[0]): version(row) for name, rows in zip(asked, answers, strict=True) for row in rows}
+    def _bases(self) -> list[tuple[str, Question]]:
+        """What asks for the newest versions of the records that are to be changed, each with its model."""
+        base, domain, changes = self._sql.base, self._who.domain, self._changes
+        if not self._remote:  # what is new is left to the table's key
+            return [(c.model, (base, (domain, c.model, c.uuid))) for c in changes if c.base or c.kind != PUT]
+        keys: dict[str, list[bytes]] = {}
+        for change in changes:
+            keys.setdefault(change.model, []).append(change.uuid)
+        return [(name, (base, (domain, name, uuids))) for name, uuids in keys.items()]
 
     def _look(self, hand: Hand, model: str, uuid: bytes) -> Version | None:
         rows = hand.ask((self._sql.base, (self._who.domain, model, [uuid] if self._remote else uuid)))[0]

@@ -183,13 +183,26 @@ def _of_records(dialect: str) -> list[Statement]:
             ["domain", "after", "until", "limit"],
         ),
         # -- writing
-        (  # the first statement of every commit: on PostgreSQL it takes the domain's lock
+        (  # the first statement of every commit; on PostgreSQL it takes the domain's lock
             "take_number",
             update(domain)
-            .values(txn=domain.c.txn + literal_column("1"), time=Later(domain.c.time, bind("now")))
+            .values(txn=domain.c.txn + one_more, time=Later(domain.c.time, bind("now")))
             .where(domain.c.name == bind("domain"))
-            .returning(domain.c.id, domain.c.txn, domain.c.time, this_model.label("model"), revision.label("revision")),
-            ["now", "domain", "model"],
+            .returning(domain.c.id, domain.c.txn, domain.c.time, this_model.label("model"), revision.label("revision"))
+            if postgres
+            else select(
+                domain.c.id,
+                (domain.c.txn + one_more).label("txn"),
+                Later(domain.c.time, bind("now")).label("time"),
+                this_model.label("model"),
+                revision.label("revision"),
+            ).where(domain.c.name == bind("domain")),
+            ["now", "domain", "model"] if postgres else ["now", "model", "domain"],
+        ),
+        (
+            "set_number",
+            update(domain).values(txn=bind("number"), time=bind("at")).where(domain.c.id == bind("of")),
+            ["number", "at", "of"],
         ),
         (
             "lock",

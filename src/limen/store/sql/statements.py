@@ -24,6 +24,7 @@ class Statements(NamedTuple):
     transaction_until: str
     changes: str
     take_number: str
+    set_number: str
     lock: str
     base: str
     touched: str
@@ -152,10 +153,11 @@ AND version.txn > ? AND version.txn <= ? ORDER BY version.txn, model.name, versi
 OFFSET 0
 """,
     take_number="""\
-UPDATE domain SET txn=(domain.txn + 1), time=max(domain.time, ?) WHERE domain.name = ? RETURNING id, txn,
-time, (SELECT model.id FROM model WHERE name = ?) AS model, (SELECT meta.value FROM meta WHERE name =
-'catalog') AS revision
+SELECT domain.id, domain.txn + 1 AS txn, max(domain.time, ?) AS time, (SELECT model.id FROM model WHERE
+model.name = ?) AS model, (SELECT meta.value FROM meta WHERE meta.name = 'catalog') AS revision FROM domain
+WHERE domain.name = ?
 """,
+    set_number="UPDATE domain SET txn=?, time=? WHERE domain.id = ?",
     lock="SELECT domain.id, domain.txn FROM domain WHERE domain.name = ?",
     base="""\
 SELECT record.uuid, record.vsn, record.txn, record.fields, record.deleted FROM record WHERE record.domain =
@@ -426,6 +428,7 @@ UPDATE domain SET txn=(domain.txn + 1), time=greatest(domain.time, $1) WHERE dom
 domain.id, domain.txn, domain.time, (SELECT model.id FROM model WHERE model.name = $3) AS model, (SELECT
 meta.value FROM meta WHERE meta.name = 'catalog') AS revision
 """,
+    set_number="UPDATE domain SET txn=$1, time=$2 WHERE domain.id = $3",
     lock="SELECT domain.id, domain.txn FROM domain WHERE domain.name = $1 FOR UPDATE",
     base="""\
 SELECT record.uuid, record.vsn, record.txn, record.fields, record.deleted FROM record WHERE record.domain =
