@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from knock import Door, knock
+from knock import Door, account, knock
 
 from limen import exc
 from limen.core.seal.opaque import registration_request
+from limen.store.accounts import ACCOUNT
+from limen.store.rows import key
 
 REQUEST = registration_request(b"a guess", (7).to_bytes(32, "little"))
 
@@ -38,3 +40,16 @@ async def test_what_could_try_a_guess_counts_like_a_login(door: Door) -> None:
         for _ in range(5):
             await client.call("limen.password.begin", REQUEST)
         assert await client.call("limen.password.begin", REQUEST) == exc.Abusive.uri
+
+
+async def test_the_history_of_the_account_says_who_has_set_a_password_and_from_where(door: Door) -> None:
+    async with knock(door) as client:
+        await client.login()
+        record = account(door.app, "ada", [], password="battery staple").record
+        assert await client.call("limen.password.finish", record) is None
+    history = door.app.vault.storage.permission.records.history("localhost", ACCOUNT, key("ada"))
+    by = history[-1][1]
+    assert by is not None
+    assert (by.user, by.service, by.origin, by.reason) == ("ada", "limen.password.finish", "127.0.0.1", "password")
+    assert history[0][1] is not None
+    assert history[0][1].user is None
