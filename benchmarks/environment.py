@@ -18,6 +18,7 @@ PACKAGES = {
     "web": ("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
     "autobahn": ("autobahn", "uvloop"),
     "crossbar": ("crossbar",),
+    "storage": ("django", "django-simple-history", "sqlalchemy", "aiosqlite", "greenlet", "asyncpg"),
 }
 
 

@@ -1,87 +1,82 @@
-"""A unit of work that inserts one record, on SQLite as it must be (WAL, synchronous=FULL), beside SQLAlchemy Core doing
-the same statements by hand."""
+"""What a unit of work costs on SQLite as it must be (WAL, synchronous=FULL): beside the bare driver writing the same
+rows into the same tables, SQLAlchemy Core on aiosqlite, and Django with django-simple-history."""
 
 from __future__ import annotations
 
-import json
 import shutil
+import sys
 import tempfile
-import time
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-from sqlalchemy import create_engine, event, insert
-
-from limen import DataStore, dbm
-from limen.store import sqltables as sql
-
-from .measure import MICROSECONDS, Report, Turn, alternate
+from .contestant import Contestant, contestant
+from .environment import peers
+from .measure import Report, Turn, alternate
 from .processes import SCRATCH
 
-INSERTS, ROUNDS = 200, 11
+ROUNDS = 11
+Task = tuple[str, int]
 
 
-class Todo:
-    """A model without hooks."""
-
-
-def ours(folder: Path) -> Turn:
-    storage = DataStore(dbm.SQLStore(f"sqlite:///{folder}/limen.db"))
-
-    async def turn() -> float:
-        before = time.process_time()
-        for number in range(INSERTS):
-            with storage("benchmark") as db:
-                db.insert(Todo, text="buy milk", done=False, number=number)
-        return (time.process_time() - before) / INSERTS * MICROSECONDS
-
-    return turn
-
-
-def core(folder: Path) -> Turn:
-    """The same rows into the same tables, with SQLAlchemy Core as its pages show it."""
-    dbm.SQLStore(f"sqlite:///{folder}/core.db").close()  # makes the tables
-    engine = create_engine(f"sqlite:///{folder}/core.db")
-
-    @event.listens_for(engine, "connect")
-    def connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # the driver must leave BEGIN to us, SQLAlchemy's pages say
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @event.listens_for(engine, "begin")
-    def begun(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    with engine.begin() as connection:
-        domain = connection.execute(insert(sql.domain), {"name": "localhost"}).lastrowid
-        model = connection.execute(insert(sql.model), {"name": "Todo"}).lastrowid
-    add_transaction, add_version, add_newest = insert(sql.transaction), insert(sql.version), insert(sql.newest)
-
-    async def turn() -> float:
-        before = time.process_time()
-        for number in range(INSERTS):
-            uuid = uuid4().bytes
-            fields = json.dumps({"text": "buy milk", "done": False, "number": number})
-            about = {"domain": domain, "user": None, "impersonator": None, "service": "", "origin": ""}
-            with engine.begin() as connection:
-                why = {**about, "reason": "benchmark", "time": time.time()}
-                txn = connection.execute(add_transaction, why).lastrowid
-                key = {"domain": domain, "model": model, "uuid": uuid, "vsn": 1, "deleted": 0}
-                version = connection.execute(add_version, {**key, "txn": txn, "fields": fields}).lastrowid
-                connection.execute(add_newest, {**key, "version": version})
-        return (time.process_time() - before) / INSERTS * MICROSECONDS
-
-    return turn
+def _turns(task: Task, **programs: Contestant) -> dict[str, Turn]:
+    name, count = task
+    return {program.replace("_", " "): them.turn(f"{name} {count}") for program, them in programs.items()}
 
 
 async def run(report: Report) -> None:
-    report.topic("Storage: a unit of work that inserts a record, SQLite, WAL, synchronous=FULL; time of this process")
     SCRATCH.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=SCRATCH))
+    others = peers("storage")
     try:
-        cost = report.figures(await alternate(ROUNDS, {"storage()": ours(folder), "SQLAlchemy Core": core(folder)}))
+        async with AsyncExitStack() as stack:
+            limen = await stack.enter_async_context(
+                contestant(sys.executable, "store_limen.py", _file(folder, "limen"))
+            )
+            bare = await stack.enter_async_context(contestant(sys.executable, "store_bare.py", _file(folder, "bare")))
+            django = await stack.enter_async_context(contestant(others, "store_django.py", folder))
+            aio = await stack.enter_async_context(contestant(others, "store_aiosqlite.py", folder))
+
+            report.topic("Storage: a unit of work that inserts one record, SQLite, WAL, synchronous=FULL")
+            cost = report.figures(
+                await alternate(ROUNDS, _turns(("insert", 200), limen=limen, sqlite3=bare, Django=django))
+            )
+            single = cost["sqlite3"]
+            report.target("limen / sqlite3, the same rows", cost["limen"] / single, 2.0)
+            report.target("limen / Django + simple-history", cost["limen"] / cost["Django"], 0.25)
+
+            report.topic("Storage: one unit of work that inserts 100 records")
+            cost = report.figures(await alternate(ROUNDS, _turns(("hundred", 10), limen=limen, sqlite3=bare)))
+            report.target("limen / sqlite3, the same rows", cost["limen"] / cost["sqlite3"], 1.8)
+
+            report.topic("Storage: a unit of work that fetches one record by its key")
+            cost = report.figures(await alternate(ROUNDS, _turns(("fetch", 1000), limen=limen, sqlite3=bare)))
+            report.target("limen / sqlite3", cost["limen"] / cost["sqlite3"], 3.0)
+
+            report.topic("Storage: 16 writers at once, a record each")
+            turns = {
+                "limen, 16 tasks": limen.turn("writers 800"),
+                "limen, 16 threads": limen.turn("threads 800"),
+                "sqlite3, one by one": bare.turn("insert 200"),
+            }
+            cost = report.figures(await alternate(ROUNDS, turns))
+            report.target("tasks / sqlite3", cost["limen, 16 tasks"] / cost["sqlite3, one by one"], 0.6)
+            report.target("threads / sqlite3", cost["limen, 16 threads"] / cost["sqlite3, one by one"], 0.6)
+
+            report.topic("Storage: an async unit of work, one after the other")
+            turns = {
+                "limen, insert": limen.turn("insert_async 200"),
+                "Core + aiosqlite, insert": aio.turn("insert 200"),
+                "limen, fetch": limen.turn("fetch_async 200"),
+                "Core + aiosqlite, fetch": aio.turn("fetch 200"),
+            }
+            cost = report.figures(await alternate(ROUNDS, turns))
+            report.target(
+                "insert: limen / Core + aiosqlite", cost["limen, insert"] / cost["Core + aiosqlite, insert"], 0.2
+            )
+            report.note("fetch: limen / Core + aiosqlite", cost["limen, fetch"] / cost["Core + aiosqlite, fetch"])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    report.target("storage() / SQLAlchemy Core", cost["storage()"] / cost["SQLAlchemy Core"], 1.3)
+
+
+def _file(folder: Path, name: str) -> str:
+    return f"sqlite:///{folder}/{name}.db"
