@@ -17,9 +17,8 @@ import pytest
 from postgres import Databases, Server
 
 from limen import exc
-from limen.store.sql import pg_connection
+from limen.store.sql import pg_claim, pg_connection
 from limen.store.sql.engine import Hand
-from limen.store.sql.pg_claim import holder
 from limen.store.sql.pg_url import address
 from limen.store.sql.policy import setting
 from limen.store.sql.postgres import Postgres
@@ -354,25 +353,41 @@ def test_the_tenant_is_set_right_after_every_kind_of_failure(engine: Postgres) -
 
 
 # -- claims
-def test_one_server_at_a_time_may_serve_and_is_named(engine: Postgres, other: Postgres, tables_url: str) -> None:
-    claim = engine.claim()
-    with pytest.raises(exc.StoreError, match=r"in use by another Limen .*this machine"), other.claim():
-        pass
-    with psycopg.connect(tables_url) as connection:
-        assert "this machine" in str(holder(lambda statement: connection.execute(statement.encode()).fetchall()))
-    with claim:
-        pass
-    with other.claim():
-        pass
-    with psycopg.connect(tables_url) as connection:
-        assert holder(lambda statement: connection.execute(statement.encode()).fetchall()) is None
+def beside(connection: psycopg.Connection[Any]) -> Callable[[str], list[Any]]:
+    return lambda statement: connection.execute(statement.encode()).fetchall()
 
 
-def end_claim(engine: Postgres) -> None:
+def test_servers_share_a_database_and_nobody_migrates_it_under_them(
+    engine: Postgres, other: Postgres, tables_url: str
+) -> None:
+    with psycopg.connect(tables_url) as connection:
+        rows = beside(connection)
+        said = r"in use by another Limen .*this machine.*and 1 more"
+        with engine.claim(), other.claim(), pytest.raises(exc.StoreError, match=said):
+            pg_claim.take(rows, "todo")
+        assert pg_claim.holder(rows) is None
+        pg_claim.take(rows, "todo")
+        with pytest.raises(exc.StoreError, match="is being migrated or restored"):
+            engine.claim()
+    with engine.claim():
+        assert "this machine" in str(pg_claim.holder(other.rows))
+
+
+def end_claims(engine: Postgres) -> None:
     engine.rows(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted "
         "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
+
+
+def test_a_claim_outlives_its_connection(engine: Postgres, other: Postgres) -> None:
+    with engine.claim():
+        end_claims(other)
+        while pg_claim.holder(other.rows) is None:
+            pass
+        with pytest.raises(exc.StoreError, match="in use by another"):
+            pg_claim.take(other.rows, "todo")
+        assert engine.write(lambda hand: hand.ask(("SELECT 1", ()))) == [[(1,)]]
 
 
 def write_on(engine: Postgres) -> None:
@@ -380,33 +395,20 @@ def write_on(engine: Postgres) -> None:
         engine.write(lambda hand: None)
 
 
-def test_a_claim_outlives_its_connection(engine: Postgres, other: Postgres) -> None:
-    with engine.claim():
-        end_claim(other)
-        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-        while other.rows(locks) != [(1,)]:
-            pass
-        with pytest.raises(exc.StoreError, match="in use by another"), other.claim():
-            pass
-        assert engine.write(lambda hand: hand.ask(("SELECT 1", ()))) == [[(1,)]]
-
-
-def test_a_server_whose_claim_was_taken_over_writes_nothing_more(
+def test_a_server_under_which_a_migration_began_writes_nothing_more(
     engine: Postgres, other: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:
-    quick = psycopg.connect(**other.address.options, autocommit=True)
-    with engine.claim():
-        taking = threading.Thread(target=lambda: quick.execute(f"SELECT pg_advisory_lock({0x4C696D656E})"))
+    with psycopg.connect(**other.address.options, autocommit=True) as migration, engine.claim():
+        taking = threading.Thread(target=migration.execute, args=(f"SELECT pg_advisory_lock({pg_claim.LOCK})",))
         taking.start()  # waits, and has it the moment that it is free
         waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
         while other.rows(waits) != [(1,)]:
             pass
-        end_claim(other)
+        end_claims(other)
         taking.join()
         with pytest.raises(exc.StoreError, match="lost its claim"):
             write_on(engine)
         assert engine.rows("SELECT 1") == [(1,)]
-    quick.close()
     assert "lost its claim" in caplog.text
 
 

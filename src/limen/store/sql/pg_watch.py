@@ -6,6 +6,7 @@ import logging
 import select
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 
 from .pg_connection import Connection, Failed, Lost
@@ -63,6 +64,8 @@ class Watch:
                 if not self._again():
                     return
                 self._heard()
+            with suppress(Lost, Failed):  # at once, not when the server notices that we are gone
+                self._connection.rows("SELECT pg_advisory_unlock_all()")
         except Exception as error:
             self._ended(error)
         finally:

@@ -348,17 +348,18 @@ class Postgres:
         _log.error("Limen does not hear any more of what others write to %s: %s", self.name, error)
 
     def claim(self) -> AbstractContextManager[None]:
-        """See `limen.store.port.Store.claim`. The lock is a connection's: where that is lost, another one takes it;
-        where another server has taken it meanwhile, this one writes nothing any more."""
+        """See `limen.store.port.Store.claim`: servers share a database, none runs while it is migrated or restored.
+        Where the connection that holds the lock is lost, another one takes it; where a migration was quicker, this
+        server writes nothing any more."""
 
         def begin(connection: Connection) -> None:
             if held:
                 connection.rows(END_BACKEND, held.pop())  # the network forgot it; the server may not have
-            pg_claim.take(connection.rows, self.name)
+            pg_claim.share(connection.rows, self.name)
             held.append(connection.backend)
 
         def ended(error: Exception) -> None:
-            self._taken_over = f"{error} This server has lost its claim, and writes nothing more."
+            self._taken_over = f"{error} This server lost its claim meanwhile, and writes nothing more."
             _log.critical("%s", self._taken_over)
 
         held: list[tuple[int, str]] = []
