@@ -107,11 +107,6 @@ class Commit:
             hand.tell(sql.add_domain, (who.domain,))
             (answers[0],) = hand.ask(questions[0])
         self._id, self._number, time, model, revision = answers[0][0]
-        if not self._remote:  # there it was an UPDATE; here the lock is the whole file's, and a SELECT costs less
-            hand.tell(sql.set_number, (self._number, time, self._id))
-        models = {first: model or self._new_model(hand, first)}
-        for name, rows in zip(others, answers[1:], strict=False):
-            models[name] = rows[0][0] if rows else self._new_model(hand, name)
         newest: dict[Key, Version] = {}
         if bases:
             for (name, _), rows in zip(bases, answers[1 + len(others) :], strict=False):
@@ -120,6 +115,11 @@ class Commit:
                 self._refuse(hand)
         if reads is not None and self._number - 1 != reads.at:
             self._validate(hand, reads, answers[-1] if self._remote else None)
+        if not self._remote:  # there it was an UPDATE; here the lock is the whole file's, and a SELECT costs less
+            hand.tell(sql.set_number, (self._number, time, self._id))
+        models = {first: model or self._new_model(hand, first)}
+        for name, rows in zip(others, answers[1:], strict=False):
+            models[name] = rows[0][0] if rows else self._new_model(hand, name)
         try:
             self._write(hand, models, newest, time)
         except Duplicate:
