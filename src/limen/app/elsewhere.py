@@ -1,9 +1,10 @@
-"""What other servers of the same database have done that concerns sessions here: a new password, a user disabled or
-removed, a new epoch. Asked once a second, with one question for each domain that has sessions."""
+"""What other servers of the same database have done that concerns this one: a new password, a user disabled or removed,
+a new epoch, an origin that misbehaves. Asked once a second, with one question for each domain."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,12 @@ class Elsewhere:
         self._last: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         """By domain: how many ends of sessions there were, when it was asked last, and the time before."""
+
+    async def listen(self, domains: Iterable[str]) -> None:
+        """Takes up what other servers have found out about origins. On the loop."""
+        ledger, now = self._hub.gate.ledger, time.time()
+        for domain in domains:
+            ledger.hear(await asyncio.to_thread(self._vault.ledger_store.news, domain, now), now)
 
     async def look(self) -> None:
         """Ends here what was ended elsewhere. On the loop."""

@@ -87,7 +87,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
 async def _sweep(app: App, hub: Hub) -> None:
     gate = hub.gate
     marked = time.monotonic()
-    elsewhere = Elsewhere(hub, app.vault) if app.vault.shared else None
+    elsewhere = Elsewhere(hub, app.vault)
     while True:
         await asyncio.sleep(1.0)
         try:
@@ -98,8 +98,10 @@ async def _sweep(app: App, hub: Hub) -> None:
             gate.ledger.tick(time.time())
             hub.sweep()
             await asyncio.to_thread(gate.collect())
-            if elsewhere is not None:
+            if app.vault.shared:
                 await elsewhere.look()
+            if app.vault.overheard:
+                await elsewhere.listen(sorted({app.config.DOMAIN, *app.domains}))
             await asyncio.to_thread(follow, app)
             if time.monotonic() - marked >= 5.0:
                 marked = time.monotonic()

@@ -80,6 +80,8 @@ class Vault:
         permission = storage.permission
         self.shared = permission.url.startswith("postgres")  # an SQLite file is one server's alone: see `claimed`
         """Other servers may change accounts, too."""
+        self.overheard = storage.abuse.url.startswith("postgres")
+        """Other servers write down there, too, which origins they refuse."""
         self.accounts: AccountStore = Accounts(permission.records, storage.profile.records, alone=not self.shared)
         self.slots: SlotStore = Slots(storage.state.records)
         self.ledger_store: LedgerStore = AbuseLedger(storage.abuse.records)

@@ -16,7 +16,7 @@ import msgspec
 from limen.core.guard.accounts import LedgerRow
 from limen.core.record.port import Change, RecordStore, Version
 
-from .rows import Look, alive, key, own, put, until_fresh
+from .rows import Look, alive, everything, key, own, put, until_fresh
 
 ABUSE = "limen.abuse"
 LEVELS = 8
@@ -48,6 +48,8 @@ class AbuseLedger:
 
     def __init__(self, records: RecordStore) -> None:
         self._records = records
+        self._seen: dict[tuple[str, bytes], int] = {}
+        """The versions of levels that hold nothing but what was loaded, heard or flushed here."""
 
     def load(self, now: float) -> list[LedgerRow]:
         return [
@@ -64,6 +66,17 @@ class AbuseLedger:
         for domain, rows in domains.items():
             until_fresh(partial(self._add, domain, rows, now))
 
+    def news(self, domain: str, now: float) -> list[LedgerRow]:
+        versions = everything(self._records, domain, ABUSE)
+        fresh = {v.uuid: v for v in versions if self._seen.get((domain, v.uuid)) != v.vsn}
+        self._seen.update({(domain, uuid): version.vsn for uuid, version in fresh.items()})
+        rows = _merged([fresh.get(uuid) for uuid in _KEYS])
+        return [
+            LedgerRow(domain, scope, name, until, data)
+            for (scope, name), (until, data) in rows.items()
+            if data is not None and until > now
+        ]
+
     def clear(self, domain: str | None = None, key: str | None = None) -> int:
         names = self._records.domains() if domain is None else [domain]
         return sum(until_fresh(partial(self._clear, name, key)) for name in names)
@@ -72,8 +85,10 @@ class AbuseLedger:
     def _add(self, domain: str, rows: _Rows, now: float) -> None:
         look = Look(self._records, domain)
         changes: list[Change] = []
+        known = True
         for level in range(LEVELS):
             before = look.read(ABUSE, _KEYS[level])
+            known = known and (before is None or self._seen.get((domain, before.uuid)) == before.vsn)
             there = _rows(before)
             rows = {**there, **rows}
             if not there or level == LEVELS - 1:
@@ -83,7 +98,10 @@ class AbuseLedger:
         kept = {name: row if row[0] > now else (row[0], None) for name, row in rows.items()}
         if level == LEVELS - 1:
             kept = {name: row for name, row in kept.items() if row[1] is not None}
-        look.commit(own(domain), [*changes, _put(level, before, kept)])
+        changes.append(_put(level, before, kept))
+        look.commit(own(domain), changes)
+        if known:  # else there is something of others in it, still to be heard
+            self._seen.update({(domain, change.uuid): change.base + 1 for change in changes})
 
     def _clear(self, domain: str, name: str | None) -> int:
         look = Look(self._records, domain)

@@ -10,6 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from limen import exc
 from limen.base.config import Config
 from limen.core.guard import ledger as module
+from limen.core.guard.accounts import LedgerRow
 from limen.core.guard.ledger import WEIGHTS, Entry, Kind, Ledger, account_key
 
 D, O = "localhost", "192.0.2.1"  # noqa: E741
@@ -425,3 +426,26 @@ class Logins(RuleBasedStateMachine):
 
 TestLogins = Logins.TestCase
 TestLogins.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+
+
+def test_what_is_under_way_at_another_server_is_not_held_against_an_origin_here() -> None:
+    """Ten colleagues who log in at once there are no attack here; a wrong password is, once it was one."""
+    here, there = Ledger(Config()), Ledger(Config())
+    entries = [there.issue(D, "192.0.2.1", Kind.KE2, 0.0, f"account {number}") for number in range(10)]
+    here.hear(there.dirty(), 0.0)
+    assert here.level(D, "192.0.2.1", 0.0) == 0.0
+    for entry in entries:
+        there.lapse(entry, 1.0)
+    here.hear(there.dirty(), 1.0)
+    assert here.refused(D, "192.0.2.1", 1.0)
+    after = Ledger(Config())  # a server that starts takes them all for lapsed
+    after.load(there.dirty() or [there._row(D, "origin", "192.0.2.1")])
+    assert after.refused(D, "192.0.2.1", 1.0)
+
+
+def test_another_server_s_better_opinion_of_an_origin_changes_nothing() -> None:
+    here, there = Ledger(Config()), Ledger(Config())
+    here.charge(D, "192.0.2.1", Kind.MALFORMED, 0.0)
+    there.charge(D, "192.0.2.1", Kind.UNSEALED, 0.0)
+    here.hear([*there.dirty(), LedgerRow(D, "origin", "192.0.2.1", 9.0, "nonsense")], 0.0)
+    assert here.level(D, "192.0.2.1", 0.0) == 5.0

@@ -167,6 +167,11 @@ class LedgerStore(Protocol):
         by, what is over."""
         ...
 
+    def news(self, domain: str, now: float) -> list[LedgerRow]:
+        """Rows of a domain that others may have flushed since this was last asked, on any server of the store; of those
+        that this object has flushed there may be some among them."""
+        ...
+
     def clear(self, domain: str | None = None, key: str | None = None) -> int:
         """Forgets all rows, those of a domain, or those of one key; gives how many."""
         ...

@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from heapq import heappop, heappush, nsmallest
 from math import isfinite
@@ -315,7 +315,7 @@ class Ledger:
                 data = json.loads(row.data or "null")
                 if row.scope == "origin":
                     level = self._origins.setdefault((row.domain, row.key), _Origin()).level
-                    level.buckets = [Bucket(float(s), float(w), float(m)) for s, w, m in data if isfinite(s + w + m)]
+                    level.buckets = _buckets(data)
                 elif row.scope == "account":
                     self._accounts[row.domain, row.key] = Attempts(int(data[0]), float(data[1]))
                 elif row.scope == "pair":
@@ -324,6 +324,27 @@ class Ledger:
                     self._pairs[row.domain, account, origin] = attempts
             except (ValueError, TypeError, IndexError):
                 continue
+
+    def hear(self, rows: Iterable[LedgerRow], now: float) -> None:
+        """Takes up how other servers of the same store judge origins, where that is worse than what is known here. What
+        was under way there, and the tries of accounts, are theirs to count.
+
+        >>> here, there = Ledger(Config()), Ledger(Config())
+        >>> _ = there.charge("localhost", "192.0.2.1", Kind.MALFORMED, now=0.0)
+        >>> here.hear(there.dirty(), now=0.0)
+        >>> here.level("localhost", "192.0.2.1", now=0.0)
+        5.0
+        """
+        for row in rows:
+            if row.scope != "origin" or row.data is None:
+                continue
+            told = Decay()
+            try:
+                told.buckets = _buckets(part for part in json.loads(row.data) if len(part) == 3)
+            except (ValueError, TypeError):
+                continue
+            if told.sum(now, self._period(row.domain)) > self.level(row.domain, row.key, now):
+                self._origin(row.domain, row.key, now).level = told
 
     # -- inside ------------------------------------------------------------------------------------
     def _period(self, domain: str) -> float:
@@ -388,11 +409,13 @@ class Ledger:
         if scope == "origin":
             origin = self._origins.get((domain, key))
             if origin is not None:
-                sums = [(b.start, b.weight, b.moment) for b in origin.level.buckets if b.weight]
+                sums: list[tuple[float, ...]] = [
+                    (b.start, b.weight, b.moment) for b in origin.level.buckets if b.weight
+                ]
                 for entry in sorted(origin.pending, key=lambda e: e.time):
                     weight = WEIGHTS[entry.kind]
-                    sums.append((entry.time, weight, weight * entry.time))
-                until = max((moment / weight for _, weight, moment in sums), default=0.0) + self._period(domain)
+                    sums.append((entry.time, weight, weight * entry.time, 1))  # 1: under way, see `hear`
+                until = max((part[2] / part[1] for part in sums), default=0.0) + self._period(domain)
                 data = json.dumps(sums) if sums else None
         elif scope == "account":
             shared = self._accounts.get((domain, key))
@@ -404,3 +427,7 @@ class Ledger:
             if pair is not None:
                 until, data = pair.over(), json.dumps((pair.count, pair.last, pair.success))
         return LedgerRow(domain, scope, key, until, data)
+
+
+def _buckets(data: Iterable[Sequence[float]]) -> list[Bucket]:
+    return [Bucket(float(s), float(w), float(m)) for s, w, m, *_ in data if isfinite(s + w + m)]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -402,6 +403,28 @@ class LedgerStoreSuite(_Suite):
         ledger.flush([_row(str(n)) for n in range(1000)], 0.0)
         assert store.records.last("localhost") == 1
         assert len(ledger.load(0.0)) == 1000
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_what_one_server_has_flushed_is_news_to_the_other(self, store: Any, seed: int) -> None:
+        """Nothing is missed, wherever the batches of both are put together; what is old news seldom comes again."""
+        chance = random.Random(seed)  # noqa: S311 it only picks an order
+        servers = AbuseLedger(store.records), AbuseLedger(store.records)
+        flushed: list[set[str]] = [set(), set()]
+        heard: list[set[str]] = [set(), set()]
+        for number in range(60):
+            which = chance.randrange(2)
+            if chance.random() < 0.6:
+                servers[which].flush([_row(str(number))], 0.0)
+                flushed[which].add(str(number))
+            else:
+                heard[which] |= {row.key for row in servers[which].news("localhost", 0.0)}
+        for which, server in enumerate(servers):
+            heard[which] |= {row.key for row in server.news("localhost", 0.0)}
+            assert heard[which] >= flushed[1 - which]
+            assert server.news("localhost", 0.0) == []
+        servers[0].flush([_row("mine")], 0.0)
+        assert servers[0].news("localhost", 0.0) == []
+        assert servers[0].news("other.example", 0.0) == []
 
     def test_the_ledger_keeps_no_history(self, store: Any, ledger: AbuseLedger) -> None:
         for number in range(10):
