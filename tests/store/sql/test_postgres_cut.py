@@ -12,6 +12,8 @@ from cutter import Cutter
 from postgres import Databases, Server
 
 from limen import exc
+from limen.core.record.port import PUT, Change, Keep, Transaction
+from limen.store.sql import SQLStore
 from limen.store.sql.engine import Hand
 from limen.store.sql.postgres import Postgres
 
@@ -24,12 +26,15 @@ def wire(postgresql: Databases) -> Iterator[Cutter]:
         yield wire
 
 
+def through(wire: Cutter, url: str) -> str:
+    """The URL of the same database by way of *wire*."""
+    parts = urlsplit(url)
+    return f"postgresql://{parts.username}@127.0.0.1:{wire.port}{parts.path}?sslmode=disable&gssencmode=disable"
+
+
 @pytest.fixture
 def engine(wire: Cutter, tables_url: str) -> Iterator[Postgres]:
-    parts = urlsplit(tables_url)
-    engine = Postgres(
-        f"postgresql://{parts.username}@127.0.0.1:{wire.port}{parts.path}?sslmode=disable&gssencmode=disable"
-    )
+    engine = Postgres(through(wire, tables_url))
     engine.write(lambda hand: hand.tell("CREATE TABLE kept (id BIGINT PRIMARY KEY)"))
     yield engine
     wire.refusing = False
@@ -242,3 +247,31 @@ def test_a_server_that_is_stopped_and_started_loses_nothing_acknowledged(postgre
     engine.close()
     assert len(there) > 150
     assert set(acknowledged) <= set(there) <= {*acknowledged, *unknown}
+
+
+@pytest.mark.parametrize("keep", [None, 0])
+@pytest.mark.parametrize("direction", ["sent", "answered"])
+def test_wherever_the_commit_of_a_record_is_cut_it_has_one_version_more(
+    wire: Cutter, tables_url: str, direction: str, keep: Keep
+) -> None:
+    """With history the transaction's token tells; without, what the record is now."""
+    store = SQLStore(through(wire, tables_url))
+    who = Transaction("localhost", "ada", None, "", "", "why", 1.5)
+
+    def count_on(base: int) -> int:
+        return store.records.commit(who, [Change("T", bytes(16), base, f'{{"n":{base + 1}}}', PUT, keep=keep)])
+
+    for base in range(3):
+        with wire.counted() as whole:
+            count_on(base)
+    size, base = whole[direction == "answered"], 3
+    for position in range(0, size, 23):
+        wire.cut(**{direction: position})
+        assert count_on(base) == base + 1
+        base += 1
+    assert wire.cuts == base - 3 > 20
+    newest = store.records.read("localhost", "T", bytes(16))[1]
+    assert newest is not None
+    assert (newest.vsn, newest.txn, newest.fields) == (base, base, f'{{"n":{base}}}')
+    assert len(store.records.history("localhost", "T", bytes(16))) == (base if keep is None else 1)
+    store.close()
