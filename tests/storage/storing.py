@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from limen.base.hict import Hict
@@ -41,6 +43,12 @@ class Note:
 def stored(store: Any, record: Record, domain: str = "localhost") -> list[tuple[int, str]]:
     """(version, fields) of all that the store has of a record."""
     return [(v.vsn, v.fields) for v, _ in store.records.history(domain, record._model.__name__, record._uuid.bytes)]
+
+
+def beside(function: Callable[[], Any]) -> Any:
+    """*function* in a thread of its own, with units of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
 
 
 class As:

@@ -23,7 +23,9 @@ def undo(unit: Unit, side: Side, txn: int) -> list[Record]:
     if not 1 <= txn <= at:
         raise exc.InvalidValue(f"There is no transaction {txn}: they are numbered 1 to {at}.")
     log = side.store.changes(unit._domain, txn - 1, 1)
-    lines = [line for line in log if line.txn == txn and not line.model.startswith(OWN)]
+    told = [line for line in log if line.txn == txn and not line.model.startswith(OWN)]
+    models = {line.model: unit._home.named(line.model) for line in told}
+    lines = [line for line in told if models[line.model][0].keep != 0]  # of the others one never knows all
     if not lines:
         raise exc.HistoryGone(
             f"Of what transaction {txn} wrote nothing is kept that could be taken back.", since=txn + 1
@@ -31,7 +33,7 @@ def undo(unit: Unit, side: Side, txn: int) -> list[Record]:
     steps: list[Callable[[], Record]] = []
     blocked: list[dict[str, Any]] = []
     for line in lines:
-        model, store = unit._home.named(line.model)
+        model, store = models[line.model]
         if store is not side.store:
             raise exc.StoreError(f"{line.model} is kept in another store by now; transaction {txn} can't be undone.")
         shelf = unit._shelf(model.cls)

@@ -102,8 +102,9 @@ class Unit(Reader):
         records.
 
         What others changed later in other fields stays. Where a record was changed later in the same fields, or was
-        deleted or erased, UndoRefused names it, and nothing is taken back. *model*: any model of the store that *txn*
-        was in, where a program keeps records in several.
+        deleted or erased, UndoRefused names it, and nothing is taken back. What is no longer kept, and what was written
+        to models with keep=0, is not taken back; HistoryGone where that is all. *model*: any model of the store that
+        *txn* was in, where a program keeps records in several.
         """
         store = self._home.find(model)[1] if model is not None else self._home.main()
         return undo(self, self._side(store), whole(txn, "A transaction's number"))
