@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -258,6 +260,100 @@ def test_a_damaged_backup_is_not_restored(db: Path, saved: Path) -> None:
     assert dump(db) == before
 
 
+@pytest.mark.parametrize("content", [b"no database at all", None])
+def test_what_is_no_database_of_ours_is_not_replaced_but_moved_away_first(
+    content: bytes | None, tmp_path: Path, saved: Path
+) -> None:
+    new = tmp_path / "new.db"
+    if content:
+        new.write_bytes(content * 100)
+    else:
+        ask(new, "CREATE TABLE contact (name TEXT)")
+    before = new.read_bytes()
+    with pytest.raises(exc.StoreError, match=r"(another program|no SQLite database).* Move it away"):
+        restore(saved, url(new), replace=True)
+    assert new.read_bytes() == before
+
+
+KILLED_RESTORE = """
+import os, signal, sys
+from pathlib import Path
+from limen.store.sql import backup, restore
+
+backup.PAGES = 1
+calls = 0
+
+def progress(what, done, total):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+restore.restore(Path(sys.argv[2]), sys.argv[1], replace=True, progress=progress)
+print(calls)
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("nth", [1, 8, 16, 19])
+def test_a_restore_that_was_killed_has_changed_nothing_and_can_be_done_again(
+    engine: str, nth: int, saved: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    target = url(tmp_path / "new.db") if engine == "sqlite" else request.getfixturevalue("postgresql_url")
+    with contextlib.closing(SQLStore(target)) as store:
+        store.records.commit(by("mine.example"), [Change("New", bytes(16), 0, "{}")])
+    command = [sys.executable, "-c", KILLED_RESTORE, target, str(saved), str(nth)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 0:
+        assert (engine, int(done.stdout) < nth) == ("sqlite", True)
+    else:
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        with contextlib.closing(SQLStore(target)) as store:
+            assert (store.records.domains(), store.records.last("mine.example")) == (["mine.example"], 1)
+    restore(saved, target, replace=True)
+    assert list(check(target)) == []
+    with contextlib.closing(SQLStore(target)) as store:
+        assert store.records.domains() == ["", "clinic.example", "localhost"]
+    assert not [path for path in tmp_path.iterdir() if ".part" in path.name]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from limen import exc
+from limen.store.sql.backup import backup
+from limen.store.sql.migrate import migrate
+from limen.store.sql.restore import restore
+
+url, other = sys.argv[2:]
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+try:
+    {"backup": lambda: backup(url, Path(other), force=True),
+     "restore": lambda: restore(Path(other), url, replace=True),
+     "migrate": lambda: migrate(url)}[sys.argv[1]]()
+except exc.StoreError as error:
+    print(error)
+"""
+"""On a disk that takes no file of more than 30 kB."""
+
+
+@pytest.mark.parametrize("what", ["backup", "restore", "migrate"])
+def test_a_full_disk_leaves_everything_as_it_was(what: str, tmp_path: Path, db: Path, saved: Path) -> None:
+    if what == "migrate":
+        db = tmp_path / "old.db"
+        old_database(db)
+        ask(db, "PRAGMA wal_checkpoint(TRUNCATE)")
+    before = dump(db), dump(saved), sorted(path.name for path in tmp_path.iterdir() if "lock" not in path.name)
+    done = subprocess.run([sys.executable, "-c", FULL, what, url(db), str(saved)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r": (the disk is full|disk I/O error|database or disk is full)", done.stdout), done.stdout
+    assert before == (
+        dump(db),
+        dump(saved),
+        sorted(path.name for path in tmp_path.iterdir() if "lock" not in path.name),
+    )
+
+
 # -- sessions --------------------------------------------------------------------------------------------------------
 def slot(number: int, epoch: int) -> Slot:
     return Slot(bytes([number]) * 16, "localhost", "ada", bytes(32), 1.0, 1.0, 1.0, epoch, "192.0.2.1")
@@ -305,6 +401,20 @@ def test_records_go_to_postgresql_and_back_and_are_the_same(saved: Path, tmp_pat
     assert stat.S_IMODE((tmp_path / "back.db").stat().st_mode) == 0o600
     assert rows(tmp_path / "back.db") == rows(saved)
     assert list(check(url(tmp_path / "back.db"))) == []
+
+
+def test_a_backup_on_a_disk_that_can_only_be_read_is_restored(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgresql_url: str
+) -> None:
+    medium = tmp_path / "medium"
+    medium.mkdir()
+    shutil.copy(saved, medium / "b.db")
+    monkeypatch.setattr(
+        "os.access", lambda path, mode: mode != os.W_OK or medium not in (Path(path), *Path(path).parents)
+    )
+    restore(medium / "b.db", postgresql_url)
+    assert list(check(postgresql_url)) == []
+    assert [path.name for path in medium.iterdir()] == ["b.db"]
 
 
 def test_a_restored_postgresql_database_is_one_to_work_with(saved: Path, postgresql_url: str) -> None:

@@ -158,7 +158,7 @@ def said(name: object, error: sqlite3.Error) -> exc.StoreError:
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         words = "another program is writing to it; is a server running?"
     elif code.startswith("SQLITE_CORRUPT"):
-        words = f"the file is damaged ({error}). Put back a backup: limen db restore."
+        words = f"the file is damaged ({error})."
     return exc.StoreError(f"{name}: {words}")
 
 

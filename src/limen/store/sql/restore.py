@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,7 @@ def restore(source: Path, url: str, *, replace: bool = False, progress: Progress
         raise exc.StoreError(f"{source} is the database itself.")
     with claimed(url):
         epoch = _replaceable(url, path, replace)
-        with _beside(path) as part:
+        with _beside(path or source) as part:
             with reading_file(source) as db:
                 check_schema(db)
                 before = db.found or 0
@@ -97,28 +98,31 @@ def _replaceable(url: str, path: Path | None, replace: bool) -> int:
     """The epoch of what is there now. Raises `StoreError` where there is something that may not be replaced."""
     if path is not None and not path.exists():
         return 0
-    with reading(url) as db:
-        if db.found is None:
-            return 0
-        if db.found > schema.SCHEMA:
-            raise schema.newer(db.found, db.name)
-        if db.found < schema.SCHEMA:
-            used, epoch = True, 0
-        else:
-            used, epoch = bool(db.rows("SELECT 1 FROM domain WHERE name <> '' AND txn > 0 LIMIT 1")), epoch_of(db)
-        if used and not replace:
-            raise exc.StoreError(f"There are records in {db.name}; say --replace to put the backup in their place.")
-        return epoch
+    used, epoch = False, 0
+    try:
+        with reading(url) as db:
+            if db.found == schema.SCHEMA:
+                used = bool(db.rows("SELECT 1 FROM domain WHERE name <> '' AND txn > 0 LIMIT 1"))
+                epoch = epoch_of(db)
+    except exc.StoreError as error:
+        away = "" if path is None else f" Move it away, with its -wal and -shm ({path}*), then say this again."
+        raise exc.StoreError(f"{error}{away}") from None
+    if db.found is not None and db.found > schema.SCHEMA:
+        raise schema.newer(db.found, db.name)
+    if (used or db.found not in (None, schema.SCHEMA)) and not replace:
+        raise exc.StoreError(f"There are records in {db.name}; say --replace to put the backup in their place.")
+    return epoch
 
 
 @contextlib.contextmanager
-def _beside(path: Path | None) -> Iterator[Path]:
-    """Where the backup is worked on: beside the file that it becomes, or in a folder that is gone afterwards."""
-    if path is not None:
+def _beside(path: Path) -> Iterator[Path]:
+    """Where the backup is worked on: beside *path*, where what a killed run leaves is taken up by the next; if that
+    folder can't be written, in one that is gone afterwards."""
+    if os.access(path.absolute().parent, os.W_OK):
         with part_of(path) as part:
             yield part
     else:
-        with tempfile.TemporaryDirectory(prefix="limen-") as folder, part_of(Path(folder) / "restored") as part:
+        with tempfile.TemporaryDirectory(prefix="limen-") as folder, part_of(Path(folder) / path.name) as part:
             yield part
 
 
@@ -143,6 +147,7 @@ def _settle(path: Path) -> None:
     if not path.exists():
         return
     with open_file(path) as connection:
+        connection.execute("PRAGMA busy_timeout = 1000")  # milliseconds for one who is just about to be done
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size:

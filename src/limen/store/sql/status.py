@@ -22,7 +22,7 @@ PATIENCE = 5.0
 
 
 def status(url: str) -> Iterator[tuple[str, str]]:
-    """Lines of name and value; a name that begins with a blank belongs to the line before.
+    """Lines of name and value; those without a name belong to the one before.
 
     Raises `StoreError` where there is no database.
     """
