@@ -203,7 +203,7 @@ def together(engine: Postgres, works: list[Callable[[Hand], Any]]) -> list[Any]:
 
     leading = engine.submit(first)
     waiting.wait()
-    futures = [engine.submit(work) for work in works]
+    futures = [engine.submit(work, "d") for work in works]
     others.set()
     leading.result(10)
     return [type(error) if (error := future.exception(10)) else future.result() for future in futures]

@@ -128,31 +128,29 @@ class Builder:
         def work(hand: Hand) -> Kept | None:
             nonlocal took
             id, stored, kept = self._held(hand, model, table)
-            if kept is None or kept.state != "building" or kept.domain < 0:
+            if kept is None or kept.state != "building" or kept.through:
                 return kept
             begun = time.perf_counter()
             its = Table(kept, self._engine.dialect)
             if its.foreign:
                 return None
             rows: list[Any] = []
-            room, uuid = size, bytes.fromhex(kept.uuid)
-            while room > 0:
-                [found] = hand.ask((sql.hold, (kept.domain, id)))
-                if not found:
-                    kept.domain = -1
-                    break
-                domain = found[0][0]
-                if domain != kept.domain:
-                    kept.domain, uuid = domain, b""
-                [some] = hand.ask((sql.batch, (domain, id, uuid, room)))
-                rows += [its.row(domain, key, decode_fields(fields)) for key, fields in some]
-                if len(some) < room:
-                    kept.domain, uuid = domain + 1, b""
+            room = size
+            while room > 0:  # by the names of the domains: that is the order in which all lock them
+                if kept.uuid is None:
+                    [found] = hand.ask((sql.hold, (kept.domain, id)))
+                    if not found:
+                        kept.through = True
+                        break
+                    (domain, kept.domain), kept.uuid = found[0], ""
                 else:
-                    uuid = some[-1][0]
+                    [found] = hand.ask((sql.lock, (kept.domain,)))
+                    domain = found[0][0] if found else 0
+                [some] = hand.ask((sql.batch, (domain, id, bytes.fromhex(kept.uuid), room)))
+                rows += [its.row(domain, key, decode_fields(fields)) for key, fields in some]
+                kept.uuid = some[-1][0].hex() if len(some) == room else None
                 room -= len(some) + 1  # many domains with a record each are to come to an end, too
             hand.many(kept.put, rows)
-            kept.uuid = uuid.hex()
             kept.done += len(rows)
             hand.tell(sql.set_catalog, (stored.text(), id))
             took = time.perf_counter() - begun
@@ -161,20 +159,19 @@ class Builder:
         kept = self._engine.write(work)
         if took:
             self._size = max(10, min(MOST, int(size * min(2.0, LONG / took))))
-        if kept is not None and kept.total and kept.domain >= 0:
+        if kept is not None and kept.total and not kept.through:
             part = 10 * kept.done // kept.total
             if self._said.get(table) != part:
                 self._said[table] = part
                 _log.info("the index of %s is being built: %d %%", model, min(10 * part, 99))
-        return kept is not None and kept.state == "building" and kept.domain < 0
+        return kept is not None and kept.state == "building" and kept.through
 
     def _ready(self, hand: Hand, model: str, table: str) -> None:
         sql = self._engine.sql
         for statement in CHANGING[self._engine.dialect]:
             hand.tell(statement)
         id, stored, kept = self._held(hand, model, table)
-        if kept is not None and kept.state == "building" and kept.domain < 0:
-            kept.domain, kept.uuid = 0, ""
+        if kept is not None and kept.state == "building" and kept.through:
             stored.ready(kept)
             hand.tell(sql.set_catalog, (stored.text(), id))
             hand.tell(sql.bump)

@@ -32,8 +32,9 @@ CHANGING: Final[Mapping[Dialect, tuple[str, ...]]] = {
 
 
 class Kept(msgspec.Struct, omit_defaults=True):
-    """One table, as the catalog has it. *columns*: (field, kind). *put*, *remove*, *clear*: statements. *domain* and
-    *uuid* (hex): building has come so far; domain -1: through. *done* of *total* records."""
+    """One table, as the catalog has it. *columns*: (field, kind). *put*, *remove*, *clear*: statements. *domain* (its
+    name) and *uuid* (hex, of the last record; None: that domain is done): building has come so far. *through*: all is
+    in it. *done* of *total* records."""
 
     table: str
     columns: list[tuple[str, str]]
@@ -42,14 +43,15 @@ class Kept(msgspec.Struct, omit_defaults=True):
     clear: str
     state: str = "building"
     format: int = FORMAT
-    domain: int = 0
-    uuid: str = ""
+    domain: str = ""
+    uuid: str | None = ""
+    through: bool = False
     done: int = 0
     total: int = 0
 
     def again(self) -> None:
         """Some records are not in it as they are: from the beginning."""
-        self.state, self.domain, self.uuid, self.done = "building", 0, "", 0
+        self.state, self.domain, self.uuid, self.through, self.done = "building", "", "", False, 0
 
 
 class Stored(msgspec.Struct, omit_defaults=True):

@@ -104,18 +104,18 @@ def of_indexes(dialect: str) -> list[Statement]:
             .order_by(version.c.uuid, version.c.vsn),
             ["domain", "after", "model", "at", "then"],
         ),
-        (  # domains that have records of the model, each held: nobody else commits to it meanwhile
+        (  # the next domain that has records of the model, held: nobody else commits to it meanwhile
             "hold",
-            select(domain.c.id)
+            select(domain.c.id, domain.c.name)
             .where(
-                domain.c.id >= bind("first"),
+                domain.c.name > bind("after"),
                 exists(select(one_more).where(record.c.domain == domain.c.id, record.c.model == bind("model"))),
             )
-            .order_by(domain.c.id)
+            .order_by(domain.c.name)
             .limit(one_more)
             .offset(none)
             .with_for_update(of=domain),
-            ["first", "model"],
+            ["after", "model"],
         ),
         (
             "batch",

@@ -138,7 +138,7 @@ class Indexes:
         [[(id, text)]] = hand.ask((sql.catalog, (model,)))
         stored = catalogs.read(text)
         kept = stored.of(table)
-        if kept is not None and (kept.state != "building" or kept.domain or kept.uuid):
+        if kept is not None and (kept.state != "building" or kept.domain or kept.uuid != ""):
             kept.again()
             hand.tell(sql.set_catalog, (stored.text(), id))
             hand.tell(sql.bump)

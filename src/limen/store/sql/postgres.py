@@ -163,8 +163,12 @@ class Postgres:
         return self._queue.submit(work, domain, happened)
 
     def _run(self, jobs: list[Job[Any]]) -> None:
-        """Commits *jobs* in groups, in the order of their domains: two processes that lock several do not collide."""
-        jobs = sorted(jobs, key=lambda job: job.domain or "")
+        """Commits *jobs* in groups, in the order of their domains: two processes that lock several do not collide. What
+        is about the store as a whole is done alone, as it may lock in another order."""
+        for job in jobs:
+            if job.domain is None:
+                self._settle([job])
+        jobs = sorted((job for job in jobs if job.domain is not None), key=lambda job: job.domain or "")
         for begin in range(0, len(jobs), GROUP):
             self._settle(jobs[begin : begin + GROUP])
 

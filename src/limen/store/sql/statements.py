@@ -280,8 +280,8 @@ max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = vers
 version.uuid AND one.kind = 0 AND one.txn <= ?), 0) ORDER BY version.uuid, version.vsn
 """,
     hold="""\
-SELECT domain.id FROM domain WHERE domain.id >= ? AND (EXISTS (SELECT 1 FROM record WHERE record.domain =
-domain.id AND record.model = ?)) ORDER BY domain.id LIMIT 1 OFFSET 0
+SELECT domain.id, domain.name FROM domain WHERE domain.name > ? AND (EXISTS (SELECT 1 FROM record WHERE
+record.domain = domain.id AND record.model = ?)) ORDER BY domain.name LIMIT 1 OFFSET 0
 """,
     batch="""\
 SELECT record.uuid, record.fields FROM record WHERE record.domain = ? AND record.model = ? AND record.uuid > ?
@@ -555,8 +555,8 @@ max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = vers
 version.uuid AND one.kind = 0 AND one.txn <= $5), 0) ORDER BY version.uuid, version.vsn
 """,
     hold="""\
-SELECT domain.id FROM domain WHERE domain.id >= $1 AND (EXISTS (SELECT 1 FROM record WHERE record.domain =
-domain.id AND record.model = $2)) ORDER BY domain.id LIMIT 1 OFFSET 0 FOR UPDATE OF domain
+SELECT domain.id, domain.name FROM domain WHERE domain.name > $1 AND (EXISTS (SELECT 1 FROM record WHERE
+record.domain = domain.id AND record.model = $2)) ORDER BY domain.name LIMIT 1 OFFSET 0 FOR UPDATE OF domain
 """,
     batch="""\
 SELECT record.uuid, record.fields FROM record WHERE record.domain = $1 AND record.model = $2 AND record.uuid >
