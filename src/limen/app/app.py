@@ -110,9 +110,11 @@ class App:
         """
         self.rules.append(Rule(actions, uri, **options))
 
-    def add_model(self, *models: type) -> None:
-        """Keeps records of these models in the App's default store (`config.DB`, `--db`)."""
-        self.storage.add_models(None, *models)
+    def add_model(self, model: type[T], *more: type) -> type[T]:
+        """Keeps records of these models in the App's default store (`config.DB`, `--db`). Gives the first back, so that
+        it may stand above a class: `@add_model`."""
+        self.storage.add_models(None, model, *more)
+        return model
 
     def add_storage(self, storage: DataStore, *models: type) -> None:
         """Keeps records of these models in *storage*."""

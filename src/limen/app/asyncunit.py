@@ -56,9 +56,9 @@ class AsyncReader:
         """See `Reader.as_of`. Not awaited itself: `await db.as_of(7).fetch(Todo, id)`."""
         return AsyncReader(self._reader.as_of(moment), self._lock)
 
-    async def transaction(self, number: int) -> Written | None:
+    async def transaction(self, number: int, model: type | None = None) -> Written | None:
         """See `Reader.transaction`."""
-        return await self._on_thread(lambda: self._reader.transaction(number))
+        return await self._on_thread(lambda: self._reader.transaction(number, model))
 
     async def select(
         self,

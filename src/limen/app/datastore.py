@@ -64,10 +64,12 @@ class _Units:
         """
         return run(self, function, args, kwargs, reason, retry)
 
-    def changes(self, after: int = 0) -> Feed:
-        """What is committed in the domain of the call after transaction *after*: all of it, in order, none twice. For
-        models that are kept in the main store."""
-        return Feed(self.main(), get_state().domain, after)
+    def changes(self, after: int = 0, model: type | None = None) -> Feed:
+        """What is committed in the domain of the call after transaction *after*: all of it, in order, none twice.
+
+        *model*: any model of the store that is meant, where a program keeps records in several; else the main one.
+        """
+        return Feed(self.main() if model is None else self.find(model)[1], get_state().domain, after)
 
 
 class DataStore(_Units):

@@ -23,7 +23,7 @@ class Frozen(Record):
 
     def _refuse(self) -> NoReturn:
         raise exc.StoreError(
-            f"This is version {self._vsn} of a {self._about.name} as it once was, and can't be changed. "
+            f"This {self._about.name} is version {self._vsn} as it once was, and can't be changed. "
             f"Fetch the record in a unit of work, and change that."
         )
 

@@ -129,14 +129,16 @@ class Reader:
     @property
     def txn(self) -> int:
         """The number of the transaction as of which everything is read here, fixed by the first read; 0 before the
-        domain's first."""
+        domain's first. That of the main store, where a program keeps models in several."""
         self._open_still()
         return self._now(self._side(self._home.main()))
 
-    def transaction(self, number: int) -> Written | None:
-        """Who wrote what has that `_txn`, when and why; None where there is none, or it is not kept."""
+    def transaction(self, number: int, model: type | None = None) -> Written | None:
+        """Who wrote what has that `_txn`, when and why; None where there is none, or it is not kept. *model*: any model
+        of the store that is meant, where a program keeps records in several."""
         self._open_still()
-        by = self._home.main().transaction(self._domain, whole(number, "A transaction's number"))
+        store = self._home.main() if model is None else self._home.find(model)[1]
+        by = store.transaction(self._domain, whole(number, "A transaction's number"))
         return None if by is None else past.written(by)
 
     # -- many records ------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def undo(unit: Unit, side: Side, txn: int) -> list[Record]:
     if blocked:
         names = ", ".join(f"{each['model']} {each['id']}" for each in blocked)
         raise exc.UndoRefused(
-            f"Transaction {txn} can't be undone: changed again since: {names}.", txn=txn, records=blocked
+            f"Transaction {txn} can't be undone: changed again since, or erased: {names}.", txn=txn, records=blocked
         )
     return [step() for step in steps]
 
