@@ -21,7 +21,9 @@ from old_database import ask, dump, old_database
 
 from limen import exc
 from limen.core.guard.accounts import Slot
-from limen.core.record.port import Change, Transaction
+from limen.core.record.expression import Compare
+from limen.core.record.port import Change, Index, Transaction
+from limen.core.record.query import Query
 from limen.store.accounts import Accounts
 from limen.store.mark import open_mark
 from limen.store.settings import Settings
@@ -454,6 +456,38 @@ def test_a_restore_that_fails_half_way_leaves_postgresql_as_it_was(saved: Path, 
     with contextlib.closing(SQLStore(postgresql_url)) as store:
         assert store.records.domains() == ["mine.example"]
         assert store.records.last("mine.example") == 1
+
+
+INDEX = Index((("n", "int"),))
+
+
+def fill(target: str, numbers: range) -> None:
+    with contextlib.closing(SQLStore(target)) as store:
+        for n in numbers:
+            change = Change("Indexed", bytes([n]) * 16, 0, f'{{"n":{n}}}', index=INDEX, values={"n": n})
+            store.records.commit(by("a"), [change])
+        assert store.records.indexes.settle()
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_what_is_searched_by_an_index_is_found_after_a_restore(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    fill(url(tmp_path / "a.db"), range(10))
+    backup(url(tmp_path / "a.db"), tmp_path / "b.db")
+    target = url(tmp_path / "new.db") if engine == "sqlite" else request.getfixturevalue("postgresql_url")
+    fill(target, range(20, 25))
+    restore(tmp_path / "b.db", target, replace=True)
+    assert list(check(target)) == []
+    fill(target, range(10, 12))
+    assert list(check(target)) == []
+    with contextlib.closing(SQLStore(target)) as store:
+        where = Compare("n", ">=", 8)
+        assert store.records.indexes.settle()
+        found = store.records.select("a", Query("Indexed", INDEX, where, (), 100, None))
+        assert [version.fields for version in found.versions] == [f'{{"n":{n}}}' for n in range(8, 12)]
+        assert not found.complete, found.how
+        assert [(row.model, row.state) for row in store.records.indexes.status()] == [("Indexed", "ready")]
 
 
 # -- under load --------------------------------------------------------------------------------------------------------

@@ -139,6 +139,26 @@ def test_a_postgresql_database_is_migrated_as_a_whole_while_nobody_serves_from_i
     assert migrate(postgresql_url).before == 2
 
 
+LOADED = """
+import sys
+from limen.cli import main
+from limen.store.sql import SQLStore, backup, check, restore
+
+url = sys.argv[1]
+SQLStore(url).close()
+assert list(check.check(url)) == []
+backup.backup(url, backup.Path("b.db"))
+restore.restore(restore.Path("b.db"), url)
+print([name for name in ("alembic", "sqlalchemy", "psycopg") if name in sys.modules])
+"""
+
+
+def test_only_a_migration_needs_alembic(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", LOADED, url(tmp_path / "a.db")]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
 # -- at open ---------------------------------------------------------------------------------------------------------
 def test_an_older_database_is_refused_with_the_command_that_migrates_it(old: Path) -> None:
     with sqlite3.connect(old) as db, pytest.raises(exc.StoreError, match=f"limen db migrate --db {url(old)}"):
