@@ -21,7 +21,6 @@ from .clauses import (
     Statement,
     bind,
     catalog,
-    last_whole,
     line,
     none,
     one,
@@ -29,14 +28,29 @@ from .clauses import (
     this_domain,
     this_model,
 )
-from .tables import domain, meta, model, record, version
+from .tables import WHOLE, domain, meta, model, record, version
 
 
 def of_indexes(dialect: str) -> list[Statement]:
     """The statements of the catalog, and of building an index while others write."""
     upsert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    start = (  # of each record: the whole version that its version as of a number is built from
+        select(one.c.vsn)
+        .where(
+            one.c.domain == version.c.domain,
+            one.c.model == version.c.model,
+            one.c.uuid == version.c.uuid,
+            one.c.kind == literal_column(str(WHOLE)),
+            one.c.txn <= bind("then"),
+        )
+        .order_by(one.c.vsn.desc())
+        .limit(one_more)
+        .offset(none)
+        .correlate(version)
+        .scalar_subquery()
+    )
     changed = (
-        select(version.c.domain, version.c.model, version.c.uuid)
+        select(version.c.domain, version.c.model, version.c.uuid, func.coalesce(start, none).label("start"))
         .distinct()
         .where(version.c.domain == this_domain, version.c.txn > bind("after"), version.c.model == this_model)
         .subquery("changed")
@@ -97,12 +111,9 @@ def of_indexes(dialect: str) -> list[Statement]:
                     version.c.uuid == changed.c.uuid,
                 ),
             )
-            .where(
-                version.c.txn <= bind("at"),
-                version.c.vsn >= func.coalesce(last_whole(one.c.txn <= bind("then")), none),
-            )
+            .where(version.c.txn <= bind("at"), version.c.vsn >= changed.c.start)
             .order_by(version.c.uuid, version.c.vsn),
-            ["domain", "after", "model", "at", "then"],
+            ["then", "domain", "after", "model", "at"],
         ),
         (  # the next domain that has records of the model, held: nobody else commits to it meanwhile
             "hold",

@@ -101,7 +101,7 @@ class SQLRecords:
     def _before(self, domain: str, model: str, changed: Sequence[Version], at: int) -> list[Version]:
         """What those records were as of *at* that have changed since, where they were there."""
         found = {}
-        rows = self._rows(domain, self._sql.past_of_all, (domain, model, at, at, at))
+        rows = self._rows(domain, self._sql.past_of_all, (domain, model, at, at, at, at))
         for uuid, lines in groupby(rows, itemgetter(0)):
             found[uuid] = built([*lines])
         before = []
@@ -124,7 +124,7 @@ class SQLRecords:
         if len(uuids) > most:
             return None
         found = {}
-        rows = self._rows(domain, self._sql.past_of_changed, (domain, at, model, at, at))
+        rows = self._rows(domain, self._sql.past_of_changed, (at, domain, at, model, at))
         for uuid, lines in groupby(rows, itemgetter(0)):
             found[uuid] = built([*lines])
         for (uuid,) in uuids:

@@ -107,19 +107,28 @@ OUTER JOIN model ON model.name = ? LEFT OUTER JOIN record ON record.domain = dom
 model.id AND (record.deleted = 0 OR record.txn > ?) WHERE domain.name = ? ORDER BY record.uuid
 """,
     past="""\
-SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM version WHERE version.domain =
-(SELECT domain.id FROM domain WHERE domain.name = ?) AND version.model = (SELECT model.id FROM model WHERE
-model.name = ?) AND version.uuid = ? AND version.txn <= ? AND version.vsn >= coalesce((SELECT max(one.vsn) AS
-max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
-version.uuid AND one.kind = 0 AND one.txn <= ?), 0) ORDER BY version.vsn
+SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM record JOIN version ON
+record.domain = version.domain AND record.model = version.model AND record.uuid = version.uuid WHERE
+record.domain = (SELECT domain.id FROM domain WHERE domain.name = ?) AND record.model = (SELECT model.id FROM
+model WHERE model.name = ?) AND record.uuid = ? AND version.vsn >= coalesce((SELECT one.vsn FROM version AS
+one WHERE one.domain = record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0
+AND one.txn <= ? ORDER BY one.vsn DESC LIMIT 1 OFFSET 0), (SELECT one.vsn FROM version AS one WHERE one.domain
+= record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.txn <= ? ORDER BY one.vsn DESC
+LIMIT 1 OFFSET 0)) AND version.vsn <= (SELECT one.vsn FROM version AS one WHERE one.domain = record.domain AND
+one.model = record.model AND one.uuid = record.uuid AND one.txn <= ? ORDER BY one.vsn DESC LIMIT 1 OFFSET 0)
+ORDER BY version.vsn
 """,
     past_of_all="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM record JOIN version ON
 record.domain = version.domain AND record.model = version.model AND record.uuid = version.uuid WHERE
 record.domain = (SELECT domain.id FROM domain WHERE domain.name = ?) AND record.model = (SELECT model.id FROM
-model WHERE model.name = ?) AND record.txn > ? AND version.txn <= ? AND version.vsn >= coalesce((SELECT
-max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND
-one.uuid = version.uuid AND one.kind = 0 AND one.txn <= ?), 0) ORDER BY version.uuid, version.vsn
+model WHERE model.name = ?) AND record.txn > ? AND version.vsn >= coalesce((SELECT one.vsn FROM version AS one
+WHERE one.domain = record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0 AND
+one.txn <= ? ORDER BY one.vsn DESC LIMIT 1 OFFSET 0), (SELECT one.vsn FROM version AS one WHERE one.domain =
+record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.txn <= ? ORDER BY one.vsn DESC
+LIMIT 1 OFFSET 0)) AND version.vsn <= (SELECT one.vsn FROM version AS one WHERE one.domain = record.domain AND
+one.model = record.model AND one.uuid = record.uuid AND one.txn <= ? ORDER BY one.vsn DESC LIMIT 1 OFFSET 0)
+ORDER BY version.uuid, version.vsn
 """,
     oldest="""\
 SELECT version.vsn, version.txn FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
@@ -129,12 +138,13 @@ ORDER BY version.vsn LIMIT 1 OFFSET 0
     history="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body, "transaction".number,
 "transaction".user, "transaction".impersonator, "transaction".service, "transaction".origin,
-"transaction".reason, "transaction".time FROM version LEFT OUTER JOIN "transaction" ON "transaction".domain =
-version.domain AND "transaction".number = version.txn WHERE version.domain = (SELECT domain.id FROM domain
-WHERE domain.name = ?) AND version.model = (SELECT model.id FROM model WHERE model.name = ?) AND version.uuid
-= ? AND version.vsn >= coalesce((SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain =
-version.domain AND one.model = version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= ?),
-?) ORDER BY version.vsn LIMIT ? OFFSET 0
+"transaction".reason, "transaction".time FROM record JOIN version ON record.domain = version.domain AND
+record.model = version.model AND record.uuid = version.uuid LEFT OUTER JOIN "transaction" ON
+"transaction".domain = version.domain AND "transaction".number = version.txn WHERE record.domain = (SELECT
+domain.id FROM domain WHERE domain.name = ?) AND record.model = (SELECT model.id FROM model WHERE model.name =
+?) AND record.uuid = ? AND version.vsn >= coalesce((SELECT one.vsn FROM version AS one WHERE one.domain =
+record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0 AND one.vsn <= ? ORDER
+BY one.vsn DESC LIMIT 1 OFFSET 0), ?) ORDER BY version.vsn LIMIT ? OFFSET 0
 """,
     transaction="""\
 SELECT "transaction".number, "transaction".user, "transaction".impersonator, "transaction".service,
@@ -195,14 +205,14 @@ DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.u
 """,
     drop_until="""\
 DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid = ? AND version.vsn <
-(SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model =
-version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= ?)
+(SELECT one.vsn FROM version AS one WHERE one.domain = ? AND one.model = ? AND one.uuid = ? AND one.kind = 0
+AND one.vsn <= ? ORDER BY one.vsn DESC LIMIT 1 OFFSET 0)
 """,
     drop_older="""\
 DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid = ? AND version.vsn <
-(SELECT max(one.vsn) AS vsn FROM version AS one JOIN "transaction" ON "transaction".domain = one.domain AND
-"transaction".number = one.txn WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
-version.uuid AND one.kind = 0 AND "transaction".time < ?)
+(SELECT one.vsn FROM version AS one, "transaction" WHERE one.domain = ? AND one.model = ? AND one.uuid = ? AND
+one.kind = 0 AND "transaction".domain = one.domain AND "transaction".number = one.txn AND "transaction".time <
+? ORDER BY one.vsn DESC LIMIT 1 OFFSET 0)
 """,
     drop_record="""\
 DELETE FROM record WHERE record.domain = ? AND record.model = ? AND record.uuid = ?
@@ -212,17 +222,21 @@ SELECT record.uuid FROM record WHERE record.domain = ? AND record.model = ? AND 
 record.uuid LIMIT ? OFFSET 0
 """,
     prune_count="""\
-DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid >= ? AND version.uuid <= ?
-AND version.vsn < (SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND
-one.model = version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= (SELECT record.vsn FROM
-record WHERE record.domain = version.domain AND record.model = version.model AND record.uuid = version.uuid) -
-?) RETURNING vsn
+DELETE FROM version WHERE (version.domain, version.model, version.uuid, version.vsn) IN (SELECT old.domain,
+old.model, old.uuid, old.vsn FROM record JOIN version AS old ON old.domain = record.domain AND old.model =
+record.model AND old.uuid = record.uuid WHERE record.domain = ? AND record.model = ? AND record.uuid >= ? AND
+record.uuid <= ? AND old.vsn < (SELECT one.vsn FROM version AS one WHERE one.domain = record.domain AND
+one.model = record.model AND one.uuid = record.uuid AND one.kind = 0 AND one.vsn <= record.vsn - ? ORDER BY
+one.vsn DESC LIMIT 1 OFFSET 0)) RETURNING vsn
 """,
     prune_time="""\
-DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid >= ? AND version.uuid <= ?
-AND version.vsn < (SELECT max(one.vsn) AS vsn FROM version AS one JOIN "transaction" ON "transaction".domain =
-one.domain AND "transaction".number = one.txn WHERE one.domain = version.domain AND one.model = version.model
-AND one.uuid = version.uuid AND one.kind = 0 AND "transaction".time < ?) RETURNING vsn
+DELETE FROM version WHERE (version.domain, version.model, version.uuid, version.vsn) IN (SELECT old.domain,
+old.model, old.uuid, old.vsn FROM record JOIN version AS old ON old.domain = record.domain AND old.model =
+record.model AND old.uuid = record.uuid WHERE record.domain = ? AND record.model = ? AND record.uuid >= ? AND
+record.uuid <= ? AND old.vsn < (SELECT one.vsn FROM version AS one, "transaction" WHERE one.domain =
+record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0 AND
+"transaction".domain = one.domain AND "transaction".number = one.txn AND "transaction".time < ? ORDER BY
+one.vsn DESC LIMIT 1 OFFSET 0)) RETURNING vsn
 """,
     prune_all="""\
 DELETE FROM version WHERE version.domain = ? AND version.model = ? AND version.uuid >= ? AND version.uuid <= ?
@@ -272,12 +286,13 @@ LIMIT ? OFFSET 0
 """,
     past_of_changed="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM (SELECT DISTINCT version.domain
-AS domain, version.model AS model, version.uuid AS uuid FROM version WHERE version.domain = (SELECT domain.id
-FROM domain WHERE domain.name = ?) AND version.txn > ? AND version.model = (SELECT model.id FROM model WHERE
-model.name = ?)) AS changed JOIN version ON version.domain = changed.domain AND version.model = changed.model
-AND version.uuid = changed.uuid WHERE version.txn <= ? AND version.vsn >= coalesce((SELECT max(one.vsn) AS
-max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
-version.uuid AND one.kind = 0 AND one.txn <= ?), 0) ORDER BY version.uuid, version.vsn
+AS domain, version.model AS model, version.uuid AS uuid, coalesce((SELECT one.vsn FROM version AS one WHERE
+one.domain = version.domain AND one.model = version.model AND one.uuid = version.uuid AND one.kind = 0 AND
+one.txn <= ? ORDER BY one.vsn DESC LIMIT 1 OFFSET 0), 0) AS start FROM version WHERE version.domain = (SELECT
+domain.id FROM domain WHERE domain.name = ?) AND version.txn > ? AND version.model = (SELECT model.id FROM
+model WHERE model.name = ?)) AS changed JOIN version ON version.domain = changed.domain AND version.model =
+changed.model AND version.uuid = changed.uuid WHERE version.txn <= ? AND version.vsn >= changed.start ORDER BY
+version.uuid, version.vsn
 """,
     hold="""\
 SELECT domain.id, domain.name FROM domain WHERE domain.name > ? AND (EXISTS (SELECT 1 FROM record WHERE
@@ -379,19 +394,28 @@ OUTER JOIN model ON model.name = $1 LEFT OUTER JOIN record ON record.domain = do
 model.id AND (record.deleted = 0 OR record.txn > $2) WHERE domain.name = $3 ORDER BY record.uuid
 """,
     past="""\
-SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM version WHERE version.domain =
-(SELECT domain.id FROM domain WHERE domain.name = $1) AND version.model = (SELECT model.id FROM model WHERE
-model.name = $2) AND version.uuid = $3 AND version.txn <= $4 AND version.vsn >= coalesce((SELECT max(one.vsn)
-AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
-version.uuid AND one.kind = 0 AND one.txn <= $5), 0) ORDER BY version.vsn
+SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM record JOIN version ON
+record.domain = version.domain AND record.model = version.model AND record.uuid = version.uuid WHERE
+record.domain = (SELECT domain.id FROM domain WHERE domain.name = $1) AND record.model = (SELECT model.id FROM
+model WHERE model.name = $2) AND record.uuid = $3 AND version.vsn >= coalesce((SELECT one.vsn FROM version AS
+one WHERE one.domain = record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0
+AND one.txn <= $4 ORDER BY one.vsn DESC LIMIT 1 OFFSET 0), (SELECT one.vsn FROM version AS one WHERE
+one.domain = record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.txn <= $5 ORDER BY
+one.vsn DESC LIMIT 1 OFFSET 0)) AND version.vsn <= (SELECT one.vsn FROM version AS one WHERE one.domain =
+record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.txn <= $6 ORDER BY one.vsn DESC
+LIMIT 1 OFFSET 0) ORDER BY version.vsn
 """,
     past_of_all="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM record JOIN version ON
 record.domain = version.domain AND record.model = version.model AND record.uuid = version.uuid WHERE
 record.domain = (SELECT domain.id FROM domain WHERE domain.name = $1) AND record.model = (SELECT model.id FROM
-model WHERE model.name = $2) AND record.txn > $3 AND version.txn <= $4 AND version.vsn >= coalesce((SELECT
-max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND
-one.uuid = version.uuid AND one.kind = 0 AND one.txn <= $5), 0) ORDER BY version.uuid, version.vsn
+model WHERE model.name = $2) AND record.txn > $3 AND version.vsn >= coalesce((SELECT one.vsn FROM version AS
+one WHERE one.domain = record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0
+AND one.txn <= $4 ORDER BY one.vsn DESC LIMIT 1 OFFSET 0), (SELECT one.vsn FROM version AS one WHERE
+one.domain = record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.txn <= $5 ORDER BY
+one.vsn DESC LIMIT 1 OFFSET 0)) AND version.vsn <= (SELECT one.vsn FROM version AS one WHERE one.domain =
+record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.txn <= $6 ORDER BY one.vsn DESC
+LIMIT 1 OFFSET 0) ORDER BY version.uuid, version.vsn
 """,
     oldest="""\
 SELECT version.vsn, version.txn FROM version WHERE version.domain = (SELECT domain.id FROM domain WHERE
@@ -401,12 +425,13 @@ ORDER BY version.vsn LIMIT 1 OFFSET 0
     history="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body, transaction.number,
 transaction."user", transaction.impersonator, transaction.service, transaction.origin, transaction.reason,
-transaction.time FROM version LEFT OUTER JOIN transaction ON transaction.domain = version.domain AND
-transaction.number = version.txn WHERE version.domain = (SELECT domain.id FROM domain WHERE domain.name = $1)
-AND version.model = (SELECT model.id FROM model WHERE model.name = $2) AND version.uuid = $3 AND version.vsn
->= coalesce((SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model
-= version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= $4), $5) ORDER BY version.vsn
-LIMIT $6 OFFSET 0
+transaction.time FROM record JOIN version ON record.domain = version.domain AND record.model = version.model
+AND record.uuid = version.uuid LEFT OUTER JOIN transaction ON transaction.domain = version.domain AND
+transaction.number = version.txn WHERE record.domain = (SELECT domain.id FROM domain WHERE domain.name = $1)
+AND record.model = (SELECT model.id FROM model WHERE model.name = $2) AND record.uuid = $3 AND version.vsn >=
+coalesce((SELECT one.vsn FROM version AS one WHERE one.domain = record.domain AND one.model = record.model AND
+one.uuid = record.uuid AND one.kind = 0 AND one.vsn <= $4 ORDER BY one.vsn DESC LIMIT 1 OFFSET 0), $5) ORDER
+BY version.vsn LIMIT $6 OFFSET 0
 """,
     transaction="""\
 SELECT transaction.number, transaction."user", transaction.impersonator, transaction.service,
@@ -468,14 +493,14 @@ $4
 """,
     drop_until="""\
 DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid = $3 AND version.vsn <
-(SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain AND one.model =
-version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= $4)
+(SELECT one.vsn FROM version AS one WHERE one.domain = $4 AND one.model = $5 AND one.uuid = $6 AND one.kind =
+0 AND one.vsn <= $7 ORDER BY one.vsn DESC LIMIT 1 OFFSET 0)
 """,
     drop_older="""\
 DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid = $3 AND version.vsn <
-(SELECT max(one.vsn) AS vsn FROM version AS one JOIN transaction ON transaction.domain = one.domain AND
-transaction.number = one.txn WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
-version.uuid AND one.kind = 0 AND transaction.time < $4)
+(SELECT one.vsn FROM version AS one, transaction WHERE one.domain = $4 AND one.model = $5 AND one.uuid = $6
+AND one.kind = 0 AND transaction.domain = one.domain AND transaction.number = one.txn AND transaction.time <
+$7 ORDER BY one.vsn DESC LIMIT 1 OFFSET 0)
 """,
     drop_record="""\
 DELETE FROM record WHERE record.domain = $1 AND record.model = $2 AND record.uuid = $3
@@ -485,17 +510,21 @@ SELECT record.uuid FROM record WHERE record.domain = $1 AND record.model = $2 AN
 record.uuid LIMIT $4 OFFSET 0
 """,
     prune_count="""\
-DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid >= $3 AND version.uuid
-<= $4 AND version.vsn < (SELECT max(one.vsn) AS max_1 FROM version AS one WHERE one.domain = version.domain
-AND one.model = version.model AND one.uuid = version.uuid AND one.kind = 0 AND one.vsn <= (SELECT record.vsn
-FROM record WHERE record.domain = version.domain AND record.model = version.model AND record.uuid =
-version.uuid) - $5) RETURNING version.vsn
+DELETE FROM version WHERE (version.domain, version.model, version.uuid, version.vsn) IN (SELECT "old".domain,
+"old".model, "old".uuid, "old".vsn FROM record JOIN version AS "old" ON "old".domain = record.domain AND
+"old".model = record.model AND "old".uuid = record.uuid WHERE record.domain = $1 AND record.model = $2 AND
+record.uuid >= $3 AND record.uuid <= $4 AND "old".vsn < (SELECT one.vsn FROM version AS one WHERE one.domain =
+record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0 AND one.vsn <=
+record.vsn - $5 ORDER BY one.vsn DESC LIMIT 1 OFFSET 0)) RETURNING version.vsn
 """,
     prune_time="""\
-DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid >= $3 AND version.uuid
-<= $4 AND version.vsn < (SELECT max(one.vsn) AS vsn FROM version AS one JOIN transaction ON transaction.domain
-= one.domain AND transaction.number = one.txn WHERE one.domain = version.domain AND one.model = version.model
-AND one.uuid = version.uuid AND one.kind = 0 AND transaction.time < $5) RETURNING version.vsn
+DELETE FROM version WHERE (version.domain, version.model, version.uuid, version.vsn) IN (SELECT "old".domain,
+"old".model, "old".uuid, "old".vsn FROM record JOIN version AS "old" ON "old".domain = record.domain AND
+"old".model = record.model AND "old".uuid = record.uuid WHERE record.domain = $1 AND record.model = $2 AND
+record.uuid >= $3 AND record.uuid <= $4 AND "old".vsn < (SELECT one.vsn FROM version AS one, transaction WHERE
+one.domain = record.domain AND one.model = record.model AND one.uuid = record.uuid AND one.kind = 0 AND
+transaction.domain = one.domain AND transaction.number = one.txn AND transaction.time < $5 ORDER BY one.vsn
+DESC LIMIT 1 OFFSET 0)) RETURNING version.vsn
 """,
     prune_all="""\
 DELETE FROM version WHERE version.domain = $1 AND version.model = $2 AND version.uuid >= $3 AND version.uuid
@@ -547,12 +576,13 @@ LIMIT $4 OFFSET 0
 """,
     past_of_changed="""\
 SELECT version.uuid, version.vsn, version.txn, version.kind, version.body FROM (SELECT DISTINCT version.domain
-AS domain, version.model AS model, version.uuid AS uuid FROM version WHERE version.domain = (SELECT domain.id
-FROM domain WHERE domain.name = $1) AND version.txn > $2 AND version.model = (SELECT model.id FROM model WHERE
-model.name = $3)) AS changed JOIN version ON version.domain = changed.domain AND version.model = changed.model
-AND version.uuid = changed.uuid WHERE version.txn <= $4 AND version.vsn >= coalesce((SELECT max(one.vsn) AS
-max_1 FROM version AS one WHERE one.domain = version.domain AND one.model = version.model AND one.uuid =
-version.uuid AND one.kind = 0 AND one.txn <= $5), 0) ORDER BY version.uuid, version.vsn
+AS domain, version.model AS model, version.uuid AS uuid, coalesce((SELECT one.vsn FROM version AS one WHERE
+one.domain = version.domain AND one.model = version.model AND one.uuid = version.uuid AND one.kind = 0 AND
+one.txn <= $1 ORDER BY one.vsn DESC LIMIT 1 OFFSET 0), 0) AS start FROM version WHERE version.domain = (SELECT
+domain.id FROM domain WHERE domain.name = $2) AND version.txn > $3 AND version.model = (SELECT model.id FROM
+model WHERE model.name = $4)) AS changed JOIN version ON version.domain = changed.domain AND version.model =
+changed.model AND version.uuid = changed.uuid WHERE version.txn <= $5 AND version.vsn >= changed.start ORDER
+BY version.uuid, version.vsn
 """,
     hold="""\
 SELECT domain.id, domain.name FROM domain WHERE domain.name > $1 AND (EXISTS (SELECT 1 FROM record WHERE
