@@ -127,7 +127,7 @@ class Record:
 
     def __setitem__(self, name: str, value: Any) -> None:
         if type(name) is not str or name[:1] == "_":
-            raise exc.InvalidValue(f"A field's name is a text that does not begin with '_', not {name!r}.")
+            raise _no_name(name)
         self._fields[name] = value
         _set(self, "_touched", True)
 
@@ -153,14 +153,12 @@ class Record:
 
     def update(self, other: Mapping[str, Any] = {}, /, **fields: Any) -> None:
         """Sets several fields; those that are not named stay."""
-        for name, value in other.items():
-            self[name] = value
-        if fields:
-            for name in fields:
-                if name[0] == "_" or type(name) is not str:
-                    self[name] = None  # says why not
-            self._fields.update(fields)
-            _set(self, "_touched", True)
+        for source in (other, fields):
+            for name in source:
+                if type(name) is not str or name[:1] == "_":
+                    raise _no_name(name)
+            self._fields.update(source)
+        _set(self, "_touched", True)
 
     def merge(self: _Self, other: Mapping[str, Any] = {}, /, **fields: Any) -> _Self:
         """Like `update`, but dicts are joined key by key with the dict that is there. Gives the record itself."""
@@ -209,6 +207,10 @@ def decode_fields(stored: str) -> dict[str, Any]:
     except (msgspec.DecodeError, exc.InvalidValue):
         pass
     raise exc.StoreError("The fields of a stored record are damaged.")
+
+
+def _no_name(name: object) -> exc.InvalidValue:
+    return exc.InvalidValue(f"A field's name is a text that does not begin with '_', not {name!r}.")
 
 
 def _joined(old: dict[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

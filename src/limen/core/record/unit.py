@@ -166,7 +166,7 @@ class Unit(Reader):
                 side = shelf.side
         if side is None:
             return None
-        who = self._who._replace(time=round(self._clock(), 6))
+        who = Transaction(*self._who[:6], round(self._clock(), 6))  # microseconds, as a datetime has them
         return Work(side.store, who, changes, self._reads(side), records)
 
     def done(self, work: Work, txn: int) -> None:
