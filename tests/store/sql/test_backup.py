@@ -131,6 +131,24 @@ def test_two_backups_to_one_place_do_not_write_into_each_other(db: Path) -> None
     assert not part.exists()
 
 
+def test_a_file_that_got_its_name_while_one_waited_for_it_is_left_alone(
+    db: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    part, target, flock = db.with_name("new.db.part"), db.with_name("new.db"), fcntl.flock
+    shutil.copy(saved, part)
+
+    def late(handle: int, how: int) -> None:
+        part.rename(target)  # another run comes to its end
+        flock(handle, how)
+
+    monkeypatch.setattr("fcntl.flock", late)
+    with pytest.raises(exc.StoreError, match="being written by another run"):
+        backup(url(db), target, force=True)
+    assert dump(target) == dump(saved)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

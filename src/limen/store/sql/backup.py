@@ -103,8 +103,14 @@ def part_of(target: Path) -> Iterator[Path]:
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had the lock a moment ago may have given this very file its name.
+            mine = os.path.samestat(os.fstat(handle), part.stat())
         except OSError:
-            raise exc.StoreError(f"{part} is being written by another run; wait for its end.") from None
+            mine = False
+        if not mine:
+            raise exc.StoreError(f"{part} is being written by another run; wait for its end.")
+        if os.fstat(handle).st_uid != os.geteuid():
+            raise exc.StoreError(f"{part} belongs to somebody else; remove it, or write to another folder.")
         os.fchmod(handle, 0o600)
         os.ftruncate(handle, 0)
         for rest in ("-journal", "-wal", "-shm"):
@@ -123,7 +129,7 @@ def sound(part: Path) -> None:
     with open_file(part) as connection:
         for (word,) in connection.execute("PRAGMA quick_check(1)"):
             if word != "ok":
-                raise exc.StoreError(f"What was written to {part} is damaged ({word}); is the disk? Nothing was kept.")
+                raise exc.StoreError(f"What was written to {part} is damaged ({word}). Nothing was kept.")
     handle = os.open(part, os.O_RDWR)
     try:
         os.fsync(handle)

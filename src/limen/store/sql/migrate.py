@@ -7,6 +7,7 @@ beside it first. Whoever is interrupted, by `kill -9` or a power cut, has the ol
 from __future__ import annotations
 
 import contextlib
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,8 +93,5 @@ def _run(dialect: str, raw: Any, progress: Progress) -> None:
 
 def _free(path: Path) -> Path:
     """*path*, or the first of path.1, path.2 … that is not taken: what an earlier migration kept stays."""
-    for number in range(1, 1000):
-        if not path.exists():
-            break
-        path = path.with_suffix(f".{number}") if number > 1 else path.with_name(f"{path.name}.1")
-    return path
+    names = chain([path], (path.with_name(f"{path.name}.{number}") for number in count(1)))
+    return next(name for name in names if not name.exists())
