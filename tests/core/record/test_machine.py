@@ -84,11 +84,15 @@ class Machine(RuleBasedStateMachine):
     def key(self, pick: int) -> bytes:
         return self.keys[pick % len(self.keys)] if self.keys else bytes(16)
 
-    def done(self, operation: Operation, answer: Any, reads: bool = True) -> None:
-        """The unit answered *answer* to *operation*."""
+    def done(self, operation: Operation, answer: Any, searched: bool = False) -> None:
+        """The unit answered *answer* to *operation*. Its snapshot is of when it first asked the store: of records that
+        it has at hand it need not."""
         self.operations.append((operation, answer))
-        if reads and self.base is None:
-            self.base = len(self.states) - 1
+        side = self.unit._sides[0] if self.unit is not None and self.unit._sides else None
+        if self.base is None and side is not None and side.at is not None:
+            assert side.at == len(self.states) - 1
+            self.base = side.at
+        assert self.base is not None or not searched
         if self.base is not None:
             self.replay(self.states[self.base])
 
@@ -154,7 +158,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.unit is not None)
     @rule(n=_n)
     def insert(self, n: int | None) -> None:
-        self.done(*self._insert(n), reads=False)
+        self.done(*self._insert(n))
 
     def _insert(self, n: int | None) -> tuple[Operation, Any]:
         made = self.unit.insert(Thing, n=n, by="me")  # type: ignore[union-attr]
@@ -225,8 +229,7 @@ class Machine(RuleBasedStateMachine):
                 state.update(working)
             return answers
 
-        reads = any(what != "insert" for what, _, _ in steps)
-        self.done(operation, [answer for _, answer in inner], reads=reads)
+        self.done(operation, [answer for _, answer in inner])
 
     # -- reading -------------------------------------------------------------------------------------
     @precondition(lambda self: self.unit is not None)
@@ -242,7 +245,7 @@ class Machine(RuleBasedStateMachine):
         unit = self.unit
         assert unit is not None
         answer, operation = _search(unit, n, how)
-        self.done(operation, answer)
+        self.done(operation, answer, searched=True)
 
     @precondition(lambda self: self.unit is not None)
     @rule(
@@ -270,7 +273,7 @@ class Machine(RuleBasedStateMachine):
                 found.sort(key=lambda each: (each[1]["n"] is not None, each[1]["n"] or 0, each[0]), reverse=descending)
             return [found[start : start + limit] for start in range(0, len(found), limit)] or [[]]
 
-        self.done(operation, answer)
+        self.done(operation, answer, searched=True)
 
     # -- the past ------------------------------------------------------------------------------------
     @rule(n=st.integers(0, 4), how=st.sampled_from(["expression", "function", "find", "all", "count", "acl"]))

@@ -109,11 +109,15 @@ def apply(before: str, delta: str) -> str:
     if delta == "{}":
         return before
     try:
-        parts, fields = _split(delta), _split(before)
+        parts, fields = _split(delta), _fields(before)
         for name in _list(parts["unset"]) if "unset" in parts else ():
             fields.pop(name, None)
         if "set" in parts:
             fields.update(_split(parts["set"]))
+        if len(fields) == 1:
+            [(name, value)] = fields.items()
+            if name[:1] == "$":
+                fields = {"$" + name: value}
         return _encode(fields).decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise exc.StoreError("A version of a stored record is damaged.") from None
@@ -138,7 +142,14 @@ def rebuild(rows: Iterable[tuple[int, str | None]]) -> str:
 
 
 def _fields(text: str) -> dict[str, msgspec.Raw]:
+    """By the names that the program sees: one alone that begins with "$" was written with one more
+    (`limen.base.values`)."""
     try:
-        return _split(text)
+        fields = _split(text)
+        if len(fields) == 1:
+            [(name, value)] = fields.items()
+            if name[:2] == "$$":
+                return {name[1:]: value}
+        return fields
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise exc.StoreError("The fields of a stored record are damaged.") from None
