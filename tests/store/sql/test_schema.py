@@ -342,7 +342,7 @@ print(left)
 """Migrates, and is killed when it begins its nth statement."""
 
 
-@pytest.mark.parametrize("nth", [5, 9, 12, 15, 20, 30, 40, 60, 90, 120, 150, 165, 170])
+@pytest.mark.parametrize("nth", [5, 12, 20, 40, 90, 150, 165, 170])
 def test_a_migration_that_was_killed_can_be_run_again(old: Path, nth: int) -> None:
     before = versions_of_schema_1(old)
     done = subprocess.run([sys.executable, "-c", KILLED, url(old), str(nth)], capture_output=True, text=True)
