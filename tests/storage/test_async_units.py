@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from storing import As, Note, Todo
+from storing import As, Note, Todo, beside
 
 from limen import exc
 from limen.app.datastore import Storage
@@ -115,3 +115,85 @@ async def test_state_reaches_hooks(storage: Storage) -> None:
         async with storage() as db:
             await db.insert(Seen)
     assert seen == ["ada"]
+
+
+async def test_writing_takes_no_thread_of_ours(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(asyncio, "to_thread", never)
+    async with storage() as db:
+        note = await db.insert(Note, a=1)
+        await db.update(note, a=2)
+        lost = await db.insert(Note, a=3)
+        await db.delete(lost)
+    monkeypatch.undo()
+    async with storage() as db:
+        assert [r.a for r in await db.select(Note)] == [2]
+
+
+async def test_a_caller_that_is_cancelled_during_a_read_leaves_when_it_is_done(
+    storage: Storage, store: Any, todo: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    read = store.records.read
+
+    def slow(*what: Any) -> Any:
+        begun.set()
+        assert go_on.wait(10)
+        return read(*what)
+
+    monkeypatch.setattr(store.records, "read", slow)
+
+    async def work() -> None:
+        async with storage() as db:
+            await db.insert(Note, a=1)
+            await db.fetch(Todo, todo._uuid)
+
+    task = asyncio.create_task(work())
+    await asyncio.to_thread(begun.wait, 10)
+    for _ in range(2):
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)
+        assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    monkeypatch.undo()
+    async with storage() as db:
+        assert await db.count(Note) == 0
+
+
+@pytest.mark.parametrize("how", ["stale", "conflict"])
+async def test_what_others_wrote_meanwhile_is_said_at_the_end(storage: Storage, todo: Record, how: str) -> None:
+    def theirs(db: Any) -> None:
+        db.fetch(Todo, todo._uuid).text = "theirs"
+
+    expected = exc.RecordVersionMismatch if how == "stale" else exc.TransactionConflict
+    with pytest.raises(expected):
+        async with storage() as db:
+            record = await db.fetch(Todo, todo._uuid)
+            beside(lambda: storage.run(theirs))
+            if how == "stale":
+                record.text = "mine"
+            else:
+                await db.insert(Note, seen=record.text)
+    async with storage() as db:
+        assert (await db.fetch(Todo, todo._uuid)).text == "theirs"
+        assert await db.count(Note) == 0
+
+
+async def test_a_generator_that_is_closed_from_elsewhere_leaves_nothing_open(storage: Storage) -> None:
+    async def records() -> Any:
+        async with storage() as db:
+            await db.insert(Note, a=1)
+            yield 1
+
+    generator = records()
+    assert await anext(generator) == 1
+    await asyncio.create_task(generator.aclose())
+    async with storage() as db:
+        assert await db.count(Note) == 0
+        await db.insert(Note, a=2)
+    async with storage() as db:
+        assert await db.count(Note) == 1
