@@ -14,7 +14,7 @@ PORT ?= 9000
 HOST ?= 127.0.0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench browser image pins clean
+.PHONY: help demo test lint soak bench browser image pins clean
 
 help: ## this list
 	@$(PYTHON) tools/commands.py $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: ## every test of both languages
 lint: ## what reads without running: ruff, mypy, tsc, the floors
 	$(NEED) runtime browser test lint
 	@$(BIN)/python tools/lint.py
+
+soak: ## durability by the hundred: histories, kills, power cuts, on both engines, 20 minutes; ARGS="sqlite --kills 20" for less
+	$(NEED) runtime browser test
+	@$(BIN)/python tools/soak.py $(ARGS)
 
 bench: ## what Limen costs beside its peers, in the same run; ONLY=http for one topic
 	$(NEED) runtime browser
