@@ -15,6 +15,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    tuple_,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
@@ -70,6 +71,23 @@ in_chunk = (
     version.c.uuid <= bind("last"),
 )
 chunk = ["domain", "model", "first", "last"]
+record_chunk = (
+    record.c.domain == bind("domain"),
+    record.c.model == bind("model"),
+    record.c.uuid >= bind("first"),
+    record.c.uuid <= bind("last"),
+)
+record_by_name = (record.c.domain == this_domain, record.c.model == this_model, record.c.uuid == bind("uuid"))
+
+
+def versions_before(vsn: Any) -> Any:
+    """The versions of each record of a chunk that are before *vsn*."""
+    old = version.alias("old")
+    whose = and_(old.c.domain == record.c.domain, old.c.model == record.c.model, old.c.uuid == record.c.uuid)
+    found = select(old.c.domain, old.c.model, old.c.uuid, old.c.vsn).join_from(record, old, whose)
+    return tuple_(version.c.domain, version.c.model, version.c.uuid, version.c.vsn).in_(
+        found.where(*record_chunk, old.c.vsn < vsn)
+    )
 
 
 def of_its_record(column: Column[Any]) -> Any:
@@ -77,26 +95,48 @@ def of_its_record(column: Column[Any]) -> Any:
     return select(column).where(is_its_record).correlate(version).scalar_subquery()
 
 
-def same(*more: Any) -> Any:
-    """The record's versions for which *more* is true; for subselects."""
-    return and_(one.c.domain == version.c.domain, one.c.model == version.c.model, one.c.uuid == version.c.uuid, *more)
-
-
-def last_whole(*more: Any) -> Any:
-    """The last version of the record that is kept whole, and for which *more* is true."""
-    return select(func.max(one.c.vsn)).where(same(one.c.kind == literal_column(str(WHOLE)), *more)).scalar_subquery()
-
-
-def last_whole_before(time: Any) -> Any:
-    """The last version of the record that is kept whole and was written before *time*."""
-    written = and_(transaction.c.domain == one.c.domain, transaction.c.number == one.c.txn)
+def last_of(of: Any, *more: Any) -> Any:
+    """The last of the record's versions for which *more* is true. *of*: the table that names the record (its domain,
+    model and uuid), outside of the versions that are asked for: so it is looked for once for each record, not once for
+    each version."""
     return (
-        select(func.max(one.c.vsn).label("vsn"))
-        .select_from(one.join(transaction, written))
-        .where(same(one.c.kind == literal_column(str(WHOLE)), transaction.c.time < time))
-        .correlate(version)
+        select(one.c.vsn)
+        .where(one.c.domain == of.c.domain, one.c.model == of.c.model, one.c.uuid == of.c.uuid, *more)
+        .order_by(one.c.vsn.desc())
+        .limit(one_more)
+        .offset(none)
+        .correlate(of)
         .scalar_subquery()
     )
+
+
+is_whole = one.c.kind == literal_column(str(WHOLE))
+at_that_time = and_(
+    transaction.c.domain == one.c.domain, transaction.c.number == one.c.txn, transaction.c.time < bind("time")
+)
+"""For `last_of` and `last_given`: written before a time."""
+
+
+def last_given(*more: Any) -> Any:
+    """The last whole version, for which *more* is true, of the record that the parameters name."""
+    its = (one.c.domain == bind("its_domain"), one.c.model == bind("its_model"), one.c.uuid == bind("its_uuid"))
+    found = select(one.c.vsn).where(*its, is_whole, *more).order_by(one.c.vsn.desc()).limit(one_more).offset(none)
+    return found.scalar_subquery()
+
+
+def past_of(of: Any) -> Any:
+    """The versions that the one as of a number is built from: from the last whole one on; where it was erased, that one
+    alone."""
+    return and_(
+        version.c.vsn
+        >= func.coalesce(last_of(of, is_whole, one.c.txn <= bind("at")), last_of(of, one.c.txn <= bind("then"))),
+        version.c.vsn <= last_of(of, one.c.txn <= bind("last")),
+    )
+
+
+numbers = ["at", "then", "last"]
+"""The parameters of `past_of`: all three the number."""
+key_again = ["its_domain", "its_model", "its_uuid"]
 
 
 def add(table: Table, **given: Any) -> tuple[Any, list[str]]:

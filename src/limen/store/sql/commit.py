@@ -66,7 +66,7 @@ def past(ask: Ask, sql: Statements, domain: str, model: str, newest: Version, at
     """
     if newest.vsn == 1:
         return None
-    rows = ask(sql.past, (domain, model, newest.uuid, at, at))
+    rows = ask(sql.past, (domain, model, newest.uuid, at, at, at))
     if rows:
         return built(rows)
     for vsn, txn in ask(sql.oldest, (domain, model, newest.uuid)):
@@ -233,9 +233,9 @@ class Commit:
                 versions.append((*key, vsn, txn, delta.ERASED, None, None))
             if keep and delta.is_keyframe(vsn):
                 if isinstance(keep, timedelta):
-                    drop.append((sql.drop_older, (*key, time - keep.total_seconds())))
+                    drop.append((sql.drop_older, (*key, *key, time - keep.total_seconds())))
                 else:
-                    drop.append((sql.drop_until, (*key, vsn - keep)))
+                    drop.append((sql.drop_until, (*key, *key, vsn - keep)))
         if kept:
             who = self._who
             row = (domain, txn, who.user, who.impersonator, who.service, who.origin, who.reason, time, self._token)

@@ -36,25 +36,33 @@ from .clauses import (
     Later,
     Statement,
     add,
+    at_that_time,
     bind,
     by_name,
     chunk,
     in_chunk,
     is_its_record,
+    is_whole,
     key,
-    last_whole,
-    last_whole_before,
+    key_again,
+    last_given,
+    last_of,
     line,
     none,
+    numbers,
     of_its_record,
     of_record,
     of_version,
     one,
     one_more,
+    past_of,
+    record_by_name,
+    record_chunk,
     revision,
     row,
     this_domain,
     this_model,
+    versions_before,
     who,
 )
 from .compose_indexes import of_indexes
@@ -105,35 +113,26 @@ def _of_records(dialect: str) -> list[Statement]:
             .order_by(record.c.uuid),
             ["model", "at", "domain"],
         ),
-        (  # the rows that the version as of a number is built from; by numbers, so that a writer can ask, too
+        (  # the rows that the version as of a number is built from
             "past",
             select(*line)
-            .where(
-                *by_name,
-                version.c.txn <= bind("at"),
-                version.c.vsn >= func.coalesce(last_whole(one.c.txn <= bind("then")), none),
-            )
+            .join_from(record, version, is_its_record)
+            .where(*record_by_name, past_of(record))
             .order_by(version.c.vsn),
-            ["domain", "model", "uuid", "at", "then"],
+            [*key, *numbers],
         ),
         (
             "past_of_all",
             select(*line)
-            .select_from(
-                record.join(
-                    version,
-                    is_its_record,
-                )
-            )
+            .join_from(record, version, is_its_record)
             .where(
                 record.c.domain == this_domain,
                 record.c.model == this_model,
                 record.c.txn > bind("after"),
-                version.c.txn <= bind("at"),
-                version.c.vsn >= func.coalesce(last_whole(one.c.txn <= bind("then")), none),
+                past_of(record),
             )
             .order_by(version.c.uuid, version.c.vsn),
-            ["domain", "model", "after", "at", "then"],
+            ["domain", "model", "after", *numbers],
         ),
         (
             "oldest",
@@ -144,14 +143,14 @@ def _of_records(dialect: str) -> list[Statement]:
             "history",
             select(*line, *who)
             .select_from(
-                version.outerjoin(
+                record.join(version, is_its_record).outerjoin(
                     transaction,
                     and_(transaction.c.domain == version.c.domain, transaction.c.number == version.c.txn),
                 )
             )
             .where(
-                *by_name,
-                version.c.vsn >= func.coalesce(last_whole(one.c.vsn <= bind("next")), bind("from")),
+                *record_by_name,
+                version.c.vsn >= func.coalesce(last_of(record, is_whole, one.c.vsn <= bind("next")), bind("from")),
             )
             .order_by(version.c.vsn)
             .limit(bind("limit"))
@@ -252,13 +251,13 @@ def _of_records(dialect: str) -> list[Statement]:
         ("drop_before", delete(version).where(*of_version, version.c.vsn < bind("vsn")), [*key, "vsn"]),
         (
             "drop_until",
-            delete(version).where(*of_version, version.c.vsn < last_whole(one.c.vsn <= bind("vsn"))),
-            [*key, "vsn"],
+            delete(version).where(*of_version, version.c.vsn < last_given(one.c.vsn <= bind("vsn"))),
+            [*key, *key_again, "vsn"],
         ),
         (
             "drop_older",
-            delete(version).where(*of_version, version.c.vsn < last_whole_before(bind("time"))),
-            [*key, "time"],
+            delete(version).where(*of_version, version.c.vsn < last_given(at_that_time)),
+            [*key, *key_again, "time"],
         ),
         ("drop_record", delete(record).where(*of_record), key),
         (
@@ -273,13 +272,13 @@ def _of_records(dialect: str) -> list[Statement]:
         (
             "prune_count",
             delete(version)
-            .where(*in_chunk, version.c.vsn < last_whole(one.c.vsn <= of_its_record(record.c.vsn) - bind("keep")))
+            .where(versions_before(last_of(record, is_whole, one.c.vsn <= record.c.vsn - bind("keep"))))
             .returning(version.c.vsn),
             [*chunk, "keep"],
         ),
         (
             "prune_time",
-            delete(version).where(*in_chunk, version.c.vsn < last_whole_before(bind("time"))).returning(version.c.vsn),
+            delete(version).where(versions_before(last_of(record, is_whole, at_that_time))).returning(version.c.vsn),
             [*chunk, "time"],
         ),
         (
@@ -299,13 +298,7 @@ def _of_records(dialect: str) -> list[Statement]:
         ),
         (
             "drop_deleted",
-            delete(record).where(
-                record.c.domain == bind("domain"),
-                record.c.model == bind("model"),
-                record.c.uuid >= bind("first"),
-                record.c.uuid <= bind("last"),
-                record.c.deleted > none,
-            ),
+            delete(record).where(*record_chunk, record.c.deleted > none),
             chunk,
         ),
         (  # what is left is not built from a row that was dropped
