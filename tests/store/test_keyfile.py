@@ -138,6 +138,38 @@ def test_new_keys_are_made_when_told_so_under_a_number_that_was_never_used(site:
     assert site.keys().fingerprints == ring.fingerprints
 
 
+def test_of_two_machines_that_make_keys_at_once_the_second_is_told(site: Site, tmp_path: Path) -> None:
+    """They share a PostgreSQL database, and neither has found a key file: one of them must get that of the other."""
+    (tmp_path / "other").mkdir()
+
+    def quicker(count: int) -> bytes:
+        if not site.keys_file.exists():
+            site.keys()
+        return os.urandom(count)
+
+    with pytest.raises(exc.StoreError, match="key 1 is another"):
+        open_keys(site.meta, tmp_path / "other" / "a.db", "", quicker)
+    assert site.keys().numbers == (1,)
+
+
+def test_servers_of_a_shared_database_have_marks_by_machine(site: Site, tmp_path: Path) -> None:
+    """One that was never here has no mark to lose; one that has been here has."""
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "a.db"
+    assert open_mark(site.meta, site.database).epoch == 1
+    assert open_mark(site.meta, other, shared=True).epoch == 1
+    (tmp_path / "other" / "a.db.mark").unlink()
+    assert open_mark(site.meta, other, shared=True).epoch == 2
+
+
+def test_an_epoch_that_another_server_has_begun_is_taken_up(site: Site) -> None:
+    mark = open_mark(site.meta, site.database)
+    site.meta.set("epoch", "4")
+    mark.write()
+    assert mark.epoch == 4
+    assert json.loads(site.mark_file.read_text())["epoch"] == 4
+
+
 # -- the mark
 def test_a_first_start_is_epoch_one_and_leaves_a_mark(site: Site) -> None:
     assert open_mark(site.meta, site.database).epoch == 1

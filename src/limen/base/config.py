@@ -26,9 +26,10 @@ class Config:
     DOMAIN: str = "localhost"
     """The default domain (tenant, WAMP realm, host name)."""
     DB: str = ""
-    """URL of the default store, e.g. 'sqlite:///todo.db'; empty: records are kept in memory only."""
+    """URL of the default store, 'sqlite:///todo.db' or 'postgresql://ada@db.example/todo'; empty: records are kept in
+    memory only."""
     KEYS: str = ""
-    """Path of the key file; empty: beside the SQLite file."""
+    """Path of the key file; empty: beside the SQLite file, or for PostgreSQL in the working folder."""
 
     # -- sessions (seconds)
     SESSION_TIMEOUT: float = 3600.0

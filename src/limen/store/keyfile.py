@@ -1,8 +1,9 @@
 """The key file: the secrets that make a stolen database worth nothing to a guesser (docs/security.md, "Keys at rest").
 
-It lies beside the SQLite file (`todo.db.keys`), or where `--keys` says; only its owner may read it, and it may be
-read-only. The database keeps the keys' fingerprints, so that a missing or foreign key file is noticed at start. A new
-one is made for a new database only; never in place of one that is missing.
+It lies beside the SQLite file (`todo.db.keys`), for PostgreSQL in the working folder (`todo.keys`), or where `--keys`
+says; only its owner may read it, and it may be read-only. Servers that share a database have the same. The database
+keeps the keys' fingerprints, so that a missing or foreign key file is noticed at start. A new one is made for a new
+database only; never in place of one that is missing.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def open_keys(
 ) -> KeyRing:
     """The keys of a database; made, with its key file, the first time.
 
-    *meta*: of the store whose accounts these keys are for. *database*: its SQLite file. *keys*: path of the key
+    *meta*: of the store whose accounts these keys are for. *database*: its SQLite file, or the path that its files are
+    named after. *keys*: path of the key
     file, '' for the usual place. Without either the keys live and end with this process.
 
     Raises `StoreError` where the key file is missing, damaged, unreadable, or not the one that the passwords of this
@@ -53,7 +55,8 @@ def open_keys(
     path = keys_path(database, keys)
     if path is None:
         return KeyRing({1: entropy(SECRET)})
-    known = _fingerprints(meta)
+    kept = meta.get(FINGERPRINTS)
+    known = _fingerprints(kept)
     text = _read(path)
     if text is None:
         if known:
@@ -73,8 +76,10 @@ def open_keys(
                 f"{'is another' if number in ring else 'is not in it'}. Nobody whose password was set with that key "
                 f"could log in: put the right file there. {_LOST}"
             )
-    if ring.fingerprints != known:
-        _keep_fingerprints(meta, ring)
+    if ring.fingerprints != known and not meta.swap(FINGERPRINTS, kept, json.dumps(ring.fingerprints)):
+        return open_keys(
+            meta, database, keys, entropy
+        )  # a server on another machine was quicker: it must have the same
     return ring
 
 
@@ -89,10 +94,10 @@ def new_keys(
     path = keys_path(database, keys)
     if path is None:
         raise exc.StoreError("A store in memory has no key file.")
-    ring = KeyRing({max(_fingerprints(meta), default=0) + 1: entropy(SECRET)})
+    ring = KeyRing({max(_fingerprints(meta.get(FINGERPRINTS)), default=0) + 1: entropy(SECRET)})
     if not make_private(path, ring.dump()):
         raise exc.StoreError(f"There is a key file {path}; new keys do not overwrite it. Move it away first.")
-    _keep_fingerprints(meta, ring)
+    meta.set(FINGERPRINTS, json.dumps(ring.fingerprints))
     return ring
 
 
@@ -115,12 +120,8 @@ def _load(path: Path, text: str) -> KeyRing:
         raise exc.StoreError(f"{path}: {error}.") from None
 
 
-def _fingerprints(meta: MetaStore) -> dict[int, str]:
+def _fingerprints(kept: str | None) -> dict[int, str]:
     try:
-        return {int(number): str(text) for number, text in json.loads(meta.get(FINGERPRINTS) or "{}").items()}
+        return {int(number): str(text) for number, text in json.loads(kept or "{}").items()}
     except (ValueError, AttributeError):
         raise exc.StoreError("The fingerprints of the keys in this database are damaged.") from None
-
-
-def _keep_fingerprints(meta: MetaStore, ring: KeyRing) -> None:
-    meta.set(FINGERPRINTS, json.dumps(ring.fingerprints))
