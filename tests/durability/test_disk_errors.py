@@ -8,6 +8,7 @@ file after a crash at that moment, too: a commit of which it was said that nothi
 from __future__ import annotations
 
 import itertools
+import random
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ledger import look, number_of, open_storage, steps_of, storage_on, take_step
+from load import Load
 from vfs import FULL, IOERR_FSYNC, IOERR_TRUNCATE, IOERR_WRITE, Watcher, watched
 
 from limen import dbm, exc
@@ -126,6 +128,32 @@ def _after_a_crash(folder: Path) -> int:
         shutil.rmtree(copy)
     assert found == {number_of(0, step) for step in range(1, len(found) + 1)}
     return len(found)
+
+
+class Unreliable(Watcher):
+    """Now and then a write or a sync fails."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance, self.well = chance, True
+
+    def before(self, what: str, path: str, offset: int = 0, data: bytes = b"") -> int | None:
+        if self.well or what not in ("write", "sync") or self.chance.random() > 0.02:
+            return None
+        return IOERR_FSYNC if what == "sync" else self.chance.choice((FULL, IOERR_WRITE))
+
+
+def test_writers_that_share_a_sync_are_each_told_the_truth(memory: Path) -> None:
+    disk = Unreliable(random.Random(9))
+    with watched(disk):
+        load = Load(f"sqlite:///{memory}/store.db", lanes=4)
+        load.go_on(0)
+        disk.well = False
+        load.go_on(1.0)
+        disk.well = True
+        load.go_on(0)
+        load.end()
+        assert len(load.refused) + load.unknown > 2
+        load.check()
 
 
 LIMITED = f"""

@@ -6,10 +6,10 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
+from histories import in_threads
 from ledger import look, number_of, storage_on, take_step
 from powerloss import Disk, Event, Recorder, disks, judge
 from vfs import watched
@@ -32,11 +32,7 @@ def recorded(folder: Path, lanes: int, steps: int, parts: int = 2) -> Recorder:
                     take_step(storage, lane, step)  # noqa: B023  joined below
                     recorder.acknowledge(number_of(lane, step))
 
-            threads = [threading.Thread(target=write, args=(lane,)) for lane in range(lanes)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            in_threads(write, range(lanes))
             store.close()
     return recorder
 
