@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limen.core.record.port import ERASE, Answer, Change, Index
 from limen.core.record.record import decode_fields
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from .engine import Engine, Hand
     from .query import Past, Queries
 
-LOOK_AGAIN: Final = 0.5
-"""Seconds after which a process that waits for another one's building looks at the catalog again."""
 _log = logging.getLogger("limen.store")
 
 
@@ -237,9 +235,11 @@ class Indexes:
             hand.tell(sql.add_model, (model,))
             [[(id, text)]] = hand.ask((sql.catalog, (model,)))
             stored = catalogs.read(text)
-            stored.learnt = {**stored.learnt, **learnt}
             current = stored.current()
-            state = "there"
+            state = "there"  # another process was quicker
+            if learnt.items() <= stored.learnt.items() and current is not None and sorted(current.columns) == columns:
+                return state
+            stored.learnt = {**stored.learnt, **learnt}
             if columns and (current is None or sorted(current.columns) != columns):
                 stored.generation += 1
                 made = make.define(dialect, id, stored.generation, columns)

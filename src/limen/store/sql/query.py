@@ -36,6 +36,8 @@ SHAPES: Final = 500
 """Statements that are remembered for one table."""
 NAMES: Final = 10_000
 """Domains whose numbers are remembered."""
+LOOK_AGAIN: Final = 0.5
+"""Seconds after which the catalog is read again where something is being built, maybe by another process."""
 TRIES: Final = 5
 
 
@@ -105,7 +107,7 @@ class Queries:
         catalog = self._indexes.catalog()
         model = catalog.models.get(query.model)
         if model is not None and any(table.state == "building" for table in model.tables):
-            catalog = self._indexes.refresh(every=0.5)
+            catalog = self._indexes.refresh(every=LOOK_AGAIN)
             model = catalog.models.get(query.model)
         best: tuple[int, Table, Lowered] | None = None
         tables = () if model is None else model.tables
