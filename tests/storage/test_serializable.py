@@ -220,6 +220,14 @@ def test_run_inside_a_unit_joins_it_and_is_called_once(storage: Storage, pair: t
         beside(lambda: storage.run(lambda db: db.insert(Note, on=True, name="y")))
     assert attempts == [db]
 
+    def gives_up(db: Any) -> None:
+        attempts.append(db)
+        raise exc.TransactionConflict
+
+    with pytest.raises(exc.TransactionConflict), storage("outer") as db:
+        storage.run(gives_up, retry=5)
+    assert len(attempts) == 2
+
 
 async def test_run_awaits_what_is_async(storage: Storage, pair: tuple[Record, Record]) -> None:
     attempts = []
