@@ -39,6 +39,8 @@ from versions import one_line  # noqa: E402
 
 from limen import dbm  # noqa: E402
 
+MEMORY = Path("/dev/shm")
+"""For databases that are opened once."""
 CLIENTS = 8
 OPERATIONS_OF_A_TRANSACTION = 2.4
 
@@ -182,7 +184,7 @@ def power_cuts_of_sqlite(soak: Soak, count: int) -> None:
     chance = random.Random(4)
     for lanes, steps in ((1, 60), (4, 15), (8, 8)):
         since = time.monotonic()
-        folder = Path(tempfile.mkdtemp(prefix="limen-soak-"))
+        folder = Path(tempfile.mkdtemp(prefix="limen-soak-", dir=MEMORY if MEMORY.is_dir() else None))
         (folder / "cuts").mkdir()
         recorder = recorded(folder / "store", lanes, steps)
         every = max(1, len(recorder.events) * 3 // count)
