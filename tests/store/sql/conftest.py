@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from postgres import Databases
 
@@ -17,6 +19,8 @@ def postgresql_template(postgresql: Databases) -> str:
 
 
 @pytest.fixture
-def tables_url(postgresql: Databases, postgresql_template: str) -> str:
+def tables_url(postgresql: Databases, postgresql_template: str) -> Iterator[str]:
     """A database of the test's own, with the tables in it."""
-    return postgresql.make(postgresql_template)
+    url = postgresql.make(postgresql_template)
+    yield url
+    postgresql.drop(url)

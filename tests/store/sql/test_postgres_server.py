@@ -29,8 +29,9 @@ def test_each_test_has_an_empty_database_of_an_ordinary_role(postgresql: Databas
     assert ask(postgresql.make(postgresql_url), "SELECT count(*) FROM mine") == [(0,)]
 
 
-def test_commits_are_synced_to_the_disk(postgresql_url: str) -> None:
-    assert ask(postgresql_url, "SHOW fsync") == ask(postgresql_url, "SHOW synchronous_commit") == [("on",)]
+def test_a_server_of_the_test_s_own_syncs_commits_to_the_disk(postgresql_server: Server) -> None:
+    url = postgresql_server.url("postgres")
+    assert ask(url, "SHOW fsync") == ask(url, "SHOW synchronous_commit") == [("on",)]
 
 
 @pytest.mark.parametrize("how", ["stop", "crash"])
