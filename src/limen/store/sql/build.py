@@ -99,6 +99,8 @@ class Builder:
         if state == "old":
             self._drop(model, table)
         elif self._count(model, table) and self._bring(model, table):
+            if self._engine.dialect == "postgresql":  # which would know how many rows there are a minute later only
+                self._engine.write(lambda hand: hand.tell(f'ANALYZE "{table}"'))
             self._engine.write(lambda hand: self._ready(hand, model, table))
             self._said.pop(table, None)
             _log.info("the index of %s is ready", model)
