@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from limen import exc
-from limen.core.record.port import Change, Stale, Transaction
+from limen.core.record.port import Change, Conflict, Reads, Stale, Transaction
 from limen.store.sql import SQLStore, schema, statements
 from limen.store.sql.engine import Hand
 from limen.testing.stores import StoreSuite
@@ -399,6 +399,15 @@ def test_one_that_is_refused_does_not_touch_the_others_of_its_group(store: SQLSt
     assert "no such table" in str(jobs[4].exception(10))
     assert read(store, 3) is None
     assert read(store).vsn == 1
+
+
+def test_a_version_that_is_not_the_newest_counts_before_what_was_read(store: SQLStore) -> None:
+    store.records.commit(WHO, [change(1)])
+    reads = Reads(0, {("T", (1).to_bytes(16))}, {})
+    with pytest.raises(Conflict):
+        store.records.commit(WHO, [change(2)], reads)
+    with pytest.raises(Stale):
+        store.records.commit(WHO, [change(2), change(1)], reads)
 
 
 def test_a_disk_that_is_full_for_one_is_not_for_the_others_of_its_group(store: SQLStore) -> None:
