@@ -381,8 +381,10 @@ def written() -> str:
 
 
 def _quoted(text: str) -> str:
-    wrapped = "\n".join(textwrap.wrap(text, 110, break_long_words=False, break_on_hyphens=False))
-    return f'"""\\\n{wrapped}\n"""' if "\n" in wrapped or '"' in wrapped or len(wrapped) > 80 else f'"{wrapped}"'
+    wrapped = "\n".join(textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False))
+    if "\n" not in wrapped and '"' not in wrapped:
+        return f'"{wrapped}"'
+    return f'"""{wrapped}\n"""' if wrapped.endswith('"') else f'"""{wrapped}"""'
 
 
 if __name__ == "__main__":
