@@ -42,7 +42,7 @@ from limen import dbm  # noqa: E402
 MEMORY = Path("/dev/shm")
 """For databases that are opened once."""
 CLIENTS = 8
-OPERATIONS_OF_A_TRANSACTION = 2.4
+OPERATIONS_OF_A_TRANSACTION = 2.0
 
 
 class Soak:
@@ -201,6 +201,7 @@ def power_cuts_of_postgresql(soak: Soak, count: int) -> None:
         print("     postgresql power cuts were not made: they need ../shared/acceptance/storage and gcc")
         return
     folder = Path(tempfile.mkdtemp(prefix="limen-soak-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
     try:
         Cluster(folder / "base").make()
         python, here = sys.executable, DURABILITY

@@ -34,6 +34,8 @@ SPAN = 3
 """So many lists of each shape are in use at a time."""
 EACH = 12
 """Transactions of a client after which the next list comes into use."""
+PATIENCE = 30.0
+"""Seconds."""
 History = list[dict[str, Any]]
 REFUSED = exc.TransactionConflict, exc.RecordVersionMismatch, exc.StoreError
 """Errors after which nothing was done, for sure. Any other, and none at all, leaves it open."""
@@ -247,14 +249,20 @@ def by_http(url: str) -> Callable[..., Any]:
         request = urllib.request.Request(
             f"{url}/{service}", json.dumps(arguments).encode(), {"content-type": "application/json"}
         )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                said = json.load(answer)
-        except urllib.error.HTTPError as error:
-            said = json.load(error)
-        except (OSError, ValueError) as error:
-            time.sleep(0.05)  # it is being started again
-            raise exc.ConnectionLost(str(error)) from None
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                    said = json.load(answer)
+                break
+            except urllib.error.HTTPError as error:
+                said = json.load(error)
+                break
+            except (OSError, ValueError) as error:
+                refused = isinstance(getattr(error, "reason", None), ConnectionRefusedError)
+                if not refused or time.monotonic() > end:
+                    raise exc.ConnectionLost(str(error)) from None
+                time.sleep(0.05)  # it is being started again, and has not heard of this
         if isinstance(said, dict) and "exc" in said:
             raise getattr(exc, said["exc"], exc.Error)(str(said.get("err")))
         return said["result"] if isinstance(said, dict) and "result" in said else said
