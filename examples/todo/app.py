@@ -1,9 +1,11 @@
-"""A shared list of things to do. Everyone who logs in sees the same list, and sees it change.
+"""A shared list of things to do. Everyone who logs in sees the same list, and sees it change; and can see how it was at
+any time before, who changed what, and undo it.
 
     limen serve examples/todo/app.py --port 9000 --db sqlite:///todo.db --dev
+    limen serve examples/todo/app.py --port 9000 --db postgresql://ada@localhost/todo --dev
 
-The four services are plain functions; the page in static/ calls them by name, over the sealed session of whoever is
-logged in. After each unit of work the program says so on a topic, and every open page follows.
+The services are plain functions; the page in static/ calls them by name, over the sealed session of whoever is logged
+in. After each unit of work the program says so on a topic, and every open page follows.
 """
 
 from math import isfinite
@@ -20,7 +22,7 @@ changed = topic("todo.changed")
 
 
 class Todo:
-    """`text`, `done`, `by`: who wrote it last, `at`: when it was added (seconds since 1970), the list's order."""
+    """`text`, `done`, `by`: who added it, `at`: when it was added (seconds since 1970), the list's order."""
 
     @classmethod
     def initialize(cls, record):
@@ -71,21 +73,71 @@ def add(text: str, done: bool = False, at: float | None = None):
 def update(id: UUID, vsn: int, text: str, done: bool):
     """A stale *vsn* is refused with RecordVersionMismatch, which brings along what the other wrote."""
     with storage("todo: update") as db:
-        record = db.update(Todo, id, vsn, text=text.strip(), done=done, by=get_state().user)
+        record = db.update(Todo, id, vsn, text=text.strip(), done=done)
     return say("put", Todo.to_dict(record))
 
 
 @service()
 def remove(id: UUID, vsn: int):
     with storage("todo: remove") as db:
-        db.delete(Todo, id, vsn)
-    say("drop", {"id": id, "by": get_state().user})
-    return True
+        record = db.delete(Todo, id, vsn)
+    return say_what_became_of(record)
+
+
+@service()
+def history(id: UUID):
+    """Every version of one todo, the newest first: who made it, when, and which fields it changed."""
+    with storage() as db:
+        return [
+            {
+                "txn": past._txn,
+                "vsn": past._vsn,
+                "by": past.transaction.user,
+                "when": past.transaction.when,
+                "changed": past.changed,
+                "removed": past.deleted,
+                "text": past.text,
+                "done": past.done,
+            }
+            for past in reversed(db.history(Todo, id))
+        ]
+
+
+@service()
+def as_of(txn: int | None = None):
+    """The list as it was after the transaction of that number (None: now), and who made that transaction."""
+    with storage() as db:
+        newest = db.txn
+        txn = newest if txn is None else max(0, min(txn, newest))
+        made = db.transaction(txn)
+        return {
+            "txn": txn,
+            "newest": newest,
+            "by": made and made.user,
+            "when": made and made.when,
+            "why": made and made.reason,
+            "todos": [Todo.to_dict(record) for record in db.as_of(txn).select(Todo)],
+        }
+
+
+@service()
+def undo(txn: int):
+    """Takes back what the transaction of that number did to todos. Refused where they were changed since."""
+    with storage("todo: undo") as db:
+        records = db.undo(txn)
+    return [say_what_became_of(record) for record in records]
 
 
 def say(what, todo):
-    changed.publish(what, todo)
+    """Tells every open page what became of a todo, and who did it."""
+    changed.publish(what, todo, get_state().user)
     return todo
+
+
+def say_what_became_of(record):
+    if record._deleted:
+        return say("drop", {"id": record._uuid, "vsn": record._vsn, "txn": record._txn})
+    return say("put", Todo.to_dict(record))
 
 
 add_model(Todo)

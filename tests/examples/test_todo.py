@@ -89,6 +89,89 @@ async def test_one_logs_in_adds_ticks_edits_filters_and_removes(page: Page, site
     assert troubles == []
 
 
+async def test_the_history_of_a_todo_names_who_did_what_and_takes_it_back(
+    page: Page, other: Page, site: str, troubles: list[str]
+) -> None:
+    await enter(page, site)
+    await add(page, "Order chairs")
+    await expect(texts(other)).to_have_text(["Order chairs"])
+    await row(other, "Order chairs").get_by_role("checkbox").check()
+    await expect(row(page, "Order chairs").get_by_role("checkbox")).to_be_checked()
+    await page.get_by_role("button", name="Edit: Order chairs").first.click()
+    await page.get_by_label("Text").fill("Order forty chairs")
+    await page.get_by_label("Text").press("Enter")
+
+    await row(page, "Order forty chairs").get_by_role("checkbox").focus()
+    await page.keyboard.press("h")
+    entries = page.get_by_role("dialog").locator("li .what")
+    await expect(entries).to_have_text(
+        ["ada changed “Order chairs” to “Order forty chairs”", "grace ticked it", "ada added “Order chairs”"]
+    )
+    await page.get_by_role("dialog").get_by_role("button", name="Undo").nth(1).click()
+    await expect(row(page, "Order forty chairs").get_by_role("checkbox")).not_to_be_checked()  # grace's tick alone
+    await expect(row(other, "Order forty chairs").get_by_role("checkbox")).not_to_be_checked()
+
+    await page.keyboard.press("h")
+    await page.get_by_role("dialog").get_by_role("button", name="Undo").last.click()
+    await expect(page.locator(".toast")).to_contain_text("This was not undone")  # it was changed since
+    await page.get_by_role("button", name="Close").click()
+    await expect(texts(page)).to_have_text(["Order forty chairs"])
+    assert troubles == []
+
+
+async def test_one_travels_to_any_moment_looks_and_comes_back(
+    page: Page, other: Page, site: str, troubles: list[str]
+) -> None:
+    await enter(page, site)
+    await add(page, "Water the plants")
+    await add(page, "Buy stamps")
+    await row(page, "Water the plants").get_by_role("checkbox").check()
+    await row(page, "Buy stamps").hover()
+    await page.get_by_role("button", name="Remove: Buy stamps").click()
+    await expect(texts(page)).to_have_text(["Water the plants"])
+
+    await page.get_by_role("button", name="Time travel").click()
+    moment = page.get_by_label("Moment")
+    await expect(moment).to_be_focused()
+    await expect(page.locator("#moment-words")).to_contain_text("todo: remove, by ada")
+    await page.keyboard.press("ArrowLeft")
+    await expect(texts(page)).to_have_text(["Water the plants", "Buy stamps"])
+    await expect(row(page, "Water the plants").get_by_role("checkbox")).to_be_checked()
+    await page.get_by_role("button", name="Earlier").click()
+    await expect(row(page, "Water the plants").get_by_role("checkbox")).not_to_be_checked()
+    await expect(row(page, "Water the plants").get_by_role("checkbox")).to_be_disabled()
+    await expect(page.get_by_label("New todo")).to_be_disabled()
+
+    await add(other, "News from grace")  # does not disturb who looks at the past
+    await expect(page.get_by_role("button", name="Later")).to_be_enabled()
+    await expect(texts(page)).to_have_text(["Water the plants", "Buy stamps"])
+    await moment.press("Home")
+    await expect(page.get_by_text("Before the first todo")).to_be_visible()
+    await expect(texts(page)).to_have_count(0)
+
+    await page.get_by_role("button", name="Back to now").click()
+    await expect(texts(page)).to_have_text(["Water the plants", "News from grace"])
+    await expect(row(page, "Water the plants").get_by_role("checkbox")).to_be_enabled()
+    assert troubles == []
+
+
+async def test_the_same_page_on_postgresql(page: Page, serve: Callable[..., Server], postgresql_url: str) -> None:
+    server = serve("examples/todo/app.py", "--dev", "--db", postgresql_url)
+    await enter(page, f"http://localhost:{server.port}/")
+    await add(page, "Water the plants")
+    await row(page, "Water the plants").get_by_role("checkbox").check()
+    await page.get_by_role("button", name="Time travel").click()
+    await page.get_by_role("button", name="Earlier").click()
+    await expect(row(page, "Water the plants").get_by_role("checkbox")).not_to_be_checked()
+    await page.get_by_role("button", name="Later").click()
+    await page.get_by_role("button", name="Undo this change").click()
+    await expect(row(page, "Water the plants").get_by_role("checkbox")).to_be_enabled()
+    await expect(row(page, "Water the plants").get_by_role("checkbox")).not_to_be_checked()
+    server.restart()
+    await page.reload()
+    await expect(texts(page)).to_have_text(["Water the plants"])
+
+
 async def test_a_wrong_password_is_told_kindly_and_the_next_try_passes(
     page: Page, site: str, troubles: list[str]
 ) -> None:

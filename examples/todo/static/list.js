@@ -3,8 +3,8 @@
 export class List {
   /** @type {Map<string, object>} id → todo, as the server said last */
   #known = new Map();
-  /** Ids of removed todos: late news of an older version brings none back. */
-  #gone = new Set();
+  /** Removed todos, id → version: late news of an older version brings none back; what was undone comes with a later. */
+  #gone = new Map();
 
   /** Takes what the server says is the whole list. */
   replace(todos) {
@@ -14,17 +14,19 @@ export class List {
 
   /** Takes one todo, unless a later version is known: news and answers overtake each other. True: something changed. */
   put(todo) {
-    const known = this.#known.get(todo.id);
-    if (this.#gone.has(todo.id) || (known && known.vsn >= todo.vsn)) return false;
+    const known = this.#known.get(todo.id)?.vsn ?? this.#gone.get(todo.id) ?? 0;
+    if (known >= todo.vsn) return false;
+    this.#gone.delete(todo.id);
     this.#known.set(todo.id, todo);
     return true;
   }
 
-  /** Takes that a todo was removed; gives the todo that it was. */
-  drop(id) {
+  /** Takes that a todo was removed, by its version *vsn*; gives the todo that it was. */
+  drop(id, vsn) {
     const todo = this.#known.get(id);
+    if (todo && todo.vsn >= vsn) return undefined; // it was brought back since
     this.#known.delete(id);
-    this.#gone.add(id);
+    this.#gone.set(id, Math.max(vsn, this.#gone.get(id) ?? 0));
     return todo;
   }
 

@@ -10,7 +10,7 @@ export class Rows {
 
   /**
    * @param {HTMLUListElement} ul
-   * @param {{tick, save, remove, add, get}} actions what a row can do; `get(id)` is the todo as it is known now
+   * @param {{tick, save, remove, add, get, history}} actions what a row can do; `get(id)` is the todo as it is known now
    */
   constructor(ul, actions) {
     this.ul = ul;
@@ -18,8 +18,10 @@ export class Rows {
     ul.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** Brings the rows in line with *todos*; `me` is not named as an author; *fresh*: ids that light up. */
-  render(todos, me, fresh = new Set()) {
+  /** Brings the rows in line with *todos*; `me` is not named as an author; *fresh*: ids that light up; *past*: nothing
+   * can be done to them but to look at their history. */
+  render(todos, me, fresh = new Set(), past = false) {
+    this.past = past;
     const wanted = new Set(todos.map((todo) => todo.id));
     for (const [id, row] of this.#rows) {
       if (wanted.has(id) || this.#edited.has(id) || row.querySelector(".conflict")) continue; // nothing typed is lost
@@ -54,6 +56,7 @@ export class Rows {
     row.querySelector(".tick").addEventListener("change", (event) => this.actions.tick(id, event.target.checked));
     row.querySelector(".text").addEventListener("click", () => this.edit(id));
     row.querySelector(".edit").addEventListener("click", () => this.edit(id));
+    row.querySelector(".history").addEventListener("click", () => this.actions.history(id));
     row.querySelector(".remove").addEventListener("click", () => this.actions.remove(id));
     this.#rows.set(id, row);
     return row;
@@ -69,12 +72,15 @@ export class Rows {
     text.setAttribute("aria-label", `Edit: ${todo.text}`);
     row.querySelector(".edit").setAttribute("aria-label", `Edit: ${todo.text}`);
     row.querySelector(".remove").setAttribute("aria-label", `Remove: ${todo.text}`);
+    row.querySelector(".history").setAttribute("aria-label", `History: ${todo.text}`);
     by.textContent = todo.waiting ? "waiting" : todo.by === me ? "" : todo.by;
     by.classList.toggle("waiting", Boolean(todo.waiting));
-    for (const control of row.querySelectorAll(".shown button, .tick")) control.disabled = Boolean(todo.provisional);
+    for (const control of row.querySelectorAll(".shown button, .tick")) {
+      control.disabled = Boolean(todo.provisional) || (this.past && !control.matches(".history"));
+    }
     const edited = this.#edited.get(todo.id);
     if (edited && todo.vsn > edited.vsn) {
-      edited.meanwhile.textContent = `${todo.by} changed this meanwhile to “${todo.text}”${todo.done ? " (done)" : ""}.`;
+      edited.meanwhile.textContent = `${todo.who ?? "Someone"} changed this meanwhile to “${todo.text}”${todo.done ? " (done)" : ""}.`;
       edited.meanwhile.hidden = false;
     }
   }
@@ -181,6 +187,10 @@ export class Rows {
       while (other && (other.inert || !other.querySelector(kind)?.checkVisibility())) other = other[move];
       if (other) other.querySelector(kind).focus();
       else if (event.key === "ArrowUp") document.getElementById("new").focus();
+    } else if (event.key === "h") {
+      this.actions.history(row.dataset.id);
+    } else if (this.past) {
+      return;
     } else if (event.key === "Delete") {
       this.actions.remove(row.dataset.id);
     } else if (event.key === "F2" || (event.key === "Enter" && event.target.matches(".tick"))) {

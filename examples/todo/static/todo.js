@@ -1,16 +1,19 @@
 /**
- * The page of examples/todo. It calls the four functions of app.py by name and follows the topic "todo.changed".
+ * The page of examples/todo. It calls the functions of app.py by name and follows the topic "todo.changed".
  *
- * list.js knows the todos, rows.js shows them, say.js speaks; here they meet the server.
+ * list.js knows the todos, rows.js shows them, past.js shows how they were, say.js speaks; here they meet the server.
  */
 import { login, logout, safe_call, subscribe, on, state, ready } from "/limen/limen.mjs";
 import { List } from "./list.js";
+import { History, Travel } from "./past.js";
 import { Rows } from "./rows.js";
 import { hush, line, speak, toast } from "./say.js";
 
 const $ = (id) => document.getElementById(id);
 const list = new List();
-const rows = new Rows($("todos"), { tick, save, remove, get: (id) => list.get(id) });
+const rows = new Rows($("todos"), { tick, save, remove, get: (id) => list.get(id), history: (id) => history.open(id) });
+const travel = new Travel({ ask: (txn) => call("as_of", { txn }), show: render, undo });
+const history = new History({ ask: (id) => call("history", { id }), travel: (txn) => travel.to(txn), undo });
 
 /** What is on its way to the server and shown already: id → what is different. */
 const waiting = new Map();
@@ -31,6 +34,7 @@ function show(screen) {
 }
 
 function render(fresh) {
+  if (travel.todos) return renderPast();
   const known = list.shown("all").filter((todo) => !waiting.get(todo.id)?.removed);
   const ahead = [...waiting].flatMap(([id, change]) => (change.provisional ? [{ id, ...change, waiting: true }] : []));
   const all = [...known.map((todo) => ({ ...todo, ...waiting.get(todo.id), ...(waiting.has(todo.id) && { waiting: offline() }) })), ...ahead];
@@ -47,6 +51,18 @@ function render(fresh) {
   $("empty").querySelector(".headline").textContent = headline;
   $("empty").querySelector(".detail").textContent = detail;
   document.title = of.open.length ? `(${of.open.length}) Todos` : "Todos";
+}
+
+/** The list as it was: to be looked at, not to be changed. */
+function renderPast() {
+  const then = new List();
+  then.replace(travel.todos);
+  rows.render(then.shown(filter), user, undefined, true);
+  for (const kind of document.querySelectorAll("[data-count]")) kind.textContent = String(then.shown(kind.dataset.count).length);
+  $("sweep").hidden = true;
+  $("empty").hidden = !rows.empty;
+  $("empty").querySelector(".headline").textContent = "Nothing was there";
+  $("empty").querySelector(".detail").textContent = "The list was empty then.";
 }
 
 const offline = () => state.status === "offline";
@@ -74,6 +90,8 @@ async function enter() {
 
 /** Forgets what one user saw before the next one comes; after a mere expiry everything stays, drafts too. */
 function forget() {
+  travel.end();
+  history.close();
   list.replace([]);
   rows.clear();
   waiting.clear();
@@ -94,16 +112,17 @@ async function reload() {
   render();
 }
 
-function news(what, todo) {
+function news(what, todo, who) {
+  travel.more();
   if (what === "drop") {
-    const gone = list.drop(todo.id);
-    if (gone && todo.by !== user) speak(`${todo.by} removed: ${gone.text}`);
+    const gone = list.drop(todo.id, todo.vsn);
+    if (gone && who !== user) speak(`${who} removed: ${gone.text}`);
     return render();
   }
   const fresh = !list.get(todo.id);
-  if (fresh && todo.by === user) arrived(todo);
-  if (list.put(todo) && todo.by !== user) speak(`${todo.by} ${fresh ? "added" : "changed"}: ${todo.text}`);
-  return render(fresh && todo.by !== user ? new Set([todo.id]) : undefined);
+  if (fresh && who === user) arrived(todo);
+  if (list.put({ ...todo, who }) && who !== user) speak(`${who} ${fresh ? "added" : "changed"}: ${todo.text}`);
+  return render(fresh && who !== user ? new Set([todo.id]) : undefined);
 }
 
 /** The provisional row of a new todo goes when the todo itself comes, by news or by the answer, whichever is first. */
@@ -213,10 +232,10 @@ async function add(todo) {
 /** What someone else made of a todo meanwhile, as a RecordVersionMismatch tells it; null if they removed it. */
 const theirs = (id, { facts }) => (facts.deleted ? null : { id, vsn: facts.newest, ...facts.fields });
 
-/** Takes over how someone else left a todo. */
-function take(id, todo) {
+/** Takes over how someone else left a todo; where they removed it, *vsn* is the version that says so. */
+function take(id, todo, vsn) {
   if (todo) list.put(todo);
-  else list.drop(id);
+  else list.drop(id, vsn);
 }
 
 /** After OutcomeUnknown: looks at the list anew; whether what was wanted is so. */
@@ -233,7 +252,7 @@ function tick(id, done) {
       speak(`${done ? "Done" : "Open again"}: ${todo.text}`);
     } catch (error) {
       if (error.exc === "OutcomeUnknown" && (await happened(() => list.get(id)?.done === done))) return;
-      if (error.exc === "RecordVersionMismatch") take(id, theirs(id, error));
+      if (error.exc === "RecordVersionMismatch") take(id, theirs(id, error), error.facts.newest);
       failed(error, `“${todo.text}” was not ticked.`, { words: "Try again", act: () => tick(id, done) });
     }
   });
@@ -257,7 +276,7 @@ function save(todo, text) {
         waiting.delete(id);
         rows.conflict(todo, other, text, { who: error.facts.user, keep, take: render });
         speak(`${error.facts.user} ${other ? "changed" : "removed"} this while you were writing.`);
-        take(id, other);
+        take(id, other, error.facts.newest);
         render();
       } else {
         failed(error, "Your change was not saved.");
@@ -270,17 +289,17 @@ function save(todo, text) {
 }
 
 function remove(id) {
-  const removal = { todo: null, away: () => {}, done: null };
+  const removal = { todo: null, gone: null, away: () => {}, done: null };
   removal.done = inTurn(id, { removed: true }, async (todo) => {
     if (!todo) return undefined;
     try {
-      await call("remove", { id, vsn: todo.vsn });
+      removal.gone = await call("remove", { id, vsn: todo.vsn });
     } catch (error) {
-      if (error.exc === "RecordVersionMismatch") take(id, theirs(id, error));
+      if (error.exc === "RecordVersionMismatch") take(id, theirs(id, error), error.facts.newest);
       else if (error.exc === "OutcomeUnknown") await reload();
       if (list.get(id)) return failed(error, `“${todo.text}” was not removed.`);
     }
-    list.drop(id);
+    if (removal.gone) list.drop(id, removal.gone.vsn);
     removal.todo = todo;
     removal.away = toast(`Removed “${todo.text}”`, { words: "Undo", act: () => void bringBack(removal) });
     return undefined;
@@ -295,7 +314,25 @@ async function bringBack(removal) {
   if (lastRemoved === removal) lastRemoved = null;
   await removal.done;
   removal.away();
-  if (removal.todo) await add({ text: removal.todo.text, done: removal.todo.done, at: removal.todo.at });
+  if (removal.gone) await undo(removal.gone.txn);
+  else if (removal.todo) await add({ text: removal.todo.text, done: removal.todo.done, at: removal.todo.at });
+}
+
+/** Takes back what one transaction did; says so, or why it can't be. */
+async function undo(txn) {
+  try {
+    for (const todo of await call("undo", { txn })) {
+      if ("text" in todo) list.put(todo);
+      else list.drop(todo.id, todo.vsn);
+    }
+    speak("Undone");
+    render();
+    return true;
+  } catch (error) {
+    if (error.exc === "OutcomeUnknown") await reload();
+    failed(error, "This was not undone.");
+    return false;
+  }
 }
 
 /** Shows a change at once, and makes it when those before it are through; *make* gets the todo as it is then, if it still is. */
@@ -334,6 +371,8 @@ $("sweep").addEventListener("click", async () => {
   const done = list.shown("done");
   await Promise.all(done.map((todo) => remove(todo.id)));
 });
+
+$("travel").addEventListener("click", () => (travel.todos ? travel.end() : void travel.to()));
 
 document.addEventListener("keydown", (event) => {
   if (document.body.dataset.screen !== "room" || event.target.matches("input:not([type=checkbox], [type=radio])")) return;

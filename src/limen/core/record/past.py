@@ -83,6 +83,7 @@ class Past(Frozen):
         _set(self, "transaction", None if by is None else written(by))
         _set(self, "changed", changed)
         _set(self, "deleted", version.deleted)
+        _set(self, "_gone", version.deleted)
         _set(self, "erased", version.erased)
 
     def __reduce__(self) -> tuple[Any, ...]:

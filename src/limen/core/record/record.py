@@ -25,13 +25,14 @@ class Record:
     identifier).
 
     *_model*: the class. *_uuid*: UUID of version 7, from the start. *_vsn*: 0 until it is first stored, then 1, and
-    one more each time it is stored. *_txn*: number of the transaction that stored it, 0 before. These four can't be
-    written. *_changed*: names of the fields that are different from what was last stored.
+    one more each time it is stored. *_txn*: number of the transaction that stored it, 0 before. *_deleted*: whether
+    that deleted it. These five can't be written. *_changed*: names of the fields that are different from what
+    was last stored.
 
     What is changed while the unit of work is open, lists and dicts inside included, is stored when it ends.
     """
 
-    __slots__ = ("_about", "_fields", "_id", "_key", "_stored", "_touched", "_txn", "_vsn")
+    __slots__ = ("_about", "_fields", "_gone", "_id", "_key", "_stored", "_touched", "_txn", "_vsn")
 
     _about: Model
     _fields: dict[str, Any]
@@ -81,6 +82,11 @@ class Record:
         _set(self, "_txn", txn)
         _set(self, "_stored", stored)
         _set(self, "_touched", False)
+
+    @property
+    def _deleted(self) -> bool:
+        """True once a unit has deleted or erased it."""
+        return getattr(self, "_gone", False)
 
     @property
     def _changed(self) -> tuple[str, ...]:

@@ -173,6 +173,8 @@ class Unit(Reader):
         """*work* is written, as transaction *txn*."""
         for record, change in zip(work.records, work.changes, strict=True):
             record._was_stored(change.base + 1, txn, change.fields)
+            if change.deleted:
+                object.__setattr__(record, "_gone", True)
 
     def refused(self, work: Work, refused: Stale | Conflict) -> NoReturn:
         """Says why the store did not take *work*."""
