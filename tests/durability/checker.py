@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ledger import DEEP, Damaged, look, open_storage
+from ledger import DEEP, Damaged, look_at
 
 from limen import exc
 
@@ -30,7 +30,7 @@ def main() -> int:
         cluster = Cluster(options.cluster).start()
         url = cluster.url
     try:
-        found = look(open_storage(url), options.deep)
+        found = look_at(url, options.deep)
     except (Damaged, exc.Error) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from limen import DataStore, dbm
 from limen.app.datastore import Storage
+from limen.store.sql.check import check
 
 LANES = 64
 """Number of a commit: step * LANES + lane."""
@@ -176,6 +177,18 @@ async def _one_async(db: Any, model: type, **equal: Any) -> Any:
 def _one(db, model, **equal):
     found = db.find(model, **equal)
     return found[0] if found else None
+
+
+def look_at(url: str, deep: int = DEEP) -> set[int]:
+    """Opens the store at *url* as a program does, and looks; then goes through its tables as `limen db check` does."""
+    store = dbm.SQLStore(url)
+    try:
+        found = look(storage_on(store), deep)
+    finally:
+        store.close()
+    for wrong in check(url):
+        raise Damaged(f"limen db check: {wrong}")
+    return found
 
 
 def look(storage: Storage, deep: int = DEEP) -> set[int]:

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Any
 
-from ledger import look, number_of, steps_of, storage_on, take_step
+from ledger import look_at, number_of, steps_of, storage_on, take_step
 
 from limen import dbm, exc
 
@@ -30,7 +30,7 @@ class Load:
     `unknown`: how many were left open."""
 
     def __init__(self, url: str, lanes: int = 3) -> None:
-        self.store = dbm.SQLStore(url)
+        self.url, self.store = url, dbm.SQLStore(url)
         self.storage = storage_on(self.store)
         self.acknowledged: set[int] = set()
         self.refused: list[str] = []
@@ -58,8 +58,8 @@ class Load:
 
     def check(self) -> None:
         """All that was acknowledged is there, whole; closes the store."""
-        found = look(self.storage)
         self.store.close()
+        found = look_at(self.url)
         assert self.acknowledged <= found, f"acknowledged and gone: {sorted(self.acknowledged - found)[:5]}"
 
     def _lane(self, lane: int) -> None:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ledger import look, number_of, open_storage, steps_of, storage_on, take_step
+from ledger import look, look_at, number_of, open_storage, steps_of, storage_on, take_step
 from load import Load
 from vfs import FULL, IOERR_FSYNC, IOERR_TRUNCATE, IOERR_WRITE, Watcher, watched
 
@@ -120,11 +120,9 @@ def _after_a_crash(folder: Path) -> int:
     for name in ("store.db", "store.db-wal", "store.db-journal"):
         if (folder / name).exists():
             shutil.copy(folder / name, copy / name)
-    store = dbm.SQLStore(f"sqlite:///{copy}/store.db")
     try:
-        found = look(storage_on(store))
+        found = look_at(f"sqlite:///{copy}/store.db")
     finally:
-        store.close()
         shutil.rmtree(copy)
     assert found == {number_of(0, step) for step in range(1, len(found) + 1)}
     return len(found)

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger import look, storage_on
+from ledger import look_at
 from load import Load, fresh_database
-
-from limen import dbm
 
 HERE = Path(__file__).parent
 
@@ -30,9 +28,7 @@ def kill_under_load(
         new = _killed_once(url, chance.uniform(0, alive), options)
         assert not acknowledged & new, "a number was given twice: the store forgot it"
         acknowledged |= new
-        store = dbm.SQLStore(url)
-        found = look(storage_on(store))
-        store.close()
+        found = look_at(url)
         assert acknowledged <= found, f"acknowledged and gone: {sorted(acknowledged - found)[:5]}"
         acknowledged |= found
     return kills, acknowledged

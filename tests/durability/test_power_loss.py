@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from histories import in_threads
-from ledger import look, number_of, storage_on, take_step
+from ledger import look_at, number_of, storage_on, take_step
 from powerloss import Disk, Event, Recorder, disks, judge
 from vfs import watched
 
@@ -39,11 +39,7 @@ def recorded(folder: Path, lanes: int, steps: int, parts: int = 2) -> Recorder:
 
 def opened(folder: Path) -> set[int]:
     """The commits in what is left in *folder*, by whoever opens it next."""
-    store = dbm.SQLStore(f"sqlite:///{folder}/store.db")
-    try:
-        return look(storage_on(store))
-    finally:
-        store.close()
+    return look_at(f"sqlite:///{folder}/store.db")
 
 
 @pytest.mark.parametrize(("lanes", "steps"), [(1, 6), (4, 3)])
