@@ -113,6 +113,32 @@ def test_what_does_not_fit_is_odd(kind: str, value: Any, dialect: Any) -> None:
     assert fitter(kind, dialect)(value) is ODD
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "place"),
+    [
+        ("float", Decimal("0.1"), (math.nextafter(0.1, 0), False)),
+        ("float", Decimal("0.5"), (0.5, True)),
+        ("float", 2**53 + 1, (float(2**53), False)),
+        ("float", 10**400, (math.nextafter(math.inf, 0), False)),
+        ("float", -(10**400), (-math.inf, False)),
+        ("int", Decimal("-2.5"), (-3, False)),
+        ("int", -math.inf, None),
+        ("int", math.inf, (BIGGEST, False)),
+        ("int", -(2**63) - 1, None),
+        ("bool", 0.5, (False, False)),
+        ("bool", 7, (True, False)),
+        ("decimal", math.inf, ("3", False)),
+        ("decimal", -math.inf, None),
+        ("datetime", datetime.min.replace(tzinfo=timezone(timedelta(hours=1))), None),
+        ("datetime", datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))), ("9999-12-31T23:59:59.999999", False)),
+        ("timedelta", timedelta.max, (BIGGEST, False)),
+        ("timedelta", timedelta.min, None),
+    ],
+)
+def test_a_literal_that_does_not_fit_stands_behind_the_last_value_below_it(kind: str, value: Any, place: Any) -> None:
+    assert floor(kind, "sqlite", value) == place
+
+
 def test_a_null_character_is_no_text_of_postgresql() -> None:
     assert fitter("text", "postgresql")("a\0b") is ODD
     assert fitter("text", "sqlite")("a\0b") == "a\0b"

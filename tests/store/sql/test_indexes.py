@@ -242,12 +242,21 @@ def test_programs_of_two_versions_run_beside_each_other(opened: Open) -> None:
     old.records.commit(who(), [put(1, a=1, b="x"), put(2, a=2, b="y")])
     new.records.commit(who(), [put(3, index=TWO, a=1, b="z")])
     assert new.records.indexes.settle()
-    assert tables(new) == tables(old) == {("a", "b"): "ready"}
+    assert tables(new) == {("a", "b"): "ready"}
     old.records.commit(who(), [put(4, a=1, b="x"), put(1, 1, a=5, b="x")])
     assert asked(new, Query("T", TWO, field("b") == "x"))[0] == [1, 4]
     assert asked(old, Query("T", ONE, field("a") == 1)) == ([3, 4], f"in the database: {names(new)[0]} (a)")
     assert tables(old) == {("a", "b"): "ready"}, "the older one does not take its own index back"
     is_right(new)
+
+
+def test_a_table_that_is_not_kept_up_any_more_is_not_asked(opened: Open) -> None:
+    old, new = opened(), opened()
+    old.records.commit(who(), [put(1, a=1)])
+    assert asked(old, Query("T", ONE, field("a") == 1))[1].startswith("in the database")
+    new.records._engine.write(lambda hand: give_up(hand, new))
+    new.records.commit(who(), [put(2, index=None, a=1)])
+    assert asked(old, Query("T", ONE, field("a") == 1)) == ([1, 2], "in Python: T has no index")
 
 
 def test_a_table_that_is_gone_is_not_asked(opened: Open) -> None:
