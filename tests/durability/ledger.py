@@ -258,6 +258,7 @@ def _by_history(db: Any, storage: Storage, lanes: dict[int, Replay], deep: int) 
                 if len(of) != 1:
                     raise Damaged(f"transaction {commit.number} changed {len(of)} tallies: {commit.changes!r:.300}")
                 log[of[0].uuid, of[0].vsn] = commit, position
+    histories: dict[Any, dict[int, Any]] = {}
     tallies = {record.lane: record for record in db.select(Tally)}
     steps = sum(replay.steps for replay in lanes.values())
     _same("transactions in the change log", len(log), steps)
@@ -267,15 +268,17 @@ def _by_history(db: Any, storage: Storage, lanes: dict[int, Replay], deep: int) 
             if number <= last[lane]:
                 raise Damaged(f"lane {lane}, step {step}: its number {number} is not after {last[lane]}")
             last[lane] = number
-            found = sorted(_line(db, commit.number, change) for change in commit.changes)
+            found = sorted(_line(db, histories, commit.number, change) for change in commit.changes)
             expected = sorted(_expected(replay, step, versions) for versions in replay.touched[step])
             _same(f"lane {lane}, step {step}", found, expected)
 
 
-def _line(db: Any, txn: int, change: Any) -> str:
+def _line(db: Any, histories: dict[Any, dict[int, Any]], txn: int, change: Any) -> str:
     """A change, with the version that it made, as it stands in the history."""
-    model = {"Tally": Tally, "Entry": Entry}[change.model]
-    past = next((past for past in db.history(model, change.uuid) if past._vsn == change.vsn), None)
+    if change.uuid not in histories:
+        past = db.history({"Tally": Tally, "Entry": Entry}[change.model], change.uuid)
+        histories[change.uuid] = {version._vsn: version for version in past}
+    past = histories[change.uuid].get(change.vsn)
     if past is None:
         raise Damaged(f"{change} is in the change log and not in the history")
     if past._txn != txn:
