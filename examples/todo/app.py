@@ -64,7 +64,7 @@ def get_all():
 @service()
 def add(text: str, done: bool = False, at: float | None = None):
     """*done* and *at* bring a removed todo back to its place."""
-    with storage("todo: add") as db:
+    with storage("added a todo") as db:
         record = db.insert(Todo, text=text.strip(), done=done, by=get_state().user, at=time() if at is None else at)
     return say("put", Todo.to_dict(record))
 
@@ -72,14 +72,14 @@ def add(text: str, done: bool = False, at: float | None = None):
 @service()
 def update(id: UUID, vsn: int, text: str, done: bool):
     """A stale *vsn* is refused with RecordVersionMismatch, which brings along what the other wrote."""
-    with storage("todo: update") as db:
+    with storage("changed a todo") as db:
         record = db.update(Todo, id, vsn, text=text.strip(), done=done)
     return say("put", Todo.to_dict(record))
 
 
 @service()
 def remove(id: UUID, vsn: int):
-    with storage("todo: remove") as db:
+    with storage("removed a todo") as db:
         record = db.delete(Todo, id, vsn)
     return say_what_became_of(record)
 
@@ -123,7 +123,7 @@ def as_of(txn: int | None = None):
 @service()
 def undo(txn: int):
     """Takes back what the transaction of that number did to todos. Refused where they were changed since."""
-    with storage("todo: undo") as db:
+    with storage("undid a change") as db:
         records = db.undo(txn)
     return [say_what_became_of(record) for record in records]
 

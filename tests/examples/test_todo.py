@@ -133,7 +133,7 @@ async def test_one_travels_to_any_moment_looks_and_comes_back(
     await page.get_by_role("button", name="Time travel").click()
     moment = page.get_by_label("Moment")
     await expect(moment).to_be_focused()
-    await expect(page.locator("#moment-words")).to_contain_text("todo: remove, by ada")
+    await expect(page.locator("#moment-words")).to_contain_text("ada removed a todo")
     await page.keyboard.press("ArrowLeft")
     await expect(texts(page)).to_have_text(["Water the plants", "Buy stamps"])
     await expect(row(page, "Water the plants").get_by_role("checkbox")).to_be_checked()

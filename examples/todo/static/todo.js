@@ -114,6 +114,7 @@ async function reload() {
 
 function news(what, todo, who) {
   travel.more();
+  history.more(todo.id);
   if (what === "drop") {
     const gone = list.drop(todo.id, todo.vsn);
     if (gone && who !== user) speak(`${who} removed: ${gone.text}`);
