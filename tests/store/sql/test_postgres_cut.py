@@ -275,3 +275,17 @@ def test_wherever_the_commit_of_a_record_is_cut_it_has_one_version_more(
     assert (newest.vsn, newest.txn, newest.fields) == (base, base, f'{{"n":{base}}}')
     assert len(store.records.history("localhost", "T", bytes(16))) == (base if keep is None else 1)
     store.close()
+
+
+def test_attempts_to_connect_that_fail_take_no_places(wire: Cutter, tables_url: str) -> None:
+    engine = Postgres(through(wire, tables_url) + "&pool_size=2&pool_timeout=0.1")
+    wire.refusing = True
+    wire.hang_up()
+    errors = []
+    for number in range(10):
+        with pytest.raises(exc.StoreError, match="can't be reached") as caught:
+            engine.rows("SELECT 1") if number % 2 else engine.write(Keeping(1))
+        errors.append(caught.value)  # with all that its traceback holds
+    wire.refusing = False
+    assert engine.rows("SELECT 1") == [(1,)]
+    engine.close()

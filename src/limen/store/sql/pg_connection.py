@@ -66,6 +66,12 @@ class Failed(Exception):
         self.code, self.said = code, said
 
 
+class Place:
+    """One of the connections that there may be; free again when nobody holds it any more."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Connection:
     """For one thread at a time. Raises `Lost` when the server can't be reached, `Failed` when it refuses us.
 
@@ -90,6 +96,8 @@ class Connection:
         self._domain: str | None = None
         self.used = monotonic()
         """When it was given back last."""
+        self.place: Place | None = None
+        """What a pool counts."""
         try:
             self._pg.enter_pipeline_mode()
             self.send(OURS)
@@ -232,6 +240,7 @@ class Connection:
         return any_
 
     def close(self) -> None:
+        self.place = None
         self._driver.close()
 
     def _prepare(self, statement: str) -> bytes:

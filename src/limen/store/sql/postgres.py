@@ -174,7 +174,7 @@ class Postgres:
 
     def _settle(self, jobs: list[Job[Any]]) -> None:
         try:
-            outcomes = self._outcomes(jobs)
+            self._commit(jobs)
         except Exception as error:
             if isinstance(error, Failed) and len(jobs) > 1:  # whose statement it was only each alone can tell
                 for job in jobs:
@@ -183,20 +183,16 @@ class Postgres:
             said = self._said(error) if isinstance(error, (Failed, Lost)) else error
             for job in jobs:
                 job.failed(said)
-            return
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if outcome.error is None:
-                job.done(outcome.value)
-            else:
-                job.failed(outcome.error)
 
-    def _outcomes(self, jobs: list[Job[Any]]) -> list[Outcome]:
-        """Runs *jobs* as one transaction until it is known to be committed, or undone."""
+    def _commit(self, jobs: list[Job[Any]]) -> None:
+        """Runs *jobs* as one transaction until it is known to be committed, and settles them; or raises what undid
+        it."""
         if self._taken_over:
             raise exc.StoreError(self._taken_over)
         for left in reversed(range(TRIES)):
             try:
-                return self._transaction(jobs)
+                self._transaction(jobs)
+                return
             except Failed as failed:
                 if failed.code not in AGAIN or not left:
                     raise
@@ -204,14 +200,11 @@ class Postgres:
                 if not left:
                     raise
             except Unanswered as cut:
-                try:
-                    if self._happened(jobs, cut):
-                        return cut.outcomes
-                except exc.OutcomeUnknown as unknown:
-                    return [outcome if outcome.error else Outcome(error=unknown) for outcome in cut.outcomes]
+                if self._found_out(jobs, cut):
+                    return
         raise exc.StoreError(f"{self.name}: {TRIES} attempts failed; nothing was written. Try again.")
 
-    def _transaction(self, jobs: list[Job[Any]]) -> list[Outcome]:
+    def _transaction(self, jobs: list[Job[Any]]) -> None:
         """One attempt. Raises `Failed` or `Lost` (nothing was written), `Unanswered`, or what the only job raised."""
         connection = self._pool.take()
         outcomes: list[Outcome] = []
@@ -233,9 +226,10 @@ class Postgres:
                 if hand.failed:
                     raise hand.failed
             connection.send(f"NOTIFY {CHANNEL}", asked=False)
-            connection.send("COMMIT", asked=False)
             committing = True
+            connection.send("COMMIT", asked=False)
             connection.wait()
+            _tell(jobs, outcomes)
         except Failed:
             self._undo(connection)
             raise
@@ -245,14 +239,23 @@ class Postgres:
                 cut = Unanswered(connection.backend, outcomes)
                 if isinstance(error, Lost):
                     raise cut from None
-                self._interrupted(jobs, cut)
+                self._found_out(jobs, cut)  # a signal: what is committed must not be run again for those who wait
             elif isinstance(error, Exception) and not isinstance(error, Lost):
                 self._undo(connection)
             else:
                 self._pool.drop(connection)
             raise
         self._pool.give(connection)
-        return outcomes
+
+    def _found_out(self, jobs: list[Job[Any]], cut: Unanswered) -> bool:
+        """Settles *jobs* and gives True, or gives False where they were undone."""
+        try:
+            if not self._happened(jobs, cut):
+                return False
+        except exc.OutcomeUnknown as unknown:
+            cut.outcomes = [outcome if outcome.error else Outcome(error=unknown) for outcome in cut.outcomes]
+        _tell(jobs, cut.outcomes)
+        return True
 
     def _undo(self, connection: Connection) -> None:
         try:
@@ -268,15 +271,6 @@ class Postgres:
             raise
         connection.forget()
         self._pool.give(connection)
-
-    def _interrupted(self, jobs: list[Job[Any]], cut: Unanswered) -> None:
-        """Settles *jobs* where a signal came between COMMIT and its answer: they must not be run again unasked."""
-        there = self._happened(jobs, cut)
-        for job, outcome in zip(jobs, cut.outcomes, strict=True):
-            if outcome.error is not None:
-                job.failed(outcome.error)
-            elif there:
-                job.done(outcome.value)
 
     def _happened(self, jobs: list[Job[Any]], cut: Unanswered) -> bool:
         """Whether the transaction of *jobs* was committed. Raises `OutcomeUnknown` where that can't be found out."""
@@ -421,6 +415,14 @@ class Postgres:
             return exc.StoreError(f"{self.name} can't be reached: {error}.")
         remedy = REMEDIES.get(error.code, "")
         return exc.StoreError(f"{self.name}: {error.said}." + (f" {remedy}" if remedy else ""))
+
+
+def _tell(jobs: list[Job[Any]], outcomes: list[Outcome]) -> None:
+    for job, outcome in zip(jobs, outcomes, strict=True):
+        if outcome.error is None:
+            job.done(outcome.value)
+        else:
+            job.failed(outcome.error)
 
 
 def _listen(connection: Connection) -> None:
