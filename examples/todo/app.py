@@ -104,20 +104,21 @@ def history(id: UUID):
 
 
 @service()
-def as_of(txn: int | None = None):
-    """The list as it was after the transaction of that number (None: now), and who made that transaction."""
+def moments():
+    """The last changes of the list, the oldest first: the number of each transaction, who made it, when and why."""
+    with storage() as db, storage.changes(after=max(0, db.txn - 1000)) as feed:
+        numbers = []
+        while commits := feed.read():
+            numbers += [commit.number for commit in commits]
+        made = [db.transaction(number) for number in numbers[-100:]]
+    return [{"txn": by.number, "by": by.user, "when": by.when, "why": by.reason} for by in made]
+
+
+@service()
+def as_of(txn: int):
+    """The list as it was after the transaction of that number."""
     with storage() as db:
-        newest = db.txn
-        txn = newest if txn is None else max(0, min(txn, newest))
-        made = db.transaction(txn)
-        return {
-            "txn": txn,
-            "newest": newest,
-            "by": made and made.user,
-            "when": made and made.when,
-            "why": made and made.reason,
-            "todos": [Todo.to_dict(record) for record in db.as_of(txn).select(Todo)],
-        }
+        return [Todo.to_dict(record) for record in db.as_of(txn).select(Todo)]
 
 
 @service()

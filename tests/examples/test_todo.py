@@ -146,7 +146,7 @@ async def test_one_travels_to_any_moment_looks_and_comes_back(
     await expect(page.get_by_role("button", name="Later")).to_be_enabled()
     await expect(texts(page)).to_have_text(["Water the plants", "Buy stamps"])
     await moment.press("Home")
-    await expect(page.get_by_text("Before the first todo")).to_be_visible()
+    await expect(page.get_by_text("Before all that")).to_be_visible()
     await expect(texts(page)).to_have_count(0)
 
     await page.get_by_role("button", name="Back to now").click()

@@ -12,7 +12,7 @@ import { hush, line, speak, toast } from "./say.js";
 const $ = (id) => document.getElementById(id);
 const list = new List();
 const rows = new Rows($("todos"), { tick, save, remove, get: (id) => list.get(id), history: (id) => history.open(id) });
-const travel = new Travel({ ask: (txn) => call("as_of", { txn }), show: render, undo });
+const travel = new Travel({ moments: () => call("moments"), ask: (txn) => call("as_of", { txn }), show: render, undo });
 const history = new History({ ask: (id) => call("history", { id }), travel: (txn) => travel.to(txn), undo });
 
 /** What is on its way to the server and shown already: id → what is different. */
@@ -113,7 +113,7 @@ async function reload() {
 }
 
 function news(what, todo, who) {
-  travel.more();
+  void travel.more();
   history.more(todo.id);
   if (what === "drop") {
     const gone = list.drop(todo.id, todo.vsn);
