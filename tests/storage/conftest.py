@@ -1,4 +1,4 @@
-"""Every test here runs on both stores."""
+"""Every test here runs on all three stores."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from limen.store.memory import MemDictStore
 from limen.store.sql import SQLStore
 
 
-@pytest.fixture(params=["memory", "sql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
-    store = MemDictStore() if request.param == "memory" else SQLStore(f"sqlite:///{tmp_path / 'a.db'}")
+    if request.param == "memory":
+        store: Any = MemDictStore()
+    elif request.param == "sqlite":
+        store = SQLStore(f"sqlite:///{tmp_path / 'a.db'}")
+    else:
+        store = SQLStore(request.getfixturevalue("postgresql_url"))
     yield store
     store.close()
 

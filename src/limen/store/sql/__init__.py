@@ -9,7 +9,6 @@ store = SQLStore("postgresql://todo@db.example/todo")
 
 from __future__ import annotations
 
-import re
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -44,7 +43,7 @@ class SQLStore:
         self._engine.close()
 
     def __repr__(self) -> str:
-        return f"SQLStore({_shown(self.url)!r})"
+        return f"SQLStore({self._engine.name!r})"
 
 
 def _engine(url: str) -> Engine:
@@ -78,4 +77,8 @@ def path(url: str) -> Path:
 
 
 def _shown(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//…@", str(url))  # no password into a log
+    """*url* without what could be a password."""
+    scheme, separator, rest = str(url).partition("://")
+    if scheme.startswith("sqlite") and "@" not in rest and "?" not in rest:
+        return str(url)
+    return f"{scheme}://…" if separator and scheme.replace("+", "").isalnum() else "…"

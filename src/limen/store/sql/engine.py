@@ -52,6 +52,11 @@ class Engine(Protocol):
     """
 
     @property
+    def name(self) -> str:
+        """The URL as people may see it: without a password."""
+        ...
+
+    @property
     def dialect(self) -> Literal["sqlite", "postgresql"]: ...
 
     @property

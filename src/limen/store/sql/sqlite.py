@@ -42,7 +42,7 @@ class SQLite:
     sql = SQLITE
 
     def __init__(self, path: Path, url: str) -> None:
-        self.path, self._url = path, url
+        self.path, self.name = path, url
         self._closed = False
         self._readers: list[sqlite3.Connection] = []
         self._all: list[sqlite3.Connection] = []
@@ -227,7 +227,7 @@ class SQLite:
 
     def _prepare(self) -> None:
         writer = self._writer
-        made = schema.usable(schema.found_in_sqlite(writer, self.path), self.path, self._url)
+        made = schema.usable(schema.found_in_sqlite(writer, self.path), self.path, self.name)
         if writer.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
             raise exc.StoreError(f"{self.path} is on a file system where SQLite's WAL does not work. Use a local disk.")
         if not made:
