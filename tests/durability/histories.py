@@ -13,9 +13,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -216,17 +219,16 @@ def histories_at_end(history: History, docs: Docs) -> History:
 
 # -- through a server --------------------------------------------------------------------------------------------
 class Served:
-    """`limen serve` on the store at *url*, which may be killed and started again."""
+    """`limen serve` on the store at *url*, which may be killed and started again. *folder*: where it runs; keys and mark
+    of a PostgreSQL database are kept there, and are the same for all its servers."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, folder: str) -> None:
         sys.path.insert(0, str(HERE.parent))
         from served import Server
 
         limen_ = str(Path(sys.executable).with_name("limen"))
         command = [limen_, "serve", str(HERE / "served_shelves.py"), "--port", "0", "--db", url]
-        import os
-
-        self.server = Server(command, HERE, {**os.environ})
+        self.server = Server(command, Path(folder), {**os.environ})
         self.kills = 0
 
     @property
@@ -300,7 +302,8 @@ def through_servers(
     storage = storage_on_default(store)
     prepare(storage, shelves_needed(transactions))
     store.close()
-    running = [Served(url) for _ in range(servers)]
+    folder = tempfile.mkdtemp(prefix="limen-served-")
+    running = [Served(url, folder) for _ in range(servers)]
     history: History = []
     over = threading.Event()
     killer = threading.Thread(target=_kill_now_and_then, args=(running, kill, over)) if kill else None
@@ -339,6 +342,7 @@ def through_servers(
             killer.join()
         for server in running:
             server.stop()
+        shutil.rmtree(folder)
     store = dbm.SQLStore(url)
     storage = storage_on_default(store)
     whole = histories_at_end(history, Docs(storage)) if what == "versions" else ended(history, storage)
