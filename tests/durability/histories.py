@@ -219,8 +219,8 @@ def histories_at_end(history: History, docs: Docs) -> History:
 
 # -- through a server --------------------------------------------------------------------------------------------
 class Served:
-    """`limen serve` on the store at *url*, which may be killed and started again. *folder*: where it runs; keys and mark
-    of a PostgreSQL database are kept there, and are the same for all its servers."""
+    """`limen serve` on the store at *url*, which may be killed and started again. *folder*: where it runs; the keys and
+    the mark of a PostgreSQL database are there, the same for all its servers."""
 
     def __init__(self, url: str, folder: str) -> None:
         sys.path.insert(0, str(HERE.parent))
