@@ -21,7 +21,7 @@ from weakref import ref
 
 from limen import exc
 from limen.base.principal import get_state
-from limen.core.record.port import Conflict, Stale, Transaction
+from limen.core.record.port import Conflict, Stale
 from limen.core.record.reading import Home
 from limen.core.record.unit import Unit
 from limen.core.record.uuid7 import Source
@@ -50,10 +50,8 @@ _running: ContextVar[_Running | None] = ContextVar("limen_unit", default=None)
 
 def _task() -> object:
     """The task that runs. Tasks and threads that begin inside a unit inherit its context, and must not join it."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
+    loop = asyncio._get_running_loop()
+    return None if loop is None else asyncio.current_task(loop)
 
 
 def _new_uuid() -> bytes:
@@ -113,7 +111,7 @@ class UnitOfWork:
             reason = str(reason).encode("utf-8", "replace").decode()  # a lone surrogate is no reason to fail
         state = get_state()
         caller = state.principal
-        who = Transaction(caller.domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason, 0.0)
+        who = caller.domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason
         self._unit = unit = Unit(self._home, who, _new_uuid, time.time)
         self._token = _running.set(_Running(self._home, thread, task, self._held or ref(self), unit, outer))
         return unit

@@ -79,7 +79,7 @@ class Machine(RuleBasedStateMachine):
 
     def new(self) -> Unit:
         who = Transaction("here", "ada", None, "", "", "", 0.0)
-        return Unit(self.home, who, lambda: self.uuids.next(7), lambda: self.clock.uniform(1, 100))
+        return Unit(self.home, who[:6], lambda: self.uuids.next(7), lambda: self.clock.uniform(1, 100))
 
     def key(self, pick: int) -> bytes:
         return self.keys[pick % len(self.keys)] if self.keys else bytes(16)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 from uuid import UUID
 
 from limen import exc
@@ -28,6 +28,8 @@ from .shelf import CHANGED, ERASED, GONE, NEW, REVIVED, SEEN, Shelf, Side
 from .trouble import uuid_bytes, whole
 from .undo import undo
 
+Who: TypeAlias = tuple[str, str | None, str | None, str, str, str]
+"""The first six of a Transaction: domain, user, impersonator, service, origin, reason."""
 _KINDS = {GONE: DELETE, ERASED: ERASE, REVIVED: REVIVE}
 
 
@@ -42,13 +44,13 @@ class Work(NamedTuple):
 
 
 class Unit(Reader):
-    """*home*: finds models and stores. *who*: the transaction, but for number and time. *uuid*: makes the 16 bytes of a
-    new record's UUID. *clock*: seconds since 1970, asked at commit."""
+    """*home*: finds models and stores. *who*: writes, and why. *uuid*: makes the 16 bytes of a new record's UUID.
+    *clock*: seconds since 1970, asked at commit."""
 
     __slots__ = ("_clock", "_new_uuid", "_spoilt", "_who")
 
-    def __init__(self, home: Home, who: Transaction, uuid: Callable[[], bytes], clock: Callable[[], float]) -> None:
-        super().__init__(home, who.domain)
+    def __init__(self, home: Home, who: Who, uuid: Callable[[], bytes], clock: Callable[[], float]) -> None:
+        super().__init__(home, who[0])
         self._who, self._new_uuid, self._clock = who, uuid, clock
         self._spoilt: BaseException | None = None
 
@@ -166,8 +168,8 @@ class Unit(Reader):
                 side = shelf.side
         if side is None:
             return None
-        who = Transaction(*self._who[:6], round(self._clock(), 6))  # microseconds, as a datetime has them
-        return Work(side.store, who, changes, self._reads(side), records)
+        now = int(self._clock() * 1e6) / 1e6  # microseconds, as a datetime has them
+        return Work(side.store, Transaction(*self._who, now), changes, self._reads(side), records)
 
     def done(self, work: Work, txn: int) -> None:
         """*work* is written, as transaction *txn*."""

@@ -108,7 +108,7 @@ class SQLite:
             rest = jobs
             while rest:
                 rest = self._commit(rest)
-        if any(job.error is None for job in jobs):
+        if jobs[0].error is None or any(job.error is None for job in jobs):
             self._wakes.wake()
 
     def _commit(self, jobs: list[Job[Any]], careful: bool = False) -> list[Job[Any]]:
@@ -119,6 +119,7 @@ class SQLite:
         costs a third of a small commit.
         """
         execute, hand = self._writer.execute, self._hand
+        good = False
         try:
             execute("BEGIN IMMEDIATE")
             for job in jobs:
@@ -127,6 +128,7 @@ class SQLite:
                     execute("SAVEPOINT job")
                 try:
                     job.value = job.work(hand)
+                    good = True
                 except Exception as error:
                     if hand.wrote and not careful and len(jobs) > 1:
                         self._undo()
@@ -140,7 +142,7 @@ class SQLite:
                         execute("ROLLBACK TO job")
                 if careful:
                     execute("RELEASE job")
-            if all(job.settled for job in jobs):
+            if not good:
                 execute("ROLLBACK")
                 return []
         except BaseException as error:
@@ -275,10 +277,12 @@ class _Hand:
         self.wrote = False
 
     def ask(self, *questions: Question) -> list[list[Row]]:
-        for statement, _ in questions:
-            if not statement.startswith("SELECT"):
+        answers = []
+        for statement, parameters in questions:
+            if statement[:6] != "SELECT":
                 self.wrote = True
-        return [self._execute(statement, parameters).fetchall() for statement, parameters in questions]
+            answers.append(self._execute(statement, parameters).fetchall())
+        return answers
 
     def tell(self, statement: str, parameters: Parameters = ()) -> None:
         self.wrote = True
