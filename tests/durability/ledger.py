@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from limen import DataStore, dbm
 from limen.app.datastore import Storage
-from limen.store.sql.check import check
+from limen.store.sql.maintenance.check import check
 
 LANES = 64
 """Number of a commit: step * LANES + lane."""

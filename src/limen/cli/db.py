@@ -30,7 +30,7 @@ def db() -> None:
 def init(db: str | None) -> None:
     """Make the database, if it is not there."""
     from limen.store.sql import SQLStore, schema
-    from limen.store.sql.maintenance import found_at, shown, sqlite_path
+    from limen.store.sql.maintenance.database import found_at, shown, sqlite_path
 
     url = _said(db)
     path = sqlite_path(url)
@@ -47,8 +47,8 @@ def init(db: str | None) -> None:
 @_db
 def migrate(db: str | None) -> None:
     """Bring a database that an older Limen made to the newest schema. No server may run."""
-    from limen.store.sql.maintenance import shown
-    from limen.store.sql.migrate import migrate
+    from limen.store.sql.maintenance.database import shown
+    from limen.store.sql.maintenance.migrate import migrate
 
     url = _said(db)
     with Progress() as progress:
@@ -65,7 +65,7 @@ def migrate(db: str | None) -> None:
 @_db
 def status(db: str | None) -> None:
     """Show what is in the database, and whether a server runs on it."""
-    from limen.store.sql.status import status
+    from limen.store.sql.maintenance.status import status
 
     for name, value in status(_said(db)):
         click.echo(f"{name:<10}  {value}".rstrip())
@@ -75,8 +75,8 @@ def status(db: str | None) -> None:
 @_db
 def check(db: str | None) -> None:
     """Look through the whole database, and say what is wrong; exit code 1 where something is."""
-    from limen.store.sql.check import check
-    from limen.store.sql.maintenance import shown
+    from limen.store.sql.maintenance.check import check
+    from limen.store.sql.maintenance.database import shown
 
     url, wrong = _said(db), 0
     with Progress() as progress:
@@ -96,7 +96,7 @@ def check(db: str | None) -> None:
 @_keys
 def backup(file: Path, force: bool, db: str | None, keys: str | None) -> None:
     """Write a backup into FILE, while servers go on. It is an SQLite file, whichever store it is of."""
-    from limen.store.sql.backup import backup
+    from limen.store.sql.maintenance.backup import backup
 
     url = _said(db)
     with Progress() as progress:
@@ -117,8 +117,8 @@ def backup(file: Path, force: bool, db: str | None, keys: str | None) -> None:
 @_keys
 def restore(file: Path, replace: bool, yes: bool, db: str | None, keys: str | None) -> None:
     """Make the backup FILE the database. No server may run; all sessions end."""
-    from limen.store.sql.maintenance import shown
-    from limen.store.sql.restore import restore
+    from limen.store.sql.maintenance.database import shown
+    from limen.store.sql.maintenance.restore import restore
 
     url = _said(db)
     if replace and not yes:
@@ -140,7 +140,7 @@ def prune(target: str, db: str | None) -> None:
     """Drop versions that the models of a program do not ask to be kept. Servers may go on."""
     import limen
     from limen.store.sql import schema
-    from limen.store.sql.maintenance import found_at, shown
+    from limen.store.sql.maintenance.database import found_at, shown
 
     from .target import load
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from postgres import Databases
 
-from limen.store.sql.postgres import Postgres
+from limen.store.sql.postgres.engine import Postgres
 
 
 @pytest.fixture(scope="session")

@@ -29,10 +29,10 @@ from limen.store.mark import open_mark
 from limen.store.settings import Settings
 from limen.store.slots import Slots
 from limen.store.sql import SQLStore
-from limen.store.sql.backup import backup
-from limen.store.sql.check import check
-from limen.store.sql.migrate import migrate
-from limen.store.sql.restore import restore
+from limen.store.sql.maintenance.backup import backup
+from limen.store.sql.maintenance.check import check
+from limen.store.sql.maintenance.migrate import migrate
+from limen.store.sql.maintenance.restore import restore
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_file_that_got_its_name_while_one_waited_for_it_is_left_alone(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from limen.store.sql import backup
+from limen.store.sql.maintenance import backup
 
 backup.PAGES = 1
 
@@ -298,7 +298,8 @@ def test_what_is_no_database_of_ours_is_not_replaced_but_moved_away_first(
 KILLED_RESTORE = """
 import os, signal, sys
 from pathlib import Path
-from limen.store.sql import backup, restore
+from limen.store.sql.maintenance import backup
+from limen.store.sql.maintenance import restore
 
 backup.PAGES = 1
 calls = 0
@@ -341,9 +342,9 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from limen import exc
-from limen.store.sql.backup import backup
-from limen.store.sql.migrate import migrate
-from limen.store.sql.restore import restore
+from limen.store.sql.maintenance.backup import backup
+from limen.store.sql.maintenance.migrate import migrate
+from limen.store.sql.maintenance.restore import restore
 
 url, other = sys.argv[2:]
 resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
@@ -543,7 +544,7 @@ def test_a_backup_and_a_check_under_load_are_of_one_moment(
     engine: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = url(tmp_path / "a.db") if engine == "sqlite" else request.getfixturevalue("postgresql_url")
-    monkeypatch.setattr("limen.store.sql.backup.PAGES", 1)
+    monkeypatch.setattr("limen.store.sql.maintenance.backup.PAGES", 1)
     with contextlib.closing(SQLStore(source)) as store:
         with busy(store):
             while store.records.progress() < 100:

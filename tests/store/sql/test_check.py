@@ -18,9 +18,9 @@ from limen import exc
 from limen.core.record.port import DELETE, ERASE, PUT, REVIVE, Change, Index, Keep, Transaction
 from limen.core.record.record import encode_fields
 from limen.store.sql import SQLStore
-from limen.store.sql.check import check
-from limen.store.sql.maintenance import open_file, open_postgres
-from limen.store.sql.migrate import migrate
+from limen.store.sql.maintenance.check import check
+from limen.store.sql.maintenance.database import open_file, open_postgres
+from limen.store.sql.maintenance.migrate import migrate
 
 LONG = "(SELECT uuid FROM version WHERE vsn = 40)"
 """A record with 40 versions, of which 1 and 33 are whole."""

@@ -15,7 +15,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from limen.core.record.kinds import NAN, NONE, kind_and_key
-from limen.store.sql.columns import BIGGEST, COMPARES, LONGEST, ODD, TYPES, behind, decimal_text, fitter, floor, kind_of
+from limen.store.sql.index.columns import (
+    BIGGEST,
+    COMPARES,
+    LONGEST,
+    ODD,
+    TYPES,
+    behind,
+    decimal_text,
+    fitter,
+    floor,
+    kind_of,
+)
 
 DIALECTS = ("sqlite", "postgresql")
 NUMBERS = VALUES["int"] | VALUES["float"] | VALUES["decimal"] | st.booleans()

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from limen.store.sql import compose, statements
+from limen.store.sql import statements
+from limen.store.sql.compose.texts import written
 
 
 def test_the_statements_are_what_core_makes_of_the_tables() -> None:
     text = Path(statements.__file__).read_text("utf-8")
-    assert text == compose.written(), "say: python -m limen.store.sql.compose"
+    assert text == written(), "say: python -m limen.store.sql.compose"
 
 
 @pytest.mark.parametrize("dialect", ["SQLITE", "POSTGRESQL"])

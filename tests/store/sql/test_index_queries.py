@@ -30,7 +30,7 @@ from limen.core.record.port import DELETE, PUT, REVIVE, Answer, Change, Index, T
 from limen.core.record.query import Cursor, Query, page
 from limen.core.record.record import decode_fields, encode_fields
 from limen.store.sql import SQLStore
-from limen.store.sql.lower import MOST
+from limen.store.sql.index.lower import MOST
 
 KINDS = ("int", "text", "float", "decimal", "datetime")
 FIELDS = {f"{kind}_": kind for kind in KINDS}
@@ -327,7 +327,7 @@ def test_what_has_changed_since_is_found_as_it_was(store: SQLStore) -> None:
 def test_where_very_much_has_changed_since_it_is_found_in_python(
     store: SQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limen.store.sql.query.MOST_CHANGED", 2)
+    monkeypatch.setattr("limen.store.sql.index.query.MOST_CHANGED", 2)
     shelf = Shelf(store)
     shelf.commit(*(put(at, int_=1) for at in range(1, 6)))
     shelf.commit(*(put(at, 1, int_=2) for at in range(1, 4)))

@@ -17,8 +17,9 @@ from limen.core.record.expression import Order, field
 from limen.core.record.port import DELETE, ERASE, PUT, REVIVE, Change, Index, Stale, Transaction
 from limen.core.record.query import Query
 from limen.core.record.record import decode_fields, encode_fields
-from limen.store.sql import SQLStore, build
-from limen.store.sql import catalog as catalogs
+from limen.store.sql import SQLStore
+from limen.store.sql.index import build
+from limen.store.sql.index import catalog as catalogs
 
 ONE = Index((("a", "int"),))
 TWO = Index((("a", "int"), ("b", "text")))
@@ -161,7 +162,8 @@ def test_a_builder_that_was_killed_goes_on_where_it_stopped(opened: Open) -> Non
     store.records.commit(who(), [put(number, index=None, a=number) for number in range(1, 3001)])
     script = f"""
 import logging, sys
-from limen.store.sql import SQLStore, build
+from limen.store.sql import SQLStore
+from limen.store.sql.index import build
 from limen.core.record.port import Index
 from limen.core.record.query import Query
 from limen.core.record.expression import field

@@ -15,7 +15,7 @@ from limen import exc
 from limen.core.record.port import PUT, Change, Keep, Transaction
 from limen.store.sql import SQLStore
 from limen.store.sql.engine import Hand
-from limen.store.sql.postgres import Postgres
+from limen.store.sql.postgres.engine import Postgres
 
 
 @pytest.fixture

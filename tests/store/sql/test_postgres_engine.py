@@ -17,11 +17,12 @@ import pytest
 from postgres import Databases, Server
 
 from limen import exc
-from limen.store.sql import pg_claim, pg_connection
 from limen.store.sql.engine import Hand
-from limen.store.sql.pg_url import address
-from limen.store.sql.policy import setting
-from limen.store.sql.postgres import Postgres
+from limen.store.sql.postgres import claim as pg_claim
+from limen.store.sql.postgres import connection as pg_connection
+from limen.store.sql.postgres.engine import Postgres
+from limen.store.sql.postgres.policy import setting
+from limen.store.sql.postgres.url import address
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_password_is_in_no_error_repr_or_log(caplog: pytest.LogCaptureFixture)
 def test_without_the_driver_the_command_that_installs_it_is_said() -> None:
     program = (
         "import sys; sys.modules['psycopg'] = None\n"
-        "from limen.store.sql.pg_url import address\n"
+        "from limen.store.sql.postgres.url import address\n"
         "try: address('postgresql://localhost/todo')\n"
         "except Exception as error: print(error)"
     )

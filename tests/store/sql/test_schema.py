@@ -24,12 +24,13 @@ from limen.core.record import delta
 from limen.store.accounts import Accounts
 from limen.store.settings import Settings
 from limen.store.slots import Slots
-from limen.store.sql import SQLStore, pg_claim, schema
-from limen.store.sql.check import check
-from limen.store.sql.maintenance import nobody
-from limen.store.sql.migrate import migrate
-from limen.store.sql.migrations import upgrade
-from limen.store.sql.policy import policy
+from limen.store.sql import SQLStore, schema
+from limen.store.sql.maintenance.check import check
+from limen.store.sql.maintenance.database import nobody
+from limen.store.sql.maintenance.migrate import migrate
+from limen.store.sql.maintenance.migrations import upgrade
+from limen.store.sql.postgres import claim as pg_claim
+from limen.store.sql.postgres.policy import policy
 from limen.store.sql.statements import POSTGRESQL, SQLITE
 
 
@@ -142,7 +143,10 @@ def test_a_postgresql_database_is_migrated_as_a_whole_while_nobody_serves_from_i
 LOADED = """
 import sys
 from limen.cli import main
-from limen.store.sql import SQLStore, backup, check, restore
+from limen.store.sql import SQLStore
+from limen.store.sql.maintenance import backup
+from limen.store.sql.maintenance import check
+from limen.store.sql.maintenance import restore
 
 url = sys.argv[1]
 SQLStore(url).close()
@@ -320,7 +324,7 @@ def test_a_gap_in_an_old_line_of_versions_is_said_and_nothing_is_changed(old: Pa
 
 KILLED = """
 import os, signal, sqlite3, sys
-from limen.store.sql import migrate
+from limen.store.sql.maintenance import migrate
 
 left = int(sys.argv[2])
 connect = sqlite3.connect

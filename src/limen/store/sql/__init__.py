@@ -3,20 +3,20 @@
 store = SQLStore("sqlite:///todo.db")           # relative; sqlite:////var/lib/app/todo.db is absolute
 store = SQLStore("postgresql://todo@db.example/todo")
 
-    SQLStore ─ records.py, commit.py ─ engine.py ┬ sqlite.py      on statements.py, which compose.py
-               indexes.py, query.py              └ postgres.py    makes of tables.py
+    SQLStore ─ records.py, commit.py ─ engine.py ┬ sqlite/     on statements.py, which compose/
+               index/                            └ postgres/   makes of tables.py
+
+queue.py: writers that wait are committed together. schema.py: which databases may be opened. maintenance/: `limen db`.
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
-
-from limen import exc
 
 from .engine import Engine
-from .pg_url import SCHEMES
+from .postgres.url import SCHEMES
 from .records import SQLRecords
+from .sqlite.url import path
 
 
 class SQLStore:
@@ -48,37 +48,9 @@ class SQLStore:
 
 def _engine(url: str) -> Engine:
     if str(url).partition("://")[0] in SCHEMES:
-        from .postgres import Postgres
+        from .postgres.engine import Postgres
 
         return Postgres(url)
-    from .sqlite import SQLite
+    from .sqlite.engine import SQLite
 
     return SQLite(path(url), url)
-
-
-def path(url: str) -> Path:
-    """The file that an SQLite URL names.
-
-    Raises `StoreError` where it names none, or one in a folder that is not there.
-    """
-    scheme, separator, rest = str(url).partition("://")
-    host, slash, name = rest.partition("/")
-    if scheme not in ("sqlite", "sqlite+pysqlite") or not separator or host or "?" in name:
-        raise exc.StoreError(
-            f"SQLStore can't take {_shown(url)!r}. It takes sqlite:///relative/path.db, sqlite:////absolute/path.db "
-            "and postgresql://user@host/database; nothing else is supported."
-        )
-    if not slash or not name or name == ":memory:" or name.startswith("file:"):
-        raise exc.StoreError("SQLStore keeps records in a file: sqlite:///path.db. For memory use dbm.MemDictStore().")
-    file = Path(name).absolute()
-    if file.is_dir() or not file.parent.is_dir():
-        raise exc.StoreError(f"{file} is a folder." if file.is_dir() else f"There is no folder {file.parent}.")
-    return file
-
-
-def _shown(url: str) -> str:
-    """*url* without what could be a password."""
-    scheme, separator, rest = str(url).partition("://")
-    if scheme.startswith("sqlite") and "@" not in rest and "?" not in rest:
-        return str(url)
-    return f"{scheme}://…" if separator and scheme.replace("+", "").isalnum() else "…"

@@ -33,7 +33,7 @@ from .engine import Duplicate, Engine, Hand, Parameters, Question, Row
 from .statements import Statements
 
 if TYPE_CHECKING:
-    from .indexes import Indexes
+    from .index.indexes import Indexes
 
 _names = msgspec.json.Encoder().encode
 _EVER = 2**62

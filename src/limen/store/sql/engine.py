@@ -1,7 +1,7 @@
 """What a database must do for the records of an SQL store: run statements, and works, each whole or not at all.
 
-One implementation of `RecordStore` (records.py) stands on this port; an engine is one file that fills it (sqlite.py,
-postgres.py). The statements come from `statements.py` in the engine's own dialect; parameters go by position.
+One implementation of `RecordStore` (records.py) stands on this port; an engine is a class that fills it (sqlite/,
+postgres/). The statements come from `statements.py` in the engine's own dialect; parameters go by position.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from limen.core.record.query import Query
 
 from .commit import THERE, Commit, built, by, gone, past, version
 from .engine import Engine, Hand, Parameters, Row
-from .indexes import Indexes
+from .index.indexes import Indexes
 
 _names = msgspec.json.Decoder(tuple[str, ...]).decode
 _KINDS = {delta.WHOLE: PUT, delta.DELTA: PUT, delta.DELETED: DELETE, delta.ERASED: ERASE}

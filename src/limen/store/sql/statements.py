@@ -12,6 +12,7 @@ class Statements(NamedTuple):
     find_domain: str
     find_model: str
     domains: str
+    set_meta: str
     last: str
     progress: str
     read: str
@@ -28,8 +29,8 @@ class Statements(NamedTuple):
     lock: str
     base: str
     touched: str
-    add_transaction: str
     proof: str
+    add_transaction: str
     add_record: str
     put_record: str
     add_version: str
@@ -45,16 +46,14 @@ class Statements(NamedTuple):
     prune_deleted: str
     drop_deleted: str
     make_whole: str
-    meta: str
-    set_meta: str
     catalogs: str
     catalog: str
     set_catalog: str
     bump: str
-    any_record: str
-    count_records: str
     changed: str
     past_of_changed: str
+    any_record: str
+    count_records: str
     hold: str
     batch: str
 
@@ -83,6 +82,8 @@ PRIMARY KEY (domain, model, uuid, vsn) ) WITHOUT ROWID, STRICT""",
     find_domain="SELECT domain.id FROM domain WHERE domain.name = ?",
     find_model="SELECT model.id FROM model WHERE model.name = ?",
     domains="SELECT domain.name FROM domain WHERE domain.txn > 0 ORDER BY domain.name",
+    set_meta="""INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value =
+excluded.value""",
     last="SELECT domain.txn FROM domain WHERE domain.name = ?",
     progress="SELECT CAST(coalesce(sum(domain.txn), 0) AS BIGINT) AS progress FROM domain",
     read="""SELECT domain.txn AS last, record.uuid, record.vsn, record.txn, record.fields,
@@ -153,10 +154,10 @@ record.domain = (SELECT domain.id FROM domain WHERE domain.name = ?) AND record.
     touched="""SELECT model.name, version.uuid, max(version.txn) AS txn FROM version JOIN model ON model.id
 = version.model WHERE version.domain = (SELECT domain.id FROM domain WHERE domain.name = ?)
 AND version.txn > ? GROUP BY model.name, version.uuid""",
-    add_transaction="""INSERT INTO "transaction" (domain, number, user, impersonator, service, origin, reason,
-time, token) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
     proof="""SELECT "transaction".token FROM "transaction" WHERE "transaction".domain = ? AND
 "transaction".number = ?""",
+    add_transaction="""INSERT INTO "transaction" (domain, number, user, impersonator, service, origin, reason,
+time, token) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
     add_record="""INSERT INTO record (domain, model, uuid, vsn, txn, deleted, fields) VALUES (?, ?, ?, ?, ?,
 ?, ?)""",
     put_record="""UPDATE record SET vsn=?, txn=?, deleted=?, fields=? WHERE record.domain = ? AND record.model
@@ -208,18 +209,12 @@ version.domain AND record.model = version.model AND record.uuid = version.uuid) 
 version.domain = ? AND version.model = ? AND version.uuid >= ? AND version.uuid <= ? AND
 version.kind = 1 AND version.vsn = (SELECT record.vsn FROM record WHERE record.domain =
 version.domain AND record.model = version.model AND record.uuid = version.uuid)""",
-    meta="SELECT meta.value FROM meta WHERE meta.name = ?",
-    set_meta="""INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value =
-excluded.value""",
     catalogs="""SELECT meta.value, model.id, model.name, model.catalog FROM meta LEFT OUTER JOIN model ON
 model.catalog IS NOT NULL WHERE meta.name = 'catalog'""",
     catalog="SELECT model.id, model.catalog FROM model WHERE model.name = ?",
     set_catalog="UPDATE model SET catalog=? WHERE model.id = ?",
     bump="""INSERT INTO meta (name, value) VALUES ('catalog', '1') ON CONFLICT (name) DO UPDATE SET
 value = CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)""",
-    any_record="""SELECT domain.id FROM domain WHERE EXISTS (SELECT 1 FROM record WHERE record.domain =
-domain.id AND record.model = ?) LIMIT 1 OFFSET 0""",
-    count_records="SELECT count(*) AS number FROM record WHERE record.model = ? AND record.deleted = 0",
     changed="""SELECT DISTINCT version.uuid FROM version WHERE version.domain = (SELECT domain.id FROM
 domain WHERE domain.name = ?) AND version.txn > ? AND version.model = (SELECT model.id FROM
 model WHERE model.name = ?) LIMIT ? OFFSET 0""",
@@ -232,6 +227,9 @@ domain.id FROM domain WHERE domain.name = ?) AND version.txn > ? AND version.mod
 model.id FROM model WHERE model.name = ?)) AS changed JOIN version ON version.domain =
 changed.domain AND version.model = changed.model AND version.uuid = changed.uuid WHERE
 version.txn <= ? AND version.vsn >= changed.start ORDER BY version.uuid, version.vsn""",
+    any_record="""SELECT domain.id FROM domain WHERE EXISTS (SELECT 1 FROM record WHERE record.domain =
+domain.id AND record.model = ?) LIMIT 1 OFFSET 0""",
+    count_records="SELECT count(*) AS number FROM record WHERE record.model = ? AND record.deleted = 0",
     hold="""SELECT domain.id, domain.name FROM domain WHERE domain.name > ? AND (EXISTS (SELECT 1 FROM
 record WHERE record.domain = domain.id AND record.model = ?)) ORDER BY domain.name LIMIT 1
 OFFSET 0""",
@@ -283,6 +281,8 @@ current_setting('limen.domain', true)) = '*')""",
     find_domain="SELECT domain.id FROM domain WHERE domain.name = $1",
     find_model="SELECT model.id FROM model WHERE model.name = $1",
     domains="SELECT domain.name FROM domain WHERE domain.txn > 0 ORDER BY domain.name",
+    set_meta="""INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value =
+excluded.value""",
     last="SELECT domain.txn FROM domain WHERE domain.name = $1",
     progress="SELECT CAST(coalesce(sum(domain.txn), 0) AS BIGINT) AS progress FROM domain",
     read="""SELECT domain.txn AS last, record.uuid, record.vsn, record.txn, record.fields,
@@ -354,10 +354,10 @@ record.domain = (SELECT domain.id FROM domain WHERE domain.name = $1) AND record
     touched="""SELECT model.name, version.uuid, max(version.txn) AS txn FROM version JOIN model ON model.id
 = version.model WHERE version.domain = (SELECT domain.id FROM domain WHERE domain.name = $1)
 AND version.txn > $2 GROUP BY model.name, version.uuid""",
-    add_transaction="""INSERT INTO transaction (domain, number, "user", impersonator, service, origin, reason,
-time, token) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
     proof="""SELECT transaction.token FROM transaction WHERE transaction.domain = $1 AND
 transaction.number = $2""",
+    add_transaction="""INSERT INTO transaction (domain, number, "user", impersonator, service, origin, reason,
+time, token) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
     add_record="""INSERT INTO record (domain, model, uuid, vsn, txn, deleted, fields) VALUES ($1, $2, $3, $4,
 $5, $6, $7)""",
     put_record="""UPDATE record SET vsn=$1, txn=$2, deleted=$3, fields=$4 WHERE record.domain = $5 AND
@@ -410,18 +410,12 @@ version.domain AND record.model = version.model AND record.uuid = version.uuid) 
 version.domain = $1 AND version.model = $2 AND version.uuid >= $3 AND version.uuid <= $4 AND
 version.kind = 1 AND version.vsn = (SELECT record.vsn FROM record WHERE record.domain =
 version.domain AND record.model = version.model AND record.uuid = version.uuid)""",
-    meta="SELECT meta.value FROM meta WHERE meta.name = $1",
-    set_meta="""INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value =
-excluded.value""",
     catalogs="""SELECT meta.value, model.id, model.name, model.catalog FROM meta LEFT OUTER JOIN model ON
 model.catalog IS NOT NULL WHERE meta.name = 'catalog'""",
     catalog="SELECT model.id, model.catalog FROM model WHERE model.name = $1 FOR NO KEY UPDATE",
     set_catalog="UPDATE model SET catalog=$1 WHERE model.id = $2",
     bump="""INSERT INTO meta (name, value) VALUES ('catalog', '1') ON CONFLICT (name) DO UPDATE SET
 value = CAST(CAST(meta.value AS INTEGER) + 1 AS TEXT)""",
-    any_record="""SELECT domain.id FROM domain WHERE EXISTS (SELECT 1 FROM record WHERE record.domain =
-domain.id AND record.model = $1) LIMIT 1 OFFSET 0""",
-    count_records="SELECT count(*) AS number FROM record WHERE record.model = $1 AND record.deleted = 0",
     changed="""SELECT DISTINCT version.uuid FROM version WHERE version.domain = (SELECT domain.id FROM
 domain WHERE domain.name = $1) AND version.txn > $2 AND version.model = (SELECT model.id
 FROM model WHERE model.name = $3) LIMIT $4 OFFSET 0""",
@@ -435,6 +429,9 @@ domain.id FROM domain WHERE domain.name = $2) AND version.txn > $3 AND version.m
 version.domain = changed.domain AND version.model = changed.model AND version.uuid =
 changed.uuid WHERE version.txn <= $5 AND version.vsn >= changed.start ORDER BY version.uuid,
 version.vsn""",
+    any_record="""SELECT domain.id FROM domain WHERE EXISTS (SELECT 1 FROM record WHERE record.domain =
+domain.id AND record.model = $1) LIMIT 1 OFFSET 0""",
+    count_records="SELECT count(*) AS number FROM record WHERE record.model = $1 AND record.deleted = 0",
     hold="""SELECT domain.id, domain.name FROM domain WHERE domain.name > $1 AND (EXISTS (SELECT 1 FROM
 record WHERE record.domain = domain.id AND record.model = $2)) ORDER BY domain.name LIMIT 1
 OFFSET 0 FOR UPDATE OF domain""",

@@ -8,7 +8,7 @@
     version       every version of every record, by record (history) and by transaction (the log of changes)
     meta          what a database knows of itself
 
-Nothing of this is loaded by a server; what a server runs is written by compose.py.
+A server loads this with SQLAlchemy when an index is first made or asked; what it runs otherwise is written by compose/.
 """
 
 from __future__ import annotations

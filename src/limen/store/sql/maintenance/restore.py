@@ -20,10 +20,11 @@ from limen import exc
 from limen.store.mark import EPOCH
 from limen.store.settings import Settings
 from limen.store.slots import Slots
+from limen.store.sql import SQLStore, schema
+from limen.store.sql.statements import POSTGRESQL
 
-from . import SQLStore, schema
 from .backup import TABLES, check_schema, copy_pages, part_of, put_in_place, read_rows, sound
-from .maintenance import (
+from .database import (
     Progress,
     Reading,
     claimed,
@@ -36,7 +37,6 @@ from .maintenance import (
     sqlite_path,
 )
 from .migrate import migrate_file
-from .statements import POSTGRESQL
 
 
 class Restored(NamedTuple):

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limen.store.files import socket_address
+from limen.store.sql import schema
+from limen.store.sql.index import catalog
+from limen.store.sql.postgres import claim as pg_claim
 
-from . import catalog, pg_claim, schema
-from .maintenance import Reading, reading, shown, sqlite_path
+from .database import Reading, reading, shown, sqlite_path
 from .restore import epoch_of
 
 CAP = 10_000

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
-from .pg_connection import Connection, Failed, Lost
+from .connection import Connection, Failed, Lost
 
 QUIET = 30.0
 """Seconds after which a silent connection is asked whether it still is one."""

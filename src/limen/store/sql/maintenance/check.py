@@ -22,10 +22,11 @@ from uuid import UUID
 from limen import exc
 from limen.core.record import delta
 from limen.core.record.record import decode_fields
+from limen.store.sql import schema
+from limen.store.sql.index import catalog
 
-from . import catalog, schema
 from .backup import check_schema
-from .maintenance import Progress, Reading, nobody, reading
+from .database import Progress, Reading, nobody, reading
 
 Key = tuple[int, int, bytes]
 """Domain, model, uuid."""

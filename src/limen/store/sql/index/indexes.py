@@ -22,8 +22,8 @@ from .columns import kind_of
 
 if TYPE_CHECKING:
     from limen.core.record.query import Query
+    from limen.store.sql.engine import Engine, Hand
 
-    from .engine import Engine, Hand
     from .query import Past, Queries
 
 _log = logging.getLogger("limen.store")

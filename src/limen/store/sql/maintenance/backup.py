@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from limen import exc
 from limen.store.files import sync_folder
+from limen.store.sql import schema
+from limen.store.sql.statements import SQLITE
 
-from . import schema
-from .maintenance import Progress, Reading, nobody, open_file, reading, reading_file, sqlite_path
-from .statements import SQLITE
+from .database import Progress, Reading, nobody, open_file, reading, reading_file, sqlite_path
 
 PAGES = 2048
 """Pages that are copied between two words of progress: 8 MiB."""

@@ -20,7 +20,7 @@ from . import catalog as catalogs
 from .catalog import CHANGING, Kept, Stored, Table
 
 if TYPE_CHECKING:
-    from .engine import Engine, Hand
+    from limen.store.sql.engine import Engine, Hand
 
 MOST: Final = 500
 """Records in one step."""

@@ -15,7 +15,7 @@ from weakref import ref
 
 from limen import exc
 
-from .pg_connection import Connection, Place
+from .connection import Connection, Place
 
 LONG = 60.0
 """Seconds after which an idle connection is asked whether it still is one: networks forget silently."""

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limen import exc
+from limen.store.sql import schema
 
-from . import schema
 from .backup import copy_file
-from .maintenance import Progress, claimed, found_at, nobody, open_file, open_postgres, shown, sqlite_path
+from .database import Progress, claimed, found_at, nobody, open_file, open_postgres, shown, sqlite_path
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

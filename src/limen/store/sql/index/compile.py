@@ -38,11 +38,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.types import BigInteger, Integer, SmallInteger, UserDefinedType
 
-from . import tables
+from limen.store.sql import tables
+from limen.store.sql.postgres.policy import policy
+
 from .catalog import FORMAT
 from .columns import TYPES, Dialect
 from .lower import ALWAYS, NEVER, Shape
-from .policy import policy
 
 DOMAIN, MODEL, AT, LIMIT, FIRST = range(5)
 """Which parameter is which: four that all have, then the values of the conditions."""

@@ -18,13 +18,13 @@ from typing import Any, Final, Literal
 
 from limen import exc
 from limen.store.files import sync_folder
+from limen.store.sql import schema
+from limen.store.sql.engine import Duplicate, Parameters, Question, Row, Undo
+from limen.store.sql.queue import Job, Queue
+from limen.store.sql.statements import SQLITE
 from limen.store.wakes import Wakes
 
-from . import schema
 from .claim import Claim
-from .engine import Duplicate, Parameters, Question, Row, Undo
-from .queue import Job, Queue
-from .statements import SQLITE
 
 BUSY: Final = 10.0
 """Seconds that a writer waits for a writer of another process (`limen user` while no server runs)."""

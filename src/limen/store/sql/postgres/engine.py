@@ -23,15 +23,16 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 
 from limen import exc
+from limen.store.sql import schema, statements
+from limen.store.sql.engine import Hand, Parameters, Question, Row, Undo
+from limen.store.sql.queue import Happened, Job, Queue
 
-from . import pg_claim, schema, statements
-from .engine import Hand, Parameters, Question, Row, Undo
-from .pg_connection import Connection, Failed, Lost
-from .pg_pool import Pool
-from .pg_url import Address, address
-from .pg_watch import Watch
+from . import claim as pg_claim
+from .connection import Connection, Failed, Lost
 from .policy import EVERY
-from .queue import Happened, Job, Queue
+from .pool import Pool
+from .url import Address, address
+from .watch import Watch
 
 T = TypeVar("T")
 TRIES = 5
@@ -105,7 +106,7 @@ class _Hand:
 
 
 class Postgres:
-    """See `engine.Engine`. *url*: see `pg_url`. An empty database gets its tables.
+    """See `engine.Engine`. *url*: see `url.py`. An empty database gets its tables.
 
     Raises `StoreError` where it can't be reached, is of another program, or of another version of Limen.
     """

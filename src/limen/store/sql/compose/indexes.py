@@ -1,4 +1,4 @@
-"""The statements about indexes, for compose.py. Not loaded by a server."""
+"""The statements about indexes: their catalog, what has changed since a number, and building."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from limen.store.sql.tables import WHOLE, domain, meta, model, record, version
+
 from .clauses import (
     Statement,
     bind,
@@ -28,33 +30,15 @@ from .clauses import (
     this_domain,
     this_model,
 )
-from .tables import WHOLE, domain, meta, model, record, version
 
 
 def of_indexes(dialect: str) -> list[Statement]:
     """The statements of the catalog, and of building an index while others write."""
+    return [*_of_the_catalog(dialect), *_of_what_changed(), *_of_building()]
+
+
+def _of_the_catalog(dialect: str) -> list[Statement]:
     upsert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    start = (  # of each record: the whole version that its version as of a number is built from
-        select(one.c.vsn)
-        .where(
-            one.c.domain == version.c.domain,
-            one.c.model == version.c.model,
-            one.c.uuid == version.c.uuid,
-            one.c.kind == literal_column(str(WHOLE)),
-            one.c.txn <= bind("then"),
-        )
-        .order_by(one.c.vsn.desc())
-        .limit(one_more)
-        .offset(none)
-        .correlate(version)
-        .scalar_subquery()
-    )
-    changed = (
-        select(version.c.domain, version.c.model, version.c.uuid, func.coalesce(start, none).label("start"))
-        .distinct()
-        .where(version.c.domain == this_domain, version.c.txn > bind("after"), version.c.model == this_model)
-        .subquery("changed")
-    )
     bump: Any = upsert(meta).inline().values(name=catalog, value=literal_column("'1'"))
     return [
         (  # one row at least where ever an index was made
@@ -77,19 +61,33 @@ def of_indexes(dialect: str) -> list[Statement]:
             ),
             [],
         ),
-        (
-            "any_record",
-            select(domain.c.id)
-            .where(exists(select(one_more).where(record.c.domain == domain.c.id, record.c.model == bind("model"))))
-            .limit(one_more)
-            .offset(none),
-            ["model"],
-        ),
-        (
-            "count_records",
-            select(func.count().label("number")).where(record.c.model == bind("model"), record.c.deleted == none),
-            ["model"],
-        ),
+    ]
+
+
+def _of_what_changed() -> list[Statement]:
+    """What was there as of a number, of the records that were changed since: by the log, as few are."""
+    start = (  # of each record: the whole version that its version as of a number is built from
+        select(one.c.vsn)
+        .where(
+            one.c.domain == version.c.domain,
+            one.c.model == version.c.model,
+            one.c.uuid == version.c.uuid,
+            one.c.kind == literal_column(str(WHOLE)),
+            one.c.txn <= bind("then"),
+        )
+        .order_by(one.c.vsn.desc())
+        .limit(one_more)
+        .offset(none)
+        .correlate(version)
+        .scalar_subquery()
+    )
+    changed = (
+        select(version.c.domain, version.c.model, version.c.uuid, func.coalesce(start, none).label("start"))
+        .distinct()
+        .where(version.c.domain == this_domain, version.c.txn > bind("after"), version.c.model == this_model)
+        .subquery("changed")
+    )
+    return [
         (  # which records were changed after a number; by the log, as few are
             "changed",
             select(version.c.uuid)
@@ -114,6 +112,24 @@ def of_indexes(dialect: str) -> list[Statement]:
             .where(version.c.txn <= bind("at"), version.c.vsn >= changed.c.start)
             .order_by(version.c.uuid, version.c.vsn),
             ["then", "domain", "after", "model", "at"],
+        ),
+    ]
+
+
+def _of_building() -> list[Statement]:
+    return [
+        (
+            "any_record",
+            select(domain.c.id)
+            .where(exists(select(one_more).where(record.c.domain == domain.c.id, record.c.model == bind("model"))))
+            .limit(one_more)
+            .offset(none),
+            ["model"],
+        ),
+        (
+            "count_records",
+            select(func.count().label("number")).where(record.c.model == bind("model"), record.c.deleted == none),
+            ["model"],
         ),
         (  # the next domain that has records of the model, held: nobody else commits to it meanwhile
             "hold",

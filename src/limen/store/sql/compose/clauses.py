@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-from .tables import WHOLE, domain, meta, model, record, transaction, version
+from limen.store.sql.tables import WHOLE, domain, meta, model, record, transaction, version
 
 
 class Later(GenericFunction[float]):

@@ -22,8 +22,9 @@ from .catalog import Table
 from .lower import Lowered, lower, segments
 
 if TYPE_CHECKING:
+    from limen.store.sql.engine import Engine
+
     from .compile import Text
-    from .engine import Engine
     from .indexes import Indexes
 
 Past = Callable[[str, str, int, int], list[Version] | None]

@@ -1,18 +1,11 @@
-"""The statements of an SQL store, written with SQLAlchemy Core for both dialects at once.
+"""The statements about domains, records, versions and transactions.
 
-Nothing of this is loaded by a server. Core compiles the statements once, here; their texts are in `statements.py`, and
-the store runs them on the driver itself. That saves half of what a unit of work costs through Core's execution, and
-0.3 s and 16 MiB at the start of every server. After a change here or in tables.py:
-
-    python -m limen.store.sql.compose         writes statements.py anew; a test compares the two
+Statements that read take a domain's and a model's *name*: no number that was remembered can be out of date. Those that
+write take numbers, which they have got under the lock.
 """
 
 from __future__ import annotations
 
-import sys
-import textwrap
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -30,7 +23,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
+
+from limen.store.sql.tables import DELTA, ERASED, WHOLE, domain, meta, model, record, transaction, version
 
 from .clauses import (
     Later,
@@ -65,22 +59,26 @@ from .clauses import (
     versions_before,
     who,
 )
-from .compose_indexes import of_indexes
-from .policy import policy
-from .tables import DELTA, DIALECTS, ERASED, WHOLE, domain, meta, metadata, model, record, transaction, version
 
 
-def _of_records(dialect: str) -> list[Statement]:
-    """Statements that read take a domain's and a model's *name*: no number that was remembered can be out of date.
-    Those that write take numbers, which they have got under the lock."""
-    postgres = dialect == "postgresql"
-    upsert: Any = postgresql.insert if postgres else sqlite.insert
-    keep_meta = upsert(meta).values(name=bind("name"), value=bind("value"))
-    # Always a row where there is that domain: its number is of the same moment as the record.
-    its_model = domain.outerjoin(model, model.c.name == bind("model"))
-    its_records = and_(record.c.domain == domain.c.id, record.c.model == model.c.id)
+def of_records(dialect: str) -> list[Statement]:
     return [
-        # -- names
+        *_of_names(dialect),
+        *_of_now(),
+        *_of_the_past(),
+        *_of_the_log(),
+        *_of_a_commit(postgres=dialect == "postgresql"),
+        *_of_rows(),
+        *_of_keeping(),
+        *_of_pruning(),
+    ]
+
+
+def _of_names(dialect: str) -> list[Statement]:
+    """Names to numbers, and what a database knows of itself."""
+    upsert: Any = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    keep_meta = upsert(meta).values(name=bind("name"), value=bind("value"))
+    return [
         (
             "add_domain",
             upsert(domain).inline().values(name=bind("name"), txn=none, time=none).on_conflict_do_nothing(),
@@ -90,7 +88,19 @@ def _of_records(dialect: str) -> list[Statement]:
         ("find_domain", select(domain.c.id).where(domain.c.name == bind("name")), ["name"]),
         ("find_model", select(model.c.id).where(model.c.name == bind("name")), ["name"]),
         ("domains", select(domain.c.name).where(domain.c.txn > none).order_by(domain.c.name), []),
-        # -- reading
+        (
+            "set_meta",
+            keep_meta.on_conflict_do_update(index_elements=["name"], set_={"value": keep_meta.excluded.value}),
+            ["name", "value"],
+        ),
+    ]
+
+
+def _of_now() -> list[Statement]:
+    """What is there. Always a row where there is that domain: its number is of the same moment as the record."""
+    its_model = domain.outerjoin(model, model.c.name == bind("model"))
+    its_records = and_(record.c.domain == domain.c.id, record.c.model == model.c.id)
+    return [
         ("last", select(domain.c.txn).where(domain.c.name == bind("domain")), ["domain"]),
         ("progress", select(cast(func.coalesce(func.sum(domain.c.txn), none), BigInteger).label("progress")), []),
         (
@@ -113,6 +123,11 @@ def _of_records(dialect: str) -> list[Statement]:
             .order_by(record.c.uuid),
             ["model", "at", "domain"],
         ),
+    ]
+
+
+def _of_the_past() -> list[Statement]:
+    return [
         (  # the rows that the version as of a number is built from
             "past",
             select(*line)
@@ -157,6 +172,11 @@ def _of_records(dialect: str) -> list[Statement]:
             .offset(none),
             [*key, "next", "from", "limit"],
         ),
+    ]
+
+
+def _of_the_log() -> list[Statement]:
+    return [
         (
             "transaction",
             select(*who).where(transaction.c.domain == this_domain, transaction.c.number == bind("number")),
@@ -181,7 +201,12 @@ def _of_records(dialect: str) -> list[Statement]:
             .offset(none),
             ["domain", "after", "until", "limit"],
         ),
-        # -- writing
+    ]
+
+
+def _of_a_commit(postgres: bool) -> list[Statement]:
+    """The number, the lock that goes with it, and what is in the way."""
+    return [
         (  # the first statement of every commit; on PostgreSQL it takes the domain's lock
             "take_number",
             update(domain)
@@ -225,7 +250,6 @@ def _of_records(dialect: str) -> list[Statement]:
             .group_by(model.c.name, version.c.uuid),
             ["domain", "after"],
         ),
-        ("add_transaction", *add(transaction)),
         (
             "proof",
             select(transaction.c.token).where(
@@ -233,6 +257,13 @@ def _of_records(dialect: str) -> list[Statement]:
             ),
             ["id", "number"],
         ),
+    ]
+
+
+def _of_rows() -> list[Statement]:
+    """What a commit writes."""
+    return [
+        ("add_transaction", *add(transaction)),
         ("add_record", *add(record)),
         (
             "put_record",
@@ -247,7 +278,12 @@ def _of_records(dialect: str) -> list[Statement]:
             update(version).values(kind=literal_column(str(ERASED)), body=null(), changed=null()).where(*of_version),
             key,
         ),
-        # -- what need not be kept: versions before the last whole one that is not later than the oldest one to be kept
+    ]
+
+
+def _of_keeping() -> list[Statement]:
+    """What a commit drops: versions before the last whole one that is not later than the oldest one to be kept."""
+    return [
         ("drop_before", delete(version).where(*of_version, version.c.vsn < bind("vsn")), [*key, "vsn"]),
         (
             "drop_until",
@@ -260,6 +296,12 @@ def _of_records(dialect: str) -> list[Statement]:
             [*key, *key_again, "time"],
         ),
         ("drop_record", delete(record).where(*of_record), key),
+    ]
+
+
+def _of_pruning() -> list[Statement]:
+    """The same for many records at once."""
+    return [
         (
             "keys",
             select(record.c.uuid)
@@ -313,80 +355,4 @@ def _of_records(dialect: str) -> list[Statement]:
             ),
             chunk,
         ),
-        # -- what the database knows of itself
-        ("meta", select(meta.c.value).where(meta.c.name == bind("name")), ["name"]),
-        (
-            "set_meta",
-            keep_meta.on_conflict_do_update(index_elements=["name"], set_={"value": keep_meta.excluded.value}),
-            ["name", "value"],
-        ),
     ]
-
-
-def _statements(dialect: str) -> list[Statement]:
-    return [*_of_records(dialect), *of_indexes(dialect)]
-
-
-def _create(dialect: str) -> list[str]:
-    made: list[Any] = [CreateTable(table) for table in metadata.sorted_tables]
-    made += [CreateIndex(index) for table in metadata.sorted_tables for index in table.indexes]
-    texts = [_flat(str(each.compile(dialect=DIALECTS[dialect]))) for each in made]
-    if dialect == "postgresql":
-        texts += [
-            text
-            for table in metadata.sorted_tables
-            if "domain" in (table.name, *table.c.keys())
-            for text in policy(table.name)
-        ]
-    return texts
-
-
-def _text(dialect: str, name: str, statement: Any, order: Sequence[str]) -> str:
-    """The text of *statement*, whose parameters are to be given in *order*."""
-    compiled = statement.compile(dialect=DIALECTS[dialect])
-    if compiled.positiontup != list(order):
-        raise AssertionError(f"{name}: parameters {compiled.positiontup} are not {order}: {compiled}")
-    return _flat(str(compiled))
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
-def written() -> str:
-    """The module `statements.py`."""
-    names = [name for name, _, _ in _statements("sqlite")]
-    lines = [
-        '"""The statements of an SQL store as text. Written by python -m limen.store.sql.compose; not to be edited."""',
-        "",
-        "from typing import NamedTuple",
-        "",
-        "",
-        "class Statements(NamedTuple):",
-        '    """Each statement by name, in one dialect. *create*: what makes the tables in an empty database."""',
-        "",
-        "    create: tuple[str, ...]",
-        *(f"    {name}: str" for name in names),
-        "",
-        "",
-    ]
-    for dialect in DIALECTS:
-        lines += [f"{dialect.upper()} = Statements(", "    create=("]
-        lines += [f"        {_quoted(text)}," for text in _create(dialect)]
-        lines += ["    ),"]
-        for name, statement, order in _statements(dialect):
-            lines += [f"    {name}={_quoted(_text(dialect, name, statement, order))},"]
-        lines += [")"]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    wrapped = "\n".join(textwrap.wrap(text, 92, break_long_words=False, break_on_hyphens=False))
-    if "\n" not in wrapped and '"' not in wrapped:
-        return f'"{wrapped}"'
-    return f'"""{wrapped}\n"""' if wrapped.endswith('"') else f'"""{wrapped}"""'
-
-
-if __name__ == "__main__":
-    Path(__file__).with_name("statements.py").write_text(written(), "utf-8")
-    sys.stdout.write("statements.py was written anew\n")

@@ -19,8 +19,9 @@ from typing import Any, Final
 
 import msgspec
 
+from limen.store.sql.engine import Row
+
 from .columns import ODD, Dialect, fitter
-from .engine import Row
 
 FORMAT: Final = 1
 """How values stand in the columns. A program that meets a greater one can't keep such a table up."""

@@ -22,7 +22,7 @@ from limen import exc
 from limen.base import values
 from limen.core.record import delta
 from limen.store import rows
-from limen.store.sql.policy import policy
+from limen.store.sql.postgres.policy import policy
 from limen.store.sql.schema import APPLICATION
 
 revision = "2"

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from limen import exc
-
-from . import path as file_of
-from . import pg_claim, pg_url, schema
-from .claim import Claim
-from .columns import Dialect
-from .policy import EVERY, SETTING
+from limen.store.sql import schema
+from limen.store.sql.index.columns import Dialect
+from limen.store.sql.postgres import claim as pg_claim
+from limen.store.sql.postgres import url as pg_url
+from limen.store.sql.postgres.policy import EVERY, SETTING
+from limen.store.sql.sqlite.claim import Claim
+from limen.store.sql.sqlite.url import path as file_of
 
 BUSY = 10.0
 """Seconds that are waited for another writer of an SQLite file."""
