@@ -32,6 +32,14 @@ def test_eight_tasks_find_no_anomaly(store: Any) -> None:
     assert sum(t["status"] == "ok" for t in history) > CLIENTS * 30 // 3
 
 
+def test_who_is_refused_takes_no_number(store: Any) -> None:
+    """Also where others of the same group commit."""
+    history = lists_on(store, CLIENTS, 30)
+    assert any(t["status"] == "fail" for t in history)
+    with storage_on(store)() as db:
+        assert [n for n in range(1, db.txn + 1) if db.transaction(n) is None] == []
+
+
 def test_versions_are_one_line_without_gap_or_fork(store: Any) -> None:
     history = documents_on(store, CLIENTS, 40)
     assert one_line(history) == []
