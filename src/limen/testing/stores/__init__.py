@@ -18,8 +18,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .people import AccountStoreSuite, LedgerStoreSuite, MetaStoreSuite, SlotStoreSuite
+from .accounts import AccountStoreSuite
+from .ledger import LedgerStoreSuite
 from .records import WHO, RecordStoreSuite, put
+from .settings import MetaStoreSuite
+from .slots import SlotStoreSuite
 
 __all__ = [
     "AccountStoreSuite",
