@@ -275,7 +275,7 @@ def test_a_table_that_is_gone_is_not_asked(opened: Open) -> None:
 
 def test_a_table_of_a_newer_format_is_left_to_newer_programs(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as newer:
-        newer.setattr(catalogs, "FORMAT", 2)
+        newer.setattr(catalogs, "FORMAT", 3)
         new = opened()
         new.records.commit(who(), [put(1, a=1), put(2, a=2), put(3, a=3)])
         new.records._engine.write(lambda hand: mark_newer(hand, new))
@@ -285,7 +285,7 @@ def test_a_table_of_a_newer_format_is_left_to_newer_programs(opened: Open, monke
     assert tables(old) == {("a",): "building"}
     assert asked(old, Query("T", ONE, field("a") == 1))[0] == [4]
     old.close()
-    monkeypatch.setattr(catalogs, "FORMAT", 2)
+    monkeypatch.setattr(catalogs, "FORMAT", 3)
     new = opened()
     assert asked(new, Query("T", ONE, field("a") == 1))[0] == [4]
     assert new.records.indexes.settle()
@@ -297,7 +297,7 @@ def mark_newer(hand: Any, store: SQLStore) -> None:
     sql = store.records._engine.sql
     [[(id, text)]] = hand.ask((sql.catalog, ("T",)))
     stored = catalogs.read(text)
-    stored.tables[0].format = 2
+    stored.tables[0].format = 3
     hand.tell(sql.set_catalog, (stored.text(), id))
     hand.tell(sql.bump)
 

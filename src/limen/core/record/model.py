@@ -19,27 +19,29 @@
 Hooks are classmethods or staticmethods; the class is never instantiated. A typed class may have hooks, too: defaults
 come before `initialize`, errors of the types and those of `validate` are one tree.
 
-**Columns** are fields of the record. A typed class has one for each field of a scalar type (an enum's is that of its
-values), or those that `index` names. Of a plain class `index` is asked once, with a blank record: its keys name the
-columns, the values say of which kind they are; of None the store learns it from the first value. A name
-under which `index` puts something that is no field of the record is no column.
+**Columns** are what records are searched by. A typed class has one for each field of a scalar type (an enum's is that
+of its values), or those that `index` names. `index` is asked with a blank record when the class is added: its keys name
+the columns, the values say of which kind they are; of None the store learns it from the first value. What it gives
+under a name that is no field of the record is **computed**: `{"year": record.due.year}` makes `Todo.year == 2026` work.
+Another value than that of the field of the same name is refused. Where `index` comes to compute something else under
+the same names, `__index_version__ = 2` on the class says so (`indexing.py`).
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
 
-from .checks import Check, check_for, plain, wrong_fields
+from .checks import Check, check_for, wrong_fields
 from .fields import OnClass, put
-from .kinds import KINDS
-from .port import OWN, Index, Keep
-from .typed import COLUMN_KINDS, BadDeclaration, Declared, column_kind, declared
+from .indexing import Indexing
+from .port import OWN, Index, Keep, See
+from .typed import BadDeclaration, Declared, column_kind, declared
 
 if TYPE_CHECKING:
     from .record import Record
@@ -54,20 +56,19 @@ class Model:
     *keep*: how much history there will be: None all, 0 none, a number of versions or a timedelta; where it is not
     given, `__keep__` of the class. *name*: what the store calls it; `__model__` of the class, or its name. *fields*:
     the names that are declared. *index_definition*: the columns, None where there are none (or they are not known
-    before the first record is written).
+    before there is a record).
 
     Puts a field on the class for each of *fields*. Raises TypeError or ValueError for what can't be a model.
     """
 
     __slots__ = (
         "_checks",
-        "_columns",
         "_defaults",
+        "_indexing",
         "_typed",
         "cls",
         "fields",
         "index",
-        "index_definition",
         "initialize",
         "keep",
         "name",
@@ -79,8 +80,6 @@ class Model:
     validate: Callable[[Record], Any] | None
     index: Callable[[Record], Any] | None
     to_dict: Callable[[Record], Any] | None
-    index_definition: Index | None
-    _columns: dict[str, str | None] | None
 
     def __init__(self, cls: type, keep: Keep = None) -> None:
         if not isinstance(cls, type):
@@ -102,13 +101,23 @@ class Model:
             (field.name, field.required, check_for(field.kind)) for field in types.values()
         ]
         self._defaults = {field.name: field.default for field in types.values() if field.default is not None}
-        self._columns = self.index_definition = None
+        kinds = {name: column_kind(field.kind) for name, field in types.items()}
+        self._indexing = Indexing(self, self.index, kinds, _checked_version(cls))
         blank = self._blank(types)
-        if self.index is None:
-            kinds = {name: column_kind(field.kind) for name, field in types.items()}
-            self._set_columns({name: kind for name, kind in kinds.items() if kind is not None})
-        self.fields = tuple(dict.fromkeys((*types, *blank, *(self._columns or ()))))
-        put(cls, self.fields, self._typed)
+        self.fields = tuple(dict.fromkeys((*types, *blank)))
+        self.put_on_class((*self.fields, *self._indexing.names))
+
+    @property
+    def index_definition(self) -> Index | None:
+        return self._indexing.definition
+
+    def put_on_class(self, names: Iterable[str]) -> None:
+        """Makes `Todo.done` a field of expressions."""
+        put(self.cls, names, self._typed)
+
+    def see(self, names: Iterable[str]) -> See | None:
+        """What conditions and orders that ask for *names* look at; None: the fields alone."""
+        return self._indexing.see(names)
 
     # -- records -------------------------------------------------------------------------------------
     def begin(self, record: Record) -> None:
@@ -136,20 +145,7 @@ class Model:
                 model=self.name,
                 fields=errors,
             )
-        if self._columns is None:
-            if self.index is None:
-                return None, None
-            self._ask_index(record, {})
-        values = self.columns_of(fields)
-        return self.index_definition, values if self.index_definition is not None else None
-
-    def columns_of(self, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of the columns by name, as they are stored."""
-        found = {name: fields.get(name) for name in self._columns or ()}
-        for name, value in found.items():
-            if type(value) not in KINDS:
-                found[name] = plain(value)
-        return found
+        return self._indexing.of(record)
 
     def _validated(self, record: Record, wrong: bool) -> dict[str, Any]:
         try:
@@ -172,34 +168,15 @@ class Model:
         record = Record(self, bytes(16))
         try:
             self.begin(record)
-            for name in types:
-                if name not in record:
-                    record[name] = None
-            if self.index is not None:
-                self._ask_index(record, types)
         except BadDeclaration:
             raise
-        except Exception as error:  # hooks that need more than a blank record, or a caller: then the first one written
-            log.debug("%s: a blank record does not say which columns it has: %r", self.name, error)
+        except Exception as error:  # a hook that needs a caller, say
+            log.debug("%s: a blank record can't be made: %r", self.name, error)
+        for name in types:
+            if name not in record:
+                record[name] = None
+        self._indexing.ask_blank(record)
         return {name: None for name in record._fields if type(name) is str and name.isidentifier()}
-
-    def _ask_index(self, record: Record, types: dict[str, Declared]) -> None:
-        found = self.index(record)  # type: ignore[misc]
-        if not isinstance(found, Mapping):
-            raise BadDeclaration(f"{self.name}.index gives a dict, not {type(found).__name__}")
-        columns: dict[str, str | None] = {}
-        for name, value in found.items():
-            declared_kind = column_kind(types[name].kind) if name in types else None
-            value = plain(value)
-            if type(name) is not str or name[:1] == "_" or (value is not None and name not in record._fields):
-                continue
-            if value is None or type(value) in COLUMN_KINDS:
-                columns[name] = declared_kind or COLUMN_KINDS.get(type(value))
-        self._set_columns(columns)
-
-    def _set_columns(self, columns: dict[str, str | None]) -> None:
-        self._columns = dict(sorted(columns.items()))
-        self.index_definition = Index(tuple(self._columns.items())) if columns else None
 
     def __copy__(self) -> Model:
         return self
@@ -221,6 +198,13 @@ def _checked_keep(name: str, keep: Any) -> Keep:
         f"{name}: keep says how much history there is: None for all, 0 for none, a number of versions or a timedelta; "
         f"not {keep!r:.80}"
     )
+
+
+def _checked_version(cls: type) -> int:
+    version = getattr(cls, "__index_version__", 1)
+    if type(version) is not int or version < 1:
+        raise TypeError(f"{cls.__name__}.__index_version__ is a whole number of 1 or more, not {version!r:.40}")
+    return version
 
 
 def _hook(cls: type, name: str) -> Callable[[Record], Any] | None:

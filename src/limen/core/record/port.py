@@ -14,8 +14,9 @@ after the number at which it was read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
@@ -70,14 +71,35 @@ class Version(NamedTuple):
     erased: bool = False
 
 
-class Index(NamedTuple):
+See: TypeAlias = Callable[[bytes, Mapping[str, Any]], Mapping[str, Any]]
+"""Gives of a record's uuid and fields what conditions and orders look at: the fields, and what is computed of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
     """What of a model's records is to be searched by: name and kind of each column, in a fixed order.
 
-    Kind: bool int float decimal text bytes uuid date time datetime timedelta; None: not known yet. Indexes of equal
-    columns are equal; one that differs from what the store knows is built anew from the records.
+    Kind: bool int float decimal text bytes uuid date time datetime timedelta; None: not known yet. *computed*: names,
+    most of them of columns, under which stands what `compute` makes of a record's uuid and fields, and not a field.
+    *version*: another one says that something else is computed.
+
+    `compute` is the program's own code: it may raise, and is never called under a lock. It does not count for equality:
+    indexes of equal columns are equal; one that differs from what the store knows is built anew from the records.
     """
 
     columns: tuple[tuple[str, str | None], ...]
+    computed: frozenset[str] = frozenset()
+    version: int = 1
+    compute: Callable[[bytes, Mapping[str, Any]], Mapping[str, Any]] | None = field(
+        default=None, compare=False, repr=False
+    )
+
+    def see(self, names: Iterable[str]) -> See | None:
+        """What a condition or an order that asks for *names* looks at; None: the fields alone."""
+        compute, computed = self.compute, self.computed
+        if not computed or compute is None or computed.isdisjoint(names):
+            return None
+        return lambda uuid, fields: {**fields, **compute(uuid, fields)}
 
 
 class Change(NamedTuple):
@@ -85,9 +107,10 @@ class Change(NamedTuple):
 
     *base*: the version it was made from, 0 for a new record; it must be the newest. *fields*: tagged JSON of the whole
     record; of DELETE and ERASE it is not looked at. *kind*: PUT, DELETE, REVIVE or ERASE. *index*: the model's index,
-    None where it has none; *values*: the values of its columns by name (Python values as `limen.core.record.expression`
-    compares them), None for DELETE and ERASE. *keep*: of the model. Index, values and keep may be left alone by a store
-    that looks at all records for each question and keeps all versions (but for keep=0, which it must honour).
+    None where it has none; *values*: the values of its columns by name, computed ones too (Python values as
+    `limen.core.record.expression` compares them), None for DELETE and ERASE. *keep*: of the model. Index, values and
+    keep may be left alone by a store that looks at all records for each question and keeps all versions (but for
+    keep=0, which it must honour).
     """
 
     model: str

@@ -187,6 +187,12 @@ def _digest(order: Sequence[Order]) -> str:
     return hashlib.sha256(said).hexdigest()[:8]
 
 
+def names(where: Expression | None, order: Sequence[Order]) -> frozenset[str]:
+    """What is asked of a record."""
+    terms = frozenset(term.field for term in order)
+    return terms if where is None else where.fields | terms
+
+
 # -- conditions -----------------------------------------------------------------------------------
 def split(where: Expression | None, columns: Container[str]) -> tuple[Expression | None, Expression | None]:
     """*where* as two parts that together say the same: one that asks for *columns* only, and the rest. None: no

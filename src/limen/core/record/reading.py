@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 from uuid import UUID
@@ -20,10 +20,10 @@ from . import past, query
 from .expression import And, Expression, Field, field
 from .model import Model
 from .past import Frozen, Past, Written
-from .port import RecordStore, Version
+from .port import RecordStore, See, Version
 from .query import Cursor, Order, Page, Query
 from .record import Record, decode_fields, encode_fields
-from .shelf import FOUND, GONE, SEEN, Shelf, Side, rows
+from .shelf import FOUND, GONE, SEEN, Shelf, Side, rows, seen_rows
 from .trouble import Fail, failed, mismatch, no_snapshot, uuid_bytes, whole
 
 Predicate: TypeAlias = Callable[[Record], Any]
@@ -164,7 +164,7 @@ class Reader:
         order = query.ordering(order_by)
         place = None if after is None else query.read_cursor(after, order)
         condition, test = _split(where, acl)
-        shelf.search(None if callable(where) else condition)
+        shelf.search(condition)
         return self._page(shelf, condition, test, order, query.checked_limit(limit), place)
 
     def select_one(
@@ -195,7 +195,7 @@ class Reader:
         shelf = self._shelf(model)
         query.checked_limit(whole(cap, "cap"))
         condition, test = _split(where, None)
-        shelf.search(None if callable(where) else condition)
+        shelf.search(condition)
         if test is None and shelf.model.keep != 0 and not shelf.own():
             side = shelf.side
             question = _question(shelf, condition, (), cap, None)
@@ -226,6 +226,9 @@ class Reader:
         )
         answer = self._ask(shelf, lambda: shelf.side.store.select(self._domain, question, shelf.side.at))
         asked = "" if test is None else "; what it gives is looked at by a function, in Python"
+        index = shelf.model.index_definition
+        if index is not None and (computed := sorted(index.computed & query.names(condition, order))):
+            asked = f"; {', '.join(computed)}: what index() computes{asked}"
         return Plan(answer.how + asked, not answer.complete and test is None)
 
     # -- inside ------------------------------------------------------------------------------------
@@ -340,12 +343,14 @@ class Reader:
         place: Cursor | None,
     ) -> Page[Any]:
         side = shelf.side
+        see = shelf.model.see(query.names(where, order))
+        row = rows if see is None else seen_rows(see)
         own = shelf.own() if shelf.records else {}
         mine = [
             record
             for record in own.values()
             if record is not None
-            and (where is None or where.matches(record._fields))
+            and (where is None or where.matches(row(record)[0]))
             and (test is None or test(record))
         ]
         found: list[Record] = []
@@ -356,28 +361,35 @@ class Reader:
             side.at = answer.at
             versions = answer.versions
             for version in versions:
-                record = self._candidate(shelf, version, where, own)
+                record = self._candidate(shelf, version, where, see, own)
                 if record is not None and (test is None or test(record)):
                     found.append(record)
             if answer.complete or ask is None or len(versions) < ask or len(found) > limit:  # type: ignore[operator]
                 break
-            last = decode_fields(versions[-1].fields)
+            last: Mapping[str, Any] = decode_fields(versions[-1].fields)
+            if see is not None:
+                last = see(versions[-1].uuid, last)
             behind = Cursor(tuple(last.get(term.field) for term in order), versions[-1].uuid)
             ask = min(2 * ask, _MOST)
             question = _question(shelf, where, order, ask, behind)
         if answer.complete:
-            page = query.page(found + mine, order, limit, place, rows)
+            page = query.page(found + mine, order, limit, place, row)
         else:
             if mine:
                 behind_place = None if place is None else query.after(place, order)
-                found += [record for record in mine if behind_place is None or behind_place(*rows(record))]
-                found = query.sort(found, order, rows)
-            page = query.cut(found, order, limit, rows)
+                found += [record for record in mine if behind_place is None or behind_place(*row(record))]
+                found = query.sort(found, order, row)
+            page = query.cut(found, order, limit, row)
         self._keep(shelf, page)
         return page
 
     def _candidate(
-        self, shelf: Shelf, version: Version, where: Expression | None, own: dict[bytes, Record | None]
+        self,
+        shelf: Shelf,
+        version: Version,
+        where: Expression | None,
+        see: See | None,
+        own: dict[bytes, Record | None],
     ) -> Record | None:
         """The record of a version that the store has found, if it is found here, too."""
         key, vsn, txn, stored, _, _ = version
@@ -386,10 +398,10 @@ class Reader:
         record = shelf.records.get(key)
         if record is None:
             fields = decode_fields(stored)
-            if where is not None and not where.matches(fields):
+            if where is not None and not where.matches(fields if see is None else see(key, fields)):
                 return None
             record = self._made(shelf, key, vsn, txn, stored, fields)
-        elif where is not None and not where.matches(record._fields):
+        elif where is not None and not where.matches(record._fields if see is None else see(key, record._fields)):
             return None
         if shelf.model.keep == 0:
             shelf.find(key)

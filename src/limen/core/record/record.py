@@ -114,7 +114,7 @@ class Record:
                 return self._fields[name]
             except KeyError:
                 pass
-            raise AttributeError(f"this {self._about.name} has no field {name!r}")
+            raise AttributeError(f"this {self._about.name} has no field {name!r}", name=name, obj=self)
         raise AttributeError(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -159,11 +159,15 @@ class Record:
 
     def update(self, other: Mapping[str, Any] = {}, /, **fields: Any) -> None:
         """Sets several fields; those that are not named stay."""
-        for source in (other, fields):
-            for name in source:
+        for name in fields:
+            if name[:1] == "_":
+                raise _no_name(name)
+        if other:
+            for name in other:
                 if type(name) is not str or name[:1] == "_":
                     raise _no_name(name)
-            self._fields.update(source)
+            self._fields.update(other)
+        self._fields.update(fields)
         _set(self, "_touched", True)
 
     def merge(self: _Self, other: Mapping[str, Any] = {}, /, **fields: Any) -> _Self:

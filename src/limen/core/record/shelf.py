@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .expression import Expression
 from .model import Model
-from .port import RecordStore
+from .port import RecordStore, See
 from .record import Record
 
 SEEN, FOUND, NEW, CHANGED, REVIVED, GONE, ERASED = range(7)
@@ -45,6 +46,8 @@ class Shelf:
         self.keys.add(key)
 
     def search(self, where: Expression | None) -> None:
+        if where is not None and self.model.see(where.fields) is not None:
+            where = None  # `index` is not asked under the store's lock: any change of the model counts
         if self.searched is None:
             self.searched = [where]
         elif where not in self.searched and None not in self.searched:
@@ -65,6 +68,11 @@ class Shelf:
             elif state >= NEW or record._unstored() is not None:
                 own[key] = record
         return own
+
+
+def seen_rows(see: See) -> Callable[[Record], tuple[Mapping[str, Any], bytes]]:
+    """`rows` where something is asked for that `index` computes."""
+    return lambda record: (see(record._key, record._fields), record._key)
 
 
 def rows(record: Record) -> tuple[dict[str, Any], bytes]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Condition, Lock, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
 
 from limen import exc
 from limen.core.record.record import decode_fields
@@ -33,12 +34,25 @@ TROUBLE: Final = 5.0
 WAITS: Final = {"sqlite": (), "postgresql": ("SET LOCAL lock_timeout = '200ms'",)}
 """Whoever drops a table waits no longer for those who still read it: others wait behind."""
 _log = logging.getLogger("limen.store")
-Task = tuple[str, str, str]
-"""Model, table, state."""
+Compute = Callable[[bytes, Mapping[str, Any]], Mapping[str, Any]]
+_Record = tuple[str, int, bytes, str]
+"""Name and number of its domain, uuid, fields."""
+
+
+class Task(NamedTuple):
+    """What there is to do with a table. *compute*: see `Index`; None where all columns are fields."""
+
+    model: str
+    table: str
+    state: str
+    compute: Compute | None
 
 
 class Builder:
-    """The thread that builds for one store; it lives as long as there is something to do. *find*: gives that."""
+    """The thread that builds for one store; it lives as long as there is something to do. *find*: gives that.
+
+    *stopped*: tables that it has given up, as what is to stand there could not be computed, and why.
+    """
 
     def __init__(self, engine: Engine, find: Callable[[], Task | None]) -> None:
         self._engine, self._find = engine, find
@@ -47,6 +61,7 @@ class Builder:
         self._wanted = self._closed = False
         self._size = 50
         self._said: dict[str, int] = {}
+        self.stopped: dict[str, str] = {}
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -85,7 +100,7 @@ class Builder:
                 task = None
                 if not self._closed:
                     _log.warning("building an index failed, it is tried again in %g s: %s", TROUBLE, error)
-                    task, pause = ("", "", ""), TROUBLE
+                    task, pause = Task("", "", "", None), TROUBLE
             with self._changed:
                 if self._closed or (task is None and not self._wanted):
                     self._thread = None
@@ -95,10 +110,10 @@ class Builder:
 
     # -- one step ----------------------------------------------------------------------------------
     def _step(self, task: Task) -> None:
-        model, table, state = task
+        model, table, state, compute = task
         if state == "old":
             self._drop(model, table)
-        elif self._count(model, table) and self._bring(model, table):
+        elif self._count(model, table) and self._bring(model, table, compute):
             if self._engine.dialect == "postgresql":  # which would know how many rows there are a minute later only
                 self._engine.write(lambda hand: hand.tell(f'ANALYZE "{table}"'))
             self._engine.write(lambda hand: self._ready(hand, model, table))
@@ -122,10 +137,19 @@ class Builder:
         self._engine.write(note)
         return True
 
-    def _bring(self, model: str, table: str) -> bool:
-        """Brings in a few records; True where all are in."""
+    def _bring(self, model: str, table: str, compute: Compute | None) -> bool:
+        """Brings in a few records; True where all are in.
+
+        What is computed is computed before the records are locked, and holds for those that still are what they were.
+        """
         sql, size = self._engine.sql, self._size
         took = 0.0
+        known: dict[tuple[bytes, str], Mapping[str, Any]] = {}
+
+        def look(hand: Hand) -> list[_Record]:
+            id, _, kept = self._held(hand, model, table)
+            building = kept is not None and kept.state == "building" and not kept.through
+            return self._walk(hand, id, kept, size) if kept is not None and building else []
 
         def work(hand: Hand) -> Kept | None:
             nonlocal took
@@ -136,28 +160,38 @@ class Builder:
             its = Table(kept, self._engine.dialect)
             if its.foreign:
                 return None
-            rows: list[Any] = []
-            room = size
-            while room > 0:  # by the names of the domains: that is the order in which all lock them
-                if kept.uuid is None:
-                    [found] = hand.ask((sql.hold, (kept.domain, id)))
-                    if not found:
-                        kept.through = True
+            place = kept.domain, kept.uuid
+            found = self._walk(hand, id, kept, size)
+            if compute is None:
+                rows = [its.row(domain, uuid, decode_fields(fields)) for _, domain, uuid, fields in found]
+            else:
+                rows = []
+                for name, domain, uuid, fields in found:
+                    values = known.get((uuid, fields))
+                    if values is None:  # it was changed meanwhile: from here on in the next step
+                        (kept.domain, kept.uuid), kept.through = place, False
                         break
-                    (domain, kept.domain), kept.uuid = found[0], ""
-                else:
-                    [found] = hand.ask((sql.lock, (kept.domain,)))
-                    domain = found[0][0] if found else 0
-                [some] = hand.ask((sql.batch, (domain, id, bytes.fromhex(kept.uuid), room)))
-                rows += [its.row(domain, key, decode_fields(fields)) for key, fields in some]
-                kept.uuid = some[-1][0].hex() if len(some) == room else None
-                room -= len(some) + 1  # many domains with a record each are to come to an end, too
+                    rows.append(its.row(domain, uuid, values))
+                    place = name, uuid.hex()
             hand.many(kept.put, rows)
             kept.done += len(rows)
             hand.tell(sql.set_catalog, (stored.text(), id))
             took = time.perf_counter() - begun
             return kept
 
+        if compute is not None:
+            for _, _, uuid, text in self._engine.write(look):
+                fields = decode_fields(text)
+                try:
+                    known[uuid, text] = {**fields, **compute(uuid, fields)}
+                except Exception as error:
+                    why = (
+                        f"the index of {model} can't be built: {model}.index raised {error!r:.200} for the record "
+                        f"{UUID(bytes=uuid)}. Let it take every record that is there, and start the program again"
+                    )
+                    self.stopped[table] = why
+                    _log.error("%s; until then it is searched in Python.", why)
+                    return False
         kept = self._engine.write(work)
         if took:
             self._size = max(10, min(MOST, int(size * min(2.0, LONG / took))))
@@ -167,6 +201,26 @@ class Builder:
                 self._said[table] = part
                 _log.info("the index of %s is being built: %d %%", model, min(10 * part, 99))
         return kept is not None and kept.state == "building" and kept.through
+
+    def _walk(self, hand: Hand, id: int, kept: Kept, room: int) -> list[_Record]:
+        """The next records, *room* at most, in domains that are held by then; *kept* is where they end."""
+        sql, found = self._engine.sql, list[_Record]()
+        number = 0
+        while room > 0:  # by the names of the domains: that is the order in which all lock them
+            if kept.uuid is None:
+                [rows] = hand.ask((sql.hold, (kept.domain, id)))
+                if not rows:
+                    kept.through = True
+                    break
+                (number, kept.domain), kept.uuid = rows[0], ""
+            else:
+                [rows] = hand.ask((sql.lock, (kept.domain,)))
+                number = rows[0][0] if rows else 0
+            [some] = hand.ask((sql.batch, (number, id, bytes.fromhex(kept.uuid), room)))
+            found += [(kept.domain, number, uuid, fields) for uuid, fields in some]
+            kept.uuid = some[-1][0].hex() if len(some) == room else None
+            room -= len(some) + 1  # many domains with a record each are to come to an end, too
+        return found
 
     def _ready(self, hand: Hand, model: str, table: str) -> None:
         sql = self._engine.sql

@@ -19,12 +19,15 @@ from typing import Any, Final
 
 import msgspec
 
+from limen.core.record.port import Change, Index
+from limen.core.record.record import decode_fields
 from limen.store.sql.engine import Row
 
 from .columns import ODD, Dialect, fitter
 
-FORMAT: Final = 1
-"""How values stand in the columns. A program that meets a greater one can't keep such a table up."""
+FORMAT: Final = 2
+"""How values stand in the columns. A program that meets a greater one can't keep such a table up. 1: values of fields;
+2: computed ones, too."""
 CHANGING: Final[Mapping[Dialect, tuple[str, ...]]] = {
     "sqlite": (),  # one writer at a time anyway
     "postgresql": ("LOCK TABLE domain IN SHARE ROW EXCLUSIVE MODE",),
@@ -35,7 +38,7 @@ CHANGING: Final[Mapping[Dialect, tuple[str, ...]]] = {
 class Kept(msgspec.Struct, omit_defaults=True):
     """One table, as the catalog has it. *columns*: (field, kind). *put*, *remove*, *clear*: statements. *domain* (its
     name) and *uuid* (hex, of the last record; None: that domain is done): building has come so far. *through*: all is
-    in it. *done* of *total* records."""
+    in it. *done* of *total* records. *computed*: columns of what the program computes, by that *version* of it."""
 
     table: str
     columns: list[tuple[str, str]]
@@ -43,12 +46,20 @@ class Kept(msgspec.Struct, omit_defaults=True):
     remove: str
     clear: str
     state: str = "building"
-    format: int = FORMAT
+    format: int = 1
     domain: str = ""
     uuid: str | None = ""
     through: bool = False
     done: int = 0
     total: int = 0
+    computed: list[str] = []
+    version: int = 1
+
+    def is_of(self, index: Index, columns: list[tuple[str, str]]) -> bool:
+        """Whether it has these *columns*, which *index* declares, and computes the same."""
+        computed = sorted(name for name, _ in columns if name in index.computed)
+        same = sorted(self.columns) == columns and sorted(self.computed) == computed
+        return same and (not computed or self.version == index.version)
 
     def again(self) -> None:
         """Some records are not in it as they are: from the beginning."""
@@ -90,19 +101,63 @@ def read(text: str | None) -> Stored:
 
 class Table:
     """A table of an index as this program uses it. *columns*: field to (number, kind). *foreign*: of a newer format,
-    which this program can't keep up."""
+    which this program can't keep up. *computed*, *version*: see `Kept`."""
 
-    __slots__ = ("_fits", "cache", "columns", "done", "fields", "foreign", "name", "put", "remove", "state", "total")
+    __slots__ = (
+        "_fits",
+        "cache",
+        "columns",
+        "computed",
+        "done",
+        "fields",
+        "foreign",
+        "kept",
+        "name",
+        "put",
+        "remove",
+        "state",
+        "total",
+        "version",
+    )
 
     def __init__(self, kept: Kept, dialect: Dialect) -> None:
         self.name, self.state, self.put, self.remove = kept.table, kept.state, kept.put, kept.remove
         self.done, self.total = kept.done, kept.total
         self.foreign = kept.format > FORMAT
+        self.kept, self.computed, self.version = kept, frozenset(kept.computed), kept.version
         self.columns = {field: (number, kind) for number, (field, kind) in enumerate(kept.columns)}
         self.fields = frozenset(self.columns)
         self._fits = [] if self.foreign else [(field, fitter(kind, dialect)) for field, kind in kept.columns]
         self.cache: dict[Any, Any] = {}
         """What was made to ask this table, by shape."""
+
+    def computed_by(self, index: Index | None) -> bool:
+        """Whether a program with this *index* can keep it up."""
+        if self.foreign or not self.computed:
+            return not self.foreign
+        return index is not None and index.version == self.version and self.computed <= index.computed
+
+    def columns_for(self, index: Index | None) -> Mapping[str, tuple[int, str]]:
+        """The columns that mean what they mean for a program with this *index*."""
+        computed: frozenset[str] = frozenset() if index is None else index.computed
+        if not computed and not self.computed:
+            return self.columns
+        same = index is not None and index.version == self.version
+        return {
+            field: column
+            for field, column in self.columns.items()
+            if (field in computed) is (field in self.computed) and (same or field not in computed)
+        }
+
+    def values(self, change: Change) -> Mapping[str, Any]:
+        """The values of a change for `row`, those that are computed as they were computed before."""
+        values = change.values
+        of_fields = self.fields - self.computed
+        known = change.index.computed if change.index is not None else frozenset()
+        if values is not None and self.fields <= values.keys() and of_fields.isdisjoint(known):
+            return values
+        fields = decode_fields(change.fields)  # of a program that has declared other columns
+        return fields if values is None else {**fields, **{name: values.get(name) for name in self.computed}}
 
     def row(self, domain: int, uuid: bytes, values: Mapping[str, Any]) -> list[Any]:
         """The parameters of *put* for a record with these *values*."""

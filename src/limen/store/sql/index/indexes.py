@@ -13,11 +13,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from limen.core.record.port import ERASE, Answer, Change, Index
-from limen.core.record.record import decode_fields
 
 from . import catalog as catalogs
-from .build import Builder
-from .catalog import CHANGING, Catalog, Kept, columns_of
+from .build import Builder, Task
+from .catalog import CHANGING, FORMAT, Catalog, Kept, columns_of
 from .columns import kind_of
 
 if TYPE_CHECKING:
@@ -116,22 +115,21 @@ class Indexes:
         model = catalog.models.get(change.model)
         if model is None:
             return
-        values = change.values
         for table in model.tables:
-            if change.deleted or table.foreign:
+            if change.deleted:
                 yield table.remove, (domain, change.uuid)
-                if table.foreign and not change.deleted:
-                    self._build_again(hand, change.model, table.name)
-                continue
-            if values is None or not table.fields <= values.keys():
-                values = decode_fields(change.fields)  # of a program that has declared other columns
-            yield table.put, table.row(domain, change.uuid, values)
+            elif table.computed_by(change.index) and (change.values is not None or not table.computed):
+                yield table.put, table.row(domain, change.uuid, table.values(change))
+            else:
+                yield table.remove, (domain, change.uuid)
+                self._build_again(hand, change.model, table.name)
         if change.kind == ERASE:
             for table in model.old:
                 yield table.remove, (domain, change.uuid)
 
     def _build_again(self, hand: Hand, model: str, table: str) -> None:
-        """A newer program's table, which this one can't keep up: that one has to go through all records once more."""
+        """A table of another version of the program, which this one can't keep up: that one has to go through all
+        records once more."""
         sql = self._engine.sql
         [[(id, text)]] = hand.ask((sql.catalog, (model,)))
         stored = catalogs.read(text)
@@ -178,7 +176,7 @@ class Indexes:
             rows = self._engine.rows(self._engine.sql.catalogs)
             first, self._catalog = self._catalog is None, Catalog(rows, self._engine.dialect, self._catalog)
             self._looked = now
-            if first and any(_to_do(table) for _, table in self._all()):
+            if first and self._to_do() is not None:
                 self._builder.wake()  # what another process, or this one before it was killed, has left half done
         return self._catalog
 
@@ -216,15 +214,17 @@ class Indexes:
             kinds = {**(found.learnt if found is not None else {}), **learnt}
             columns = columns_of(index.columns, kinds)
             current = found.tables[-1] if found is not None and found.tables else None
-            same = current is not None and {(name, kind) for name, (_, kind) in current.columns.items()} == {*columns}
+            same = current is not None and current.kept.is_of(index, columns)
             if (columns and not same) or (learnt and found is not None and learnt.items() - found.learnt.items()):
-                self._register(model, columns, learnt)
+                self._register(model, index, columns, learnt)
             self._declared[model] = _Declared(
                 index, tuple(name for name, kind in index.columns if kind is None and name not in kinds)
             )
+            if self._to_do() is not None:
+                self._builder.wake()
 
-    def _register(self, model: str, columns: list[tuple[str, str]], learnt: Mapping[str, str]) -> None:
-        """Makes a table for *columns*, in a transaction of its own."""
+    def _register(self, model: str, index: Index, columns: list[tuple[str, str]], learnt: Mapping[str, str]) -> None:
+        """Makes a table for *columns*, which *index* declares, in a transaction of its own."""
         from . import compile as make
 
         sql, dialect = self._engine.sql, self._engine.dialect
@@ -237,10 +237,11 @@ class Indexes:
             stored = catalogs.read(text)
             current = stored.current()
             state = "there"  # another process was quicker
-            if learnt.items() <= stored.learnt.items() and current is not None and sorted(current.columns) == columns:
+            there = current is not None and current.is_of(index, columns)
+            if there and learnt.items() <= stored.learnt.items():
                 return state
             stored.learnt = {**stored.learnt, **learnt}
-            if columns and (current is None or sorted(current.columns) != columns):
+            if columns and not there:
                 stored.generation += 1
                 made = make.define(dialect, id, stored.generation, columns)
                 for statement in made.create:
@@ -249,6 +250,8 @@ class Indexes:
                     if table.state == "building":
                         table.state = "old"
                 kept = Kept(made.table, columns, made.put, made.remove, made.clear)
+                kept.computed = sorted(name for name, _ in columns if name in index.computed)
+                kept.format, kept.version = (FORMAT, index.version) if kept.computed else (1, 1)
                 stored.tables = [*stored.tables, kept]
                 [records] = hand.ask((sql.any_record, (id,)))
                 if not records:
@@ -263,23 +266,32 @@ class Indexes:
         if state == "building":
             _log.info("the index of %s (%s) is being built", model, names)
         self.refresh()
-        if any(_to_do(table) for _, table in self._all()):
-            self._builder.wake()
 
     # -- what is done a little later ---------------------------------------------------------------
-    def _step(self) -> tuple[str, str, str] | None:
-        """For the builder: what was declared where nobody could wait is made; then (model, table, state) of a table
-        that it has something to do with, None where there is none."""
+    def _step(self) -> Task | None:
+        """For the builder: what was declared where nobody could wait is made; then a table that it has something to do
+        with, None where there is none."""
         while self._later:
             model, (index, learnt) = next(iter(self._later.items()))
             self._declare(model, index, learnt, True)
             self._later.pop(model, None)
         self.refresh()
-        return next(((model, table.name, table.state) for model, table in self._all() if _to_do(table)), None)
+        return self._to_do()
 
+    def _to_do(self) -> Task | None:
+        for model, table in self._all():
+            declared = self._declared.get(model)
+            index = None if declared is None else declared.what
+            if table.state == "old":
+                return Task(model, table.name, table.state, None)
+            if table.state == "building" and table.computed_by(index) and table.name not in self._builder.stopped:
+                compute = index.compute if index is not None and table.computed else None
+                return Task(model, table.name, table.state, compute)
+        return None
 
-def _to_do(table: catalogs.Table) -> bool:
-    return table.state == "old" or (table.state == "building" and not table.foreign)
+    def stopped(self, table: str) -> str | None:
+        """Why a table is not built; None: it is."""
+        return self._builder.stopped.get(table)
 
 
 def _learnt(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, str]:

@@ -9,13 +9,13 @@ question, the records with values that do not fit their columns. Both are joined
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from limen import exc
 from limen.core.record.port import Answer, Version
-from limen.core.record.query import Query, after, sort
+from limen.core.record.query import Query, after, names, sort
 from limen.core.record.record import decode_fields
 
 from .catalog import Table
@@ -113,8 +113,9 @@ class Queries:
         best: tuple[int, Table, Lowered] | None = None
         tables = () if model is None else model.tables
         for table in reversed(tables):
-            if table.state == "ready" and not table.foreign and all(o.field in table.columns for o in query.order):
-                lowered = lower(query.where, table.columns, self._engine.dialect)
+            columns = table.columns_for(query.index)
+            if table.state == "ready" and not table.foreign and all(term.field in columns for term in query.order):
+                lowered = lower(query.where, columns, self._engine.dialect)
                 score = len(lowered.used)
                 if best is None or score > best[0]:
                     best = score, table, lowered
@@ -152,9 +153,12 @@ class Queries:
             return "in Python: all records are asked for"
         asked = [*(term.field for term in query.order), *sorted(query.where.fields if query.where is not None else ())]
         if building is not None and (not ready or any(name in building.columns for name in asked)):
+            stopped = self._indexes.stopped(building.name)
+            if stopped is not None:
+                return f"in Python: {stopped}"
             part = 100 * building.done // building.total if building.total else 0
             return f"in Python: the index of {query.model} is being built, {min(part, 99)} % are done"
-        missing = [name for name in asked if name not in tables[-1].columns]
+        missing = [name for name in asked if name not in tables[-1].columns_for(query.index)]
         if missing:
             return f"in Python: {query.model} has no index column {', '.join(dict.fromkeys(missing))}"
         return f"in Python: the condition takes more parameters than a statement may have: {query.where!r:.100}"
@@ -303,18 +307,24 @@ def _version(row: Sequence[Any]) -> Version:
 def _joined(found: dict[bytes, Version], others: Sequence[Version], query: Query) -> list[Version]:
     """*found*, which are in order, and those of *others* that match and stand behind the cursor, in the order asked
     for; at most `limit`."""
-    extra: list[tuple[dict[str, Any], bytes]] = []
+    see = None if query.index is None else query.index.see(names(query.where, query.order))
+
+    def seen(version: Version) -> Mapping[str, Any]:
+        fields = decode_fields(version.fields)
+        return fields if see is None else see(version.uuid, fields)
+
+    extra: list[tuple[Mapping[str, Any], bytes]] = []
     behind = None if query.after is None else after(query.after, query.order)
     versions = dict(found)
     for version in others:
         if version.uuid in versions:
             continue
-        fields = decode_fields(version.fields)
+        fields = seen(version)
         if (query.where is None or query.where.matches(fields)) and (behind is None or behind(fields, version.uuid)):
             versions[version.uuid] = version
             extra.append((fields, version.uuid))
     if not extra:
         return list(found.values())
-    rows = [(decode_fields(version.fields), version.uuid) for version in found.values()]
+    rows = [(seen(version), version.uuid) for version in found.values()]
     ordered = sort([*rows, *extra], query.order, lambda row: row)
     return [versions[uuid] for _, uuid in ordered[: query.limit]]
