@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -119,7 +120,7 @@ class AsyncReader:
 
     async def _on_thread(self, function: Callable[[], T]) -> T:
         async with self._lock:  # a unit is one line of work, also where a program gathers several of its calls
-            return await to_its_end(asyncio.ensure_future(asyncio.to_thread(function)))
+            return await _to_its_end(asyncio.get_running_loop().run_in_executor(None, copy_context().run, function))
 
 
 class AsyncUnit(AsyncReader):
@@ -169,7 +170,7 @@ class AsyncUnit(AsyncReader):
             return function()  # a record that is at hand: asks no store
 
 
-async def to_its_end(work: asyncio.Future[T]) -> T:
+async def _to_its_end(work: asyncio.Future[T]) -> T:
     """What *work* gives. It can't be stopped where it runs: a cancelled caller waits until it is done, so that nothing
     of a unit goes on behind the caller's back."""
     try:

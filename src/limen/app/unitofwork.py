@@ -25,8 +25,9 @@ from limen.core.record.port import Conflict, Stale
 from limen.core.record.reading import Home
 from limen.core.record.unit import Unit
 from limen.core.record.uuid7 import Source
+from limen.service.hops import awaited
 
-from .asyncunit import AsyncUnit, to_its_end
+from .asyncunit import AsyncUnit
 
 T = TypeVar("T")
 _uuids = Source(os.urandom)
@@ -134,7 +135,7 @@ class UnitOfWork:
         if work is None:
             return
         try:
-            txn = await to_its_end(asyncio.wrap_future(work.store.submit(work.who, work.changes, work.reads)))
+            txn = await awaited(work.store.submit(work.who, work.changes, work.reads))
         except (Stale, Conflict) as refused:
             unit.refused(work, refused)
         unit.done(work, txn)
