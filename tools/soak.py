@@ -211,7 +211,7 @@ def power_cuts_of_postgresql(soak: Soak, count: int) -> None:
         done = subprocess.run(command, capture_output=True, text=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    lines = [line.strip() for line in done.stdout.splitlines() if "power loss" in line]
+    lines = [line[4:].strip() for line in done.stdout.splitlines() if "power loss" in line]
     soak.say("postgresql", "power", lines[0] if lines else "", [done.stdout[-1500:]] if done.returncode else [], since)
 
 
