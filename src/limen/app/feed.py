@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import groupby
 from types import TracebackType
 from typing import NamedTuple
@@ -23,6 +24,8 @@ from uuid import UUID
 
 from limen import exc
 from limen.core.record.port import DELETE, ERASE, OWN, Committed, RecordStore
+from limen.core.record.query import checked_limit
+from limen.core.record.trouble import whole
 
 LOOK = 5.0
 """Seconds after which a feed that waits looks by itself: a wake from a process of another user may not get here."""
@@ -56,19 +59,22 @@ class Feed:
     """
 
     def __init__(self, records: RecordStore, domain: str, after: int = 0) -> None:
-        if type(after) is not int or after < 0:
+        if type(after) is not int or whole(after) < 0:
             raise exc.InvalidValue(f"after is the number of a transaction, 0 or more, not {after!r:.40}.")
         self.position = after
         """The number of the last transaction that was given out."""
         self._records, self._domain = records, domain
         self._wake = threading.Event()
         self._loops: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
-        self._undo = records.wakes(self._woken)
+        # Also for who never closes it: a feed that is gone is not woken any more.
+        self._undo = weakref.finalize(self, records.wakes(_waker(weakref.ref(self))))
+        self._undo.atexit = False
         self._closed = False
 
     def read(self, limit: int = BATCH) -> list[Commit]:
         """What there is after `position`, at most about *limit* changes, without waiting; moves `position`."""
         found: list[Commit] = []
+        limit = checked_limit(limit) or BATCH
         while not found:
             rows = self._records.changes(self._domain, self.position, limit)
             if not rows:
@@ -151,6 +157,15 @@ class Feed:
                 loop.call_soon_threadsafe(event.set)
             except RuntimeError:  # that loop is over
                 pass
+
+
+def _waker(feed: weakref.ref[Feed]) -> Callable[[], None]:
+    def wake() -> None:
+        there = feed()
+        if there is not None:
+            there._woken()
+
+    return wake
 
 
 def _change(row: Committed) -> RecordChange:

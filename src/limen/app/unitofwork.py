@@ -1,8 +1,11 @@
 """The unit of work as a program meets it: `with storage("why") as db:` and `async with storage("why") as db:`.
 
-Which unit a block joins: the innermost open one of the same storage that was begun in the same task (or, outside of
-tasks, the same thread), and whose block still runs. A further task or thread that begins inside a unit runs beside it,
-with units of its own.
+Which unit a block joins: the innermost open one of the same storage and domain that was begun in the same task (or,
+outside of tasks, the same thread), and whose block still runs. A further task or thread that begins inside a unit runs
+beside it, with units of its own, and so does what is done as a caller of another domain.
+
+A generator that waits inside its block lends its unit to whoever asks for the next value. Where it is closed then,
+nothing is written: those who joined from outside are told, as they have taken their blocks for done.
 """
 
 from __future__ import annotations
@@ -10,12 +13,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
 from functools import partial
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -36,14 +40,23 @@ os.register_at_fork(after_in_child=_uuids.restart)
 
 class _Running:
     """A unit that is under way: of which storage, and in which task of which thread. *held*: gives None once its block
-    is left, in whatever way."""
+    is left, in whatever way. *code*: what the block stands in. *lent*: a unit has joined that was not begun by it."""
 
-    __slots__ = ("held", "home", "outer", "task", "thread", "unit")
+    __slots__ = ("code", "domain", "held", "home", "lent", "outer", "task", "thread", "unit")
 
     def __init__(
-        self, home: Home, thread: int, task: object, held: ref[Any], unit: Unit, outer: _Running | None
+        self,
+        home: Home,
+        domain: str,
+        thread: int,
+        task: object,
+        held: ref[Any],
+        unit: Unit,
+        outer: _Running | None,
+        code: CodeType,
     ) -> None:
         self.home, self.thread, self.task, self.held, self.unit, self.outer = home, thread, task, held, unit, outer
+        self.domain, self.code, self.lent = domain, code, False
 
 
 _running: ContextVar[_Running | None] = ContextVar("limen_unit", default=None)
@@ -53,6 +66,13 @@ def _task() -> object:
     """The task that runs. Tasks and threads that begin inside a unit inherit its context, and must not join it."""
     loop = asyncio._get_running_loop()
     return None if loop is None else asyncio.current_task(loop)
+
+
+def _calls(code: CodeType, frame: FrameType | None) -> bool:
+    """Whether *frame* is run by *code*."""
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _new_uuid() -> bytes:
@@ -80,41 +100,50 @@ class _Exit:
 class UnitOfWork:
     """What `storage("why")` gives: for one `with` or `async with`."""
 
-    __slots__ = ("__weakref__", "_ending", "_held", "_home", "_joined", "_reason", "_token", "_unit")
+    __slots__ = ("__weakref__", "_ending", "_held", "_home", "_joined", "_reason", "_running", "_token", "_unit")
 
     def __init__(self, home: Home, reason: str) -> None:
         self._home, self._reason = home, reason
         self._unit: Unit | None = None
         self._joined = self._ending = False
         self._token: Token[_Running | None] | None = None
+        self._running: _Running | None = None
         self._held: ref[Any] | None = None
 
     def __enter__(self) -> Unit:
+        return self._begin(sys._getframe(1))
+
+    def _begin(self, frame: FrameType) -> Unit:
         if self._unit is not None:
             raise exc.StoreError("This unit of work was used already; call storage() for another.")
         thread, task = threading.get_ident(), _task()
         outer = _running.get()
         while outer is not None and outer.held() is None:
             outer = outer.outer
+        state = get_state()
+        caller = state.principal
         running = outer
         while running is not None:
             if (
                 running.home is self._home
+                and running.domain == caller.domain
                 and running.thread == thread
                 and running.task is task
                 and running.unit.is_open
             ):
                 self._unit, self._joined = running.unit, True
+                running.lent = running.lent or not _calls(running.code, frame)
                 return running.unit
             running = running.outer
         reason = self._reason
-        if type(reason) is not str or not reason.isascii():
-            reason = str(reason).encode("utf-8", "replace").decode()  # a lone surrogate is no reason to fail
-        state = get_state()
-        caller = state.principal
+        if type(reason) is not str or not reason.isascii() or "\0" in reason:  # U+0000, which PostgreSQL does not keep
+            reason = str(reason).encode("utf-8", "replace").decode().replace("\0", "?")  # is no reason to fail
         who = caller.domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason
         self._unit = unit = Unit(self._home, who, _new_uuid, time.time)
-        self._token = _running.set(_Running(self._home, thread, task, self._held or ref(self), unit, outer))
+        self._running = _Running(
+            self._home, caller.domain, thread, task, self._held or ref(self), unit, outer, frame.f_code
+        )
+        self._token = _running.set(self._running)
         return unit
 
     def _exit(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -122,7 +151,7 @@ class UnitOfWork:
             self._unit.commit()  # type: ignore[union-attr]
 
     async def __aenter__(self) -> AsyncUnit:
-        return AsyncUnit(self.__enter__())
+        return AsyncUnit(self._begin(sys._getframe(1)))
 
     async def _aexit(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -159,6 +188,11 @@ class UnitOfWork:
                 pass
         if error is not None:
             unit.discard()
+            if isinstance(error, GeneratorExit) and self._running is not None and self._running.lent:
+                raise exc.StoreError(
+                    "A generator was closed inside its unit of work, which others had joined meanwhile: nothing was "
+                    "written, theirs neither. Give what is read in the unit as a list, or end the generator first."
+                ) from None
             return False
         self._ending = True
         return True

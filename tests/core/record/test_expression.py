@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from limen import exc
 from limen.core.record.expression import (
     And,
     Compare,
@@ -402,3 +403,23 @@ def test_the_key_of_a_value_orders_all_kinds(a: Any, b: Any) -> None:
     assert (ka < kb) + (kb < ka) + (ka == kb) == 1
     if truth("<", a, b):
         assert ka < kb
+
+
+def test_conditions_that_nest_too_deep_are_refused_where_they_are_made() -> None:
+    deep = field("n") == 0
+    while deep.depth < 98:
+        deep = ~((deep | (field("n") == 1)) & (field("m") == 1))
+    for join in (lambda: ~~~deep, lambda: ((deep | deep) & deep) | deep):
+        with pytest.raises(exc.InvalidValue, match="nests at most 100 deep"):
+            join()
+    assert type(deep.matches({"n": 0, "m": 1})) is bool
+    assert hash(deep) == hash(pickle.loads(pickle.dumps(deep)))
+    assert repr(deep).startswith("~")
+
+
+def test_many_conditions_beside_each_other_are_not_deep() -> None:
+    wide = field("n") == 0
+    for number in range(500):
+        wide = wide | (field("n") == number)
+    assert wide.depth == 2
+    assert wide.matches({"n": 499})

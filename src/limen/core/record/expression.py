@@ -54,6 +54,9 @@ __all__ = [
     "field",
 ]
 
+DEEPEST = 100
+"""So deep may conditions stand in each other: each level takes a few calls wherever one is looked at."""
+
 
 def _literal(value: Any, of: str) -> Any:
     """*value* as it is when stored; teaches where it can't be."""
@@ -210,18 +213,23 @@ class Expression:
     """A condition. Immutable, hashable by what it says: 1, True and 1.0 are different literals (a database compiles
     them differently), although they compare alike."""
 
-    __slots__ = ("fields", "matches")
+    __slots__ = ("depth", "fields", "matches")
 
     matches: Matches
     """`matches(fields)`: whether the condition holds for a record of these fields. Compiled when it was made."""
     fields: frozenset[str]
     """The names that it asks for."""
+    depth: int
+    """How deep its conditions stand in each other."""
 
-    def _made(self, matches: Matches, fields: frozenset[str], **parts: Any) -> None:
+    def _made(self, matches: Matches, fields: frozenset[str], depth: int = 1, **parts: Any) -> None:
+        if depth > DEEPEST:
+            raise exc.InvalidValue(f"A condition nests at most {DEEPEST} deep.")
         for name, value in parts.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "matches", matches)
         object.__setattr__(self, "fields", fields)
+        object.__setattr__(self, "depth", depth)
 
     def _identity(self) -> tuple[Any, ...]:
         raise NotImplementedError
@@ -415,7 +423,8 @@ class _Joined(Expression):
 
     def __init__(self, parts: tuple[Expression, ...]) -> None:
         names = frozenset[str]().union(*(part.fields for part in parts))
-        self._made(self._compiled([part.matches for part in parts]), names, parts=parts)
+        depth = 1 + max((part.depth for part in parts), default=0)
+        self._made(self._compiled([part.matches for part in parts]), names, depth, parts=parts)
 
     @staticmethod
     def _compiled(parts: list[Matches]) -> Matches:
@@ -470,7 +479,7 @@ class Not(Expression):
 
     def __init__(self, part: Expression) -> None:
         inner = part.matches
-        self._made(lambda fields: not inner(fields), part.fields, part=part)
+        self._made(lambda fields: not inner(fields), part.fields, 1 + part.depth, part=part)
 
     def _identity(self) -> tuple[Any, ...]:
         return Not, self.part

@@ -39,6 +39,9 @@ T = TypeVar("T")
 Row = Callable[[T], tuple[Mapping[str, Any], bytes]]
 """Gives the fields and the uuid of an item."""
 
+MOST = 2**53
+"""The greatest limit; what is greater means the same."""
+
 __all__ = ["Cursor", "Order", "Page", "Query", "after", "cursor", "ordering", "page", "read_cursor", "sort", "split"]
 
 
@@ -111,7 +114,7 @@ def checked_limit(limit: Any) -> int | None:
     """*limit* as it was given, if it is None or a whole number of 1 or more. Raises InvalidValue otherwise."""
     if limit is not None and (type(limit) is not int or limit < 1):
         raise exc.InvalidValue(f"limit is a whole number of 1 or more, or None for all; not {limit!r:.50}.")
-    return limit
+    return limit if limit is None or limit <= MOST else MOST
 
 
 def sort(items: Iterable[T], order: Sequence[Order], row: Row[T]) -> list[T]:

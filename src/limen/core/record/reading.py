@@ -99,7 +99,7 @@ class Reader:
         *after*: only versions greater than this one. *limit*: at most so many.
         """
         shelf, key = self._shelf(model), uuid_bytes(uuid)
-        query.checked_limit(limit)
+        limit = query.checked_limit(limit)
         if key is None:
             return []
         at = self._now(shelf.side)
@@ -165,7 +165,10 @@ class Reader:
         place = None if after is None else query.read_cursor(after, order)
         condition, test = _split(where, acl)
         shelf.search(condition)
-        return self._page(shelf, condition, test, order, query.checked_limit(limit), place)
+        page = self._page(shelf, condition, test, order, query.checked_limit(limit), place)
+        if acl is not None:
+            shelf.acls.update((record._key, acl) for record in page)
+        return page
 
     def select_one(
         self, model: type, where: Where = None, *, fail: Fail = None, acl: Predicate | None = None, order_by: Any = None
@@ -193,7 +196,7 @@ class Reader:
     def count(self, model: type, where: Where = None, *, cap: int = 10_000) -> int:
         """How many records `select` would give; where there are *cap* or more, *cap*: counting ends there."""
         shelf = self._shelf(model)
-        query.checked_limit(whole(cap, "cap"))
+        cap = query.checked_limit(cap) or whole(cap, "cap")
         condition, test = _split(where, None)
         shelf.search(condition)
         if test is None and shelf.model.keep != 0 and not shelf.own():
@@ -309,6 +312,8 @@ class Reader:
             self._say_if_deleted(shelf, key, whole(vsn), acl, fields)
         if record is None or (acl is not None and not acl(record)):
             return failed(fail, shelf.model, uuid)
+        if acl is not None:
+            shelf.acls[record._key] = acl
         if vsn is not None and whole(vsn) != record._vsn:
             newest = Version(record._key, record._vsn, record._txn, record._stored, False)
             self._mismatch(shelf, vsn, newest, fields)
@@ -428,7 +433,9 @@ class Reader:
         version = self._version(shelf, key)
         if version is None or not version.deleted or version.erased or version.vsn == vsn:
             return
-        if acl is None or acl(Frozen(shelf.model, key, version.vsn, version.txn, version.fields)):
+        if shelf.shows(version, acl):
+            if acl is not None:
+                shelf.acls[key] = acl
             self._mismatch(shelf, vsn, version, fields)
 
     def _mismatch(self, shelf: Shelf, vsn: int, newest: Version, fields: dict[str, Any] | None) -> NoReturn:
@@ -436,7 +443,8 @@ class Reader:
         store, name = shelf.side.store, shelf.model.name
         by = store.transaction(self._domain, newest.txn)
         seen = store.history(self._domain, name, newest.uuid, after=vsn - 1, limit=1) if vsn > 0 else []
-        yours = seen[0][0].fields if seen and seen[0][0].vsn == vsn else None
+        # Whoever names a version need not have seen it: what it held may be hidden from them.
+        yours = seen[0][0].fields if seen and seen[0][0].vsn == vsn and shelf.shows(seen[0][0]) else None
         if yours is not None and fields:
             yours = encode_fields({**decode_fields(yours), **fields})
         raise mismatch(shelf.model, newest.uuid, vsn, newest, by, yours)

@@ -7,7 +7,8 @@ from typing import Any
 
 from .expression import Expression
 from .model import Model
-from .port import RecordStore, See
+from .past import Frozen
+from .port import RecordStore, See, Version
 from .record import Record
 
 SEEN, FOUND, NEW, CHANGED, REVIVED, GONE, ERASED = range(7)
@@ -28,9 +29,9 @@ class Side:
 class Shelf:
     """The records of one model. *records*, *states*: by the bytes of their uuid; one record is one object. *keys*: what
     else was read by key, without success for the most part. *searched*: by which conditions it was searched, None for
-    "all". *found*: of a model with keep=0 what was found."""
+    "all". *found*: of a model with keep=0 what was found. *acls*: who may see what was fetched under a condition."""
 
-    __slots__ = ("found", "keys", "model", "records", "searched", "side", "states")
+    __slots__ = ("acls", "found", "keys", "model", "records", "searched", "side", "states")
 
     def __init__(self, model: Model, side: Side) -> None:
         self.model, self.side = model, side
@@ -39,6 +40,7 @@ class Shelf:
         self.keys: set[bytes] | None = None
         self.searched: list[Expression | None] | None = None
         self.found: set[bytes] | None = None
+        self.acls: dict[bytes, Callable[[Record], Any]] = {}
 
     def read(self, key: bytes) -> None:
         if self.keys is None:
@@ -57,6 +59,11 @@ class Shelf:
         if self.found is None:
             self.found = set()
         self.found.add(key)
+
+    def shows(self, version: Version, acl: Callable[[Record], Any] | None = None) -> bool:
+        """Whether *version* may be told to who has this record under *acl*, or under the one it was found with."""
+        acl = acl or self.acls.get(version.uuid)
+        return acl is None or bool(acl(Frozen(self.model, version.uuid, version.vsn, version.txn, version.fields)))
 
     def own(self) -> dict[bytes, Record | None]:
         """The records that are not as the store has them; None for those that are gone."""

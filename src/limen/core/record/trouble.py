@@ -18,6 +18,8 @@ Fail: TypeAlias = Any
 """What becomes of a fetch that finds nothing: an exception (class or instance) is raised, a callable called, anything
 else returned; None raises RecordNotFound."""
 
+_MOST = 2**62
+
 
 def uuid_bytes(uuid: Any) -> bytes | None:
     """The bytes of a UUID, which may be text; None for what is none, which no record can have."""
@@ -30,9 +32,11 @@ def uuid_bytes(uuid: Any) -> bytes | None:
 
 
 def whole(number: Any, what: str = "A version") -> int:
-    """Raises InvalidValue for what is no whole number."""
+    """Raises InvalidValue for what is no whole number, and for one that no store could have given."""
     if type(number) is not int:
         raise exc.InvalidValue(f"{what} is a whole number, not {type(number).__name__}.")
+    if not -_MOST <= number <= _MOST:
+        raise exc.InvalidValue(f"{what} is a whole number of at most 62 bits.")
     return number
 
 

@@ -187,6 +187,9 @@ class Unit(Reader):
         record = next(record for record, of in zip(work.records, work.changes, strict=True) if of is change)
         if refused.newest is None:
             raise trouble.not_found(record._about, record._uuid) from None
+        shelf = self._shelves.get(record._model)
+        if shelf is not None and not refused.newest.erased and not shelf.shows(refused.newest):
+            raise trouble.not_found(record._about, record._uuid) from None  # it was hidden from the caller meanwhile
         yours = None if change.deleted else change.fields
         raise trouble.mismatch(record._about, change.uuid, change.base, refused.newest, refused.by, yours) from None
 
