@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from submitting import Submitting
 
 from limen.core.record.port import PUT, Change, RecordStore, Stale, Transaction
 from limen.store.sql import SQLStore
@@ -39,24 +39,10 @@ class TestPostgresStore(StoreSuite):
         return SQLStore(store.url)
 
 
-class _Submitting:
-    """Records whose commit is what async callers use."""
-
-    def __init__(self, records: Any) -> None:
-        self._records = records
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._records, name)
-
-    def commit(self, *arguments: Any) -> int:
-        future: Future[int] = self._records.submit(*arguments)
-        return future.result(30)
-
-
 class TestPostgresStoreForAsyncCallers(RecordStoreSuite):
     @pytest.fixture
     def store(self, store: SQLStore) -> SQLStore:
-        store.records = _Submitting(store.records)  # type: ignore[assignment]
+        store.records = Submitting(store.records)  # type: ignore[assignment]
         return store
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from submitting import Submitting
 
 from limen import exc
 from limen.core.record.port import Change, Conflict, Reads, Stale, Transaction
@@ -57,24 +57,11 @@ class TestSQLStore(StoreSuite):
         return SQLStore(store.url)
 
 
-class _Submitting:
-    """The records of a store, each commit by way of `submit`."""
-
-    def __init__(self, records: Any) -> None:
-        self._records = records
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._records, name)
-
-    def commit(self, *given: Any) -> int:
-        return self._records.submit(*given).result(30)  # type: ignore[no-any-return]
-
-
 class TestSQLStoreBySubmit(TestSQLStore):
     @pytest.fixture
     def store(self, path: Path) -> Iterator[SQLStore]:
         store = SQLStore(f"sqlite:///{path}")
-        store.records = _Submitting(store.records)  # type: ignore[assignment]
+        store.records = Submitting(store.records)  # type: ignore[assignment]
         yield store
         store.close()
 
@@ -424,80 +411,3 @@ def test_a_disk_that_is_full_for_one_is_not_for_the_others_of_its_group(store: S
     assert [job.result(10) for job in small] == [2, 3]
     assert "disk is full" in str(big.exception(10))
     assert read(store, 3) is None
-
-
-# -- claim
-CLAIM = """
-import sys
-from limen.store.sql import SQLStore
-from limen import exc
-store = SQLStore(sys.argv[1])
-try:
-    with store.claim():
-        print("claimed", flush=True)
-        sys.stdin.read()
-except exc.StoreError as error:
-    print(error, flush=True)
-"""
-
-
-def claimant(url: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", CLAIM, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-
-
-def said(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline()
-
-
-def test_one_server_a_file_and_a_second_says_so_and_stops(store: SQLStore) -> None:
-    first, url = claimant(store.url), store.url
-    assert said(first) == "claimed\n"
-    second = claimant(url)
-    answer = said(second)
-    assert f"process {first.pid}" in answer
-    assert "one server per SQLite file" in answer
-    assert second.wait(10) == 0
-    with pytest.raises(exc.StoreError, match="one server per SQLite file"):
-        store.claim()
-    first.kill()
-    first.communicate()
-    with store.claim():
-        third = claimant(url)
-        assert f"process {os.getpid()}" in said(third)
-        third.communicate()
-    fourth = claimant(url)
-    assert said(fourth) == "claimed\n"
-    fourth.communicate()
-
-
-def test_a_claim_is_given_back_when_the_block_fails(store: SQLStore) -> None:
-    with pytest.raises(ValueError, match="x"), store.claim():
-        raise ValueError("x")
-    with store.claim():
-        pass
-
-
-def test_a_claim_that_ends_leaves_a_file_that_is_whole_by_itself(tmp_path: Path) -> None:
-    store = SQLStore(f"sqlite:///{tmp_path / 'a.db'}")
-    with store.claim():
-        store.records.commit(WHO, [change()])
-        assert (tmp_path / "a.db-wal").stat().st_size > 0
-    assert (tmp_path / "a.db-wal").stat().st_size == 0
-    store.records.commit(WHO, [change(2)])  # and the store goes on
-    assert read(store, 2).vsn == 1
-    store.close()
-
-
-def test_what_was_erased_is_not_in_the_file_any_more(path: Path) -> None:
-    store = SQLStore(f"sqlite:///{path}")
-    secret = '{"secret":"' + "correct horse battery staple " * 40 + '"}'
-    store.records.commit(WHO, [change(1, fields=secret), change(2)])
-    store.records.commit(WHO, [change(1, base=1, fields=secret.replace("}", ',"more":1}'))])
-    with store.claim():
-        store.records.commit(WHO, [change(1, base=2)._replace(kind=3)])
-    store.close()
-    for file in path.parent.iterdir():
-        assert b"correct horse" not in file.read_bytes(), file
