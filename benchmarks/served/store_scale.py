@@ -35,7 +35,7 @@ class Item:
 
 def fill():
     about = Model(Item)
-    index = about.columns
+    index = about.index_definition
     source, keys = Source(), []
     for _ in range(RECORDS):
         keys.append(source.next(int(time() * 1000), chance.randbytes(ENTROPY)).bytes)

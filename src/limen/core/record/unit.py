@@ -62,7 +62,7 @@ class Unit(Reader):
         record = Record(shelf.model, key, 0, 0, "", {})
         shelf.model.begin(record)
         if fields:
-            record.update(fields)
+            record.update(**fields)
         shelf.records[key] = record
         shelf.states[key] = NEW
         return record
@@ -175,7 +175,7 @@ class Unit(Reader):
         """*work* is written, as transaction *txn*."""
         for record, change in zip(work.records, work.changes, strict=True):
             record._was_stored(change.base + 1, txn, change.fields)
-            if change.deleted:
+            if change.kind == DELETE or change.kind == ERASE:
                 object.__setattr__(record, "_gone", True)
 
     def refused(self, work: Work, refused: Stale | Conflict) -> NoReturn:

@@ -98,8 +98,10 @@ class Commit:
         bases = self._bases()
         here = (who.time, who.domain, first) if self._remote else (who.time, first, who.domain)
         questions: list[Question] = [(sql.take_number, here)]
-        questions += [(sql.find_model, (name,)) for name in others]
-        questions += [base for _, base in bases]
+        if others:
+            questions += [(sql.find_model, (name,)) for name in others]
+        if bases:
+            questions += [base for _, base in bases]
         if reads is not None and self._remote:
             questions.append((sql.touched, (who.domain, reads.at)))
         answers = hand.ask(*questions)
@@ -118,8 +120,9 @@ class Commit:
         if not self._remote:  # there it was an UPDATE; here the lock is the whole file's, and a SELECT costs less
             hand.tell(sql.set_number, (self._number, time, self._id))
         models = {first: model or self._new_model(hand, first)}
-        for name, rows in zip(others, answers[1:], strict=False):
-            models[name] = rows[0][0] if rows else self._new_model(hand, name)
+        if others:
+            for name, rows in zip(others, answers[1:], strict=False):
+                models[name] = rows[0][0] if rows else self._new_model(hand, name)
         try:
             self._write(hand, models, newest, time)
         except Duplicate:
@@ -237,14 +240,13 @@ class Commit:
                 else:
                     drop.append((sql.drop_until, (*key, *key, vsn - keep)))
         if kept:
-            who = self._who
-            row = (domain, txn, who.user, who.impersonator, who.service, who.origin, who.reason, time, self._token)
-            hand.tell(sql.add_transaction, row)
+            hand.tell(sql.add_transaction, (domain, txn, *self._who[1:6], time, self._token))
         for statement, rows in ((sql.add_record, new), (sql.put_record, put), (sql.add_version, versions)):
-            if len(rows) == 1:
-                hand.tell(statement, rows[0])
-            elif rows:
-                hand.many(statement, rows)
+            if rows:
+                if len(rows) == 1:
+                    hand.tell(statement, rows[0])
+                else:
+                    hand.many(statement, rows)
         for statement, parameters in drop:
             hand.tell(statement, parameters)
 
