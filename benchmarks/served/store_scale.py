@@ -11,7 +11,7 @@ from tasks import serve
 from limen import DataStore, dbm
 from limen.core.record.model import Model
 from limen.core.record.port import Change, Transaction
-from limen.core.record.uuid7 import ENTROPY, Source
+from limen.core.record.uuid7 import Source
 
 VERSIONS, BATCH, PAGE = 10, 2000, 100
 URL, RECORDS = sys.argv[1], int(sys.argv[2])
@@ -36,9 +36,9 @@ class Item:
 def fill():
     about = Model(Item)
     index = about.index_definition
-    source, keys = Source(), []
+    source, keys = Source(chance.randbytes), []
     for _ in range(RECORDS):
-        keys.append(source.next(int(time() * 1000), chance.randbytes(ENTROPY)).bytes)
+        keys.append(source.next(int(time() * 1000)))
     who = Transaction("localhost", "ada", None, "bench", "127.0.0.1", "fill", time())
     for base in range(VERSIONS):
         for start in range(0, RECORDS, BATCH):
