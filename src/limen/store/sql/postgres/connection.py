@@ -11,7 +11,6 @@ as do not need each other's answers, at a quarter of what a cursor costs.
 
 from __future__ import annotations
 
-import logging
 import select
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
@@ -44,8 +43,6 @@ OURS = (
 )
 """What every connection of ours begins with. An acknowledged commit is on the disk, whatever the role is set to; a
 stronger setting (remote_apply) stays. A process that is frozen in a transaction does not hold a domain for ever."""
-_log = logging.getLogger("limen.store")
-_warned: set[str] = set()
 _END = pq.ExecStatus.PIPELINE_SYNC
 _TUPLES = pq.ExecStatus.TUPLES_OK
 _DONE = pq.ExecStatus.COMMAND_OK
@@ -111,9 +108,8 @@ class Connection:
             raise
         self.backend: tuple[int, str] = (pid, begun)
         """Process id and start of the server's process behind this connection: that one and none after it."""
-        if fsync == "off" and name not in _warned:
-            _warned.add(name)
-            _log.warning("%s runs with fsync=off: a power cut can take acknowledged commits, and the database.", name)
+        self.syncs = fsync != "off"
+        """False where the server does not wait for its disk."""
 
     def send(self, statement: str, parameters: Sequence[Any] = (), asked: bool = True) -> None:
         """Sends a statement ($1, $2 … stand for *parameters*), without waiting. *asked*: whether `wait` gives its

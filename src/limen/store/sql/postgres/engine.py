@@ -356,6 +356,8 @@ class Postgres:
                 connection.rows(END_BACKEND, held.pop())  # the network forgot it; the server may not have
             pg_claim.share(connection.rows, self.name)
             held.append(connection.backend)
+            if not connection.syncs:
+                _log.warning("%s runs with fsync=off: a power cut can take what was acknowledged.", self.name)
 
         def ended(error: Exception) -> None:
             self._taken_over = f"{error} This server lost its claim meanwhile, and writes nothing more."
