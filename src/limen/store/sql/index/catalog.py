@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from limen import exc
 from limen.core.record.port import Change, Index
 from limen.core.record.record import decode_fields
 from limen.store.sql.engine import Row
@@ -96,7 +97,12 @@ _decode = msgspec.json.Decoder(Stored).decode
 
 def read(text: str | None) -> Stored:
     """The catalog of a model from its text; an empty one where there is none."""
-    return _decode(text) if text else Stored()
+    try:
+        return _decode(text) if text else Stored()
+    except msgspec.DecodeError:
+        raise exc.StoreError(
+            "What is noted of a model's index is damaged. A restored backup has it built anew."
+        ) from None
 
 
 class Table:

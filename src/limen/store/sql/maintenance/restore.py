@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from limen.store.mark import EPOCH
 from limen.store.settings import Settings
 from limen.store.slots import Slots
 from limen.store.sql import SQLStore, schema
-from limen.store.sql.statements import POSTGRESQL
+from limen.store.sql.statements import POSTGRESQL, SQLITE
 
 from .backup import TABLES, check_schema, copy_pages, part_of, put_in_place, read_rows, sound
 from .database import (
@@ -65,6 +66,7 @@ def restore(source: Path, url: str, *, replace: bool = False, progress: Progress
                 copy_pages(db.connection, part, progress)
             if before < schema.SCHEMA:
                 migrate_file(part, progress)
+            _only_ours(part)
             _end_sessions(part, epoch)
             sound(part)
             with reading_file(part) as db:
@@ -76,6 +78,27 @@ def restore(source: Path, url: str, *, replace: bool = False, progress: Progress
                 _settle(path)
                 put_in_place(part, path)
     return Restored(domains, records, before)
+
+
+def _only_ours(part: Path) -> None:
+    """Takes away what is not of our schema: triggers, views, tables; and the indexes with the statements that their
+    catalog names, which the program would run. A backup comes from wherever; indexes are built anew from the records.
+    """
+    with contextlib.closing(sqlite3.connect(":memory:")) as fresh:
+        for statement in (*SQLITE.create, *schema.STAMP["sqlite"]):
+            fresh.execute(statement)
+        ours = {*fresh.execute(_THINGS)}
+    with open_file(part) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for kind, name in connection.execute(_THINGS).fetchall():
+            if (kind, name) not in ours:
+                quoted = name.replace('"', '""')
+                connection.execute(f'DROP {kind} IF EXISTS "{quoted}"')
+        connection.execute("UPDATE model SET catalog = NULL")
+        connection.execute("COMMIT")
+
+
+_THINGS = "SELECT type, name FROM sqlite_master WHERE name NOT GLOB 'sqlite_*' ORDER BY type = 'table', type"
 
 
 def epoch_of(db: Reading) -> int:

@@ -20,7 +20,7 @@ class Claim:
         self._fold = fold
         path = database.with_name(database.name + ".lock")
         try:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)  # it is emptied
         except OSError as error:
             raise exc.StoreError(f"The lock {path} can't be made: {error.strerror}.") from None
         try:

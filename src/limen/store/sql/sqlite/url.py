@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from limen import exc
@@ -21,7 +22,7 @@ def path(url: str) -> Path:
         )
     if not slash or not name or name == ":memory:" or name.startswith("file:"):
         raise exc.StoreError("SQLStore keeps records in a file: sqlite:///path.db. For memory use dbm.MemDictStore().")
-    file = Path(name).absolute()
+    file = Path(os.path.realpath(name))  # of a link the file itself: its lock and WAL are beside that
     if file.is_dir() or not file.parent.is_dir():
         raise exc.StoreError(f"{file} is a folder." if file.is_dir() else f"There is no folder {file.parent}.")
     return file
