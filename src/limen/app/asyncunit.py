@@ -14,18 +14,18 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 from uuid import UUID
 
+from limen.core.record.arguments import Fail, Moment, Predicate, Where
 from limen.core.record.past import Past, Written
 from limen.core.record.query import Page
-from limen.core.record.reading import Moment, Plan, Predicate, Reader, Where
+from limen.core.record.reader import Plan, Reader
 from limen.core.record.record import Record
-from limen.core.record.trouble import Fail
 from limen.core.record.unit import Unit
 
 T = TypeVar("T")
 
 
 class AsyncReader:
-    """See `limen.core.record.reading.Reader`; each method does the same."""
+    """See `limen.core.record.reader.Reader`; each method does the same."""
 
     __slots__ = ("_lock", "_reader")
 

@@ -34,7 +34,7 @@ _PARTS = ("url", "records", "claim", "close")
 
 
 class _Units:
-    """What a DataStore and a Storage have in common: they begin units of work. A `Home` of Units, too."""
+    """What a DataStore and a Storage have in common: they begin units of work. The `ModelRegistry` of Units, too."""
 
     def find(self, cls: type) -> tuple[Model, RecordStore]:
         raise NotImplementedError

@@ -23,9 +23,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from limen import exc
+from limen.core.record.arguments import whole
 from limen.core.record.port import DELETE, ERASE, OWN, Committed, RecordStore
 from limen.core.record.query import checked_limit
-from limen.core.record.trouble import whole
 
 LOOK = 5.0
 """Seconds after which a feed that waits looks by itself: a wake from a process of another user may not get here."""

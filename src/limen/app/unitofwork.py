@@ -26,7 +26,7 @@ from weakref import ref
 from limen import exc
 from limen.base.principal import get_state
 from limen.core.record.port import Conflict, Stale
-from limen.core.record.reading import Home
+from limen.core.record.reader import ModelRegistry
 from limen.core.record.unit import Unit
 from limen.core.record.uuid7 import Source
 from limen.service.hops import awaited
@@ -42,11 +42,11 @@ class _Running:
     """A unit that is under way: of which storage, and in which task of which thread. *held*: gives None once its block
     is left, in whatever way. *code*: what the block stands in. *lent*: a unit has joined that was not begun by it."""
 
-    __slots__ = ("code", "domain", "held", "home", "lent", "outer", "task", "thread", "unit")
+    __slots__ = ("code", "domain", "held", "lent", "outer", "registry", "task", "thread", "unit")
 
     def __init__(
         self,
-        home: Home,
+        registry: ModelRegistry,
         domain: str,
         thread: int,
         task: object,
@@ -55,7 +55,14 @@ class _Running:
         outer: _Running | None,
         code: CodeType,
     ) -> None:
-        self.home, self.thread, self.task, self.held, self.unit, self.outer = home, thread, task, held, unit, outer
+        self.registry, self.thread, self.task, self.held, self.unit, self.outer = (
+            registry,
+            thread,
+            task,
+            held,
+            unit,
+            outer,
+        )
         self.domain, self.code, self.lent = domain, code, False
 
 
@@ -100,10 +107,10 @@ class _Exit:
 class UnitOfWork:
     """What `storage("why")` gives: for one `with` or `async with`."""
 
-    __slots__ = ("__weakref__", "_ending", "_held", "_home", "_joined", "_reason", "_running", "_token", "_unit")
+    __slots__ = ("__weakref__", "_ending", "_held", "_joined", "_reason", "_registry", "_running", "_token", "_unit")
 
-    def __init__(self, home: Home, reason: str) -> None:
-        self._home, self._reason = home, reason
+    def __init__(self, registry: ModelRegistry, reason: str) -> None:
+        self._registry, self._reason = registry, reason
         self._unit: Unit | None = None
         self._joined = self._ending = False
         self._token: Token[_Running | None] | None = None
@@ -125,7 +132,7 @@ class UnitOfWork:
         running = outer
         while running is not None:
             if (
-                running.home is self._home
+                running.registry is self._registry
                 and running.domain == caller.domain
                 and running.thread == thread
                 and running.task is task
@@ -139,9 +146,9 @@ class UnitOfWork:
         if type(reason) is not str or not reason.isascii() or "\0" in reason:  # U+0000, which PostgreSQL does not keep
             reason = str(reason).encode("utf-8", "replace").decode().replace("\0", "?")  # is no reason to fail
         who = caller.domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason
-        self._unit = unit = Unit(self._home, who, _new_uuid, time.time)
+        self._unit = unit = Unit(self._registry, who, _new_uuid, time.time)
         self._running = _Running(
-            self._home, caller.domain, thread, task, self._held or ref(self), unit, outer, frame.f_code
+            self._registry, caller.domain, thread, task, self._held or ref(self), unit, outer, frame.f_code
         )
         self._token = _running.set(self._running)
         return unit
@@ -203,15 +210,20 @@ class UnitOfWork:
 
 
 def run(
-    home: Home, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], reason: str, retry: int
+    registry: ModelRegistry,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    reason: str,
+    retry: int,
 ) -> Any:
     """See `Storage.run`."""
     if type(retry) is not int or retry < 0:
         raise exc.InvalidValue(f"retry is a whole number, 0 or more, not {retry!r:.40}.")
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
-        return _run_async(home, function, args, kwargs, reason, retry)
+        return _run_async(registry, function, args, kwargs, reason, retry)
     while True:
-        work = UnitOfWork(home, reason)
+        work = UnitOfWork(registry, reason)
         try:
             with work as db:
                 result = function(db, *args, **kwargs)
@@ -224,7 +236,7 @@ def run(
 
 
 async def _run_async(
-    home: Home,
+    registry: ModelRegistry,
     function: Callable[..., Awaitable[T]],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -232,7 +244,7 @@ async def _run_async(
     retry: int,
 ) -> T:
     while True:
-        work = UnitOfWork(home, reason)
+        work = UnitOfWork(registry, reason)
         try:
             async with work as db:
                 result = await function(db, *args, **kwargs)

@@ -88,10 +88,10 @@ class Machine(RuleBasedStateMachine):
         """The unit answered *answer* to *operation*. Its snapshot is of when it first asked the store: of records that
         it has at hand it need not."""
         self.operations.append((operation, answer))
-        side = self.unit._sides[0] if self.unit is not None and self.unit._sides else None
-        if self.base is None and side is not None and side.at is not None:
-            assert side.at == len(self.states) - 1
-            self.base = side.at
+        snapshot = self.unit._snapshots[0] if self.unit is not None and self.unit._snapshots else None
+        if self.base is None and snapshot is not None and snapshot.at is not None:
+            assert snapshot.at == len(self.states) - 1
+            self.base = snapshot.at
         assert self.base is not None or not searched
         if self.base is not None:
             self.replay(self.states[self.base])

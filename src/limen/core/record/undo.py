@@ -9,22 +9,22 @@ from uuid import UUID
 from limen import exc
 
 from . import delta
+from .identity import CHANGED, GONE, NEW, REVIVED, SEEN, IdentityMap, Snapshot
 from .port import DELETE, ERASE, OWN, Committed, Version
 from .record import Record, decode_fields
-from .shelf import CHANGED, GONE, NEW, REVIVED, SEEN, Shelf, Side
 
 if TYPE_CHECKING:
     from .unit import Unit
 
 
-def undo(unit: Unit, side: Side, txn: int) -> list[Record]:
+def undo(unit: Unit, snapshot: Snapshot, txn: int) -> list[Record]:
     """See `Unit.undo`. Nothing is changed before it is known that all of it can be."""
-    at = unit._now(side)
+    at = unit._now(snapshot)
     if not 1 <= txn <= at:
         raise exc.InvalidValue(f"There is no transaction {txn}: they are numbered 1 to {at}.")
-    log = side.store.changes(unit._domain, txn - 1, 1)
+    log = snapshot.store.changes(unit._domain, txn - 1, 1)
     told = [line for line in log if line.txn == txn and not line.model.startswith(OWN)]
-    models = {line.model: unit._home.named(line.model) for line in told}
+    models = {line.model: unit._registry.named(line.model) for line in told}
     lines = [line for line in told if models[line.model][0].keep != 0]  # of the others one never knows all
     if not lines:
         raise exc.HistoryGone(
@@ -34,11 +34,11 @@ def undo(unit: Unit, side: Side, txn: int) -> list[Record]:
     blocked: list[dict[str, Any]] = []
     for line in lines:
         model, store = models[line.model]
-        if store is not side.store:
+        if store is not snapshot.store:
             raise exc.StoreError(f"{line.model} is kept in another store by now; transaction {txn} can't be undone.")
-        shelf = unit._shelf(model.cls)
-        newest = unit._version(shelf, line.uuid)
-        step = None if newest is None else _step(unit, shelf, line, newest)
+        loaded = unit._map(model.cls)
+        newest = unit._version(loaded, line.uuid)
+        step = None if newest is None else _step(unit, loaded, line, newest)
         if step is not None:
             steps.append(step)
         else:
@@ -52,27 +52,27 @@ def undo(unit: Unit, side: Side, txn: int) -> list[Record]:
     return [step() for step in steps]
 
 
-def _step(unit: Unit, shelf: Shelf, line: Committed, newest: Version) -> Callable[[], Record] | None:
+def _step(unit: Unit, loaded: IdentityMap, line: Committed, newest: Version) -> Callable[[], Record] | None:
     """What takes back *line*; None where a later change is in the way, one of this unit's own too."""
-    known = shelf.records.get(line.uuid)
-    if known is not None and (shelf.states[line.uuid] >= NEW or known._unstored() is not None):
+    known = loaded.records.get(line.uuid)
+    if known is not None and (loaded.states[line.uuid] >= NEW or known._unstored() is not None):
         return None
     if line.kind == ERASE or newest.erased:
         return None
     if line.kind == DELETE:
-        return (lambda: _revive(shelf, newest)) if newest.vsn == line.vsn else None
-    before, after = _versions(unit, shelf, line)
+        return (lambda: _revive(loaded, newest)) if newest.vsn == line.vsn else None
+    before, after = _versions(unit, loaded, line)
     if before is None or before.deleted:
-        return (lambda: _delete(unit, shelf, newest)) if newest.vsn == line.vsn else None
+        return (lambda: _delete(unit, loaded, newest)) if newest.vsn == line.vsn else None
     names = delta.names(before.fields, after.fields)
     if newest.deleted or delta.pick(newest.fields, names) != delta.pick(after.fields, names):
         return None
-    return lambda: _put_back(unit, shelf, newest, names, decode_fields(before.fields))
+    return lambda: _put_back(unit, loaded, newest, names, decode_fields(before.fields))
 
 
-def _versions(unit: Unit, shelf: Shelf, line: Committed) -> tuple[Version | None, Version]:
+def _versions(unit: Unit, loaded: IdentityMap, line: Committed) -> tuple[Version | None, Version]:
     """The version before *line*, None for a first one, and that of *line*."""
-    found = shelf.side.store.history(
+    found = loaded.snapshot.store.history(
         unit._domain, line.model, line.uuid, after=max(line.vsn - 2, 0), limit=1 if line.vsn == 1 else 2
     )
     versions = {version.vsn: version for version, _ in found}
@@ -84,29 +84,31 @@ def _versions(unit: Unit, shelf: Shelf, line: Committed) -> tuple[Version | None
     return versions.get(line.vsn - 1), versions[line.vsn]
 
 
-def _at_hand(unit: Unit, shelf: Shelf, newest: Version) -> Record:
-    return shelf.records.get(newest.uuid) or unit._see(shelf, newest, SEEN)
+def _at_hand(unit: Unit, loaded: IdentityMap, newest: Version) -> Record:
+    return loaded.records.get(newest.uuid) or unit._see(loaded, newest, SEEN)
 
 
-def _delete(unit: Unit, shelf: Shelf, newest: Version) -> Record:
-    record = _at_hand(unit, shelf, newest)
-    shelf.states[record._key] = GONE
+def _delete(unit: Unit, loaded: IdentityMap, newest: Version) -> Record:
+    record = _at_hand(unit, loaded, newest)
+    loaded.states[record._key] = GONE
     return record
 
 
-def _revive(shelf: Shelf, newest: Version) -> Record:
-    record = Record(shelf.model, newest.uuid, newest.vsn, newest.txn, newest.fields)
-    shelf.records[record._key] = record
-    shelf.states[record._key] = REVIVED
+def _revive(loaded: IdentityMap, newest: Version) -> Record:
+    record = Record(loaded.model, newest.uuid, newest.vsn, newest.txn, newest.fields)
+    loaded.records[record._key] = record
+    loaded.states[record._key] = REVIVED
     return record
 
 
-def _put_back(unit: Unit, shelf: Shelf, newest: Version, names: tuple[str, ...], before: dict[str, Any]) -> Record:
-    record = _at_hand(unit, shelf, newest)
+def _put_back(
+    unit: Unit, loaded: IdentityMap, newest: Version, names: tuple[str, ...], before: dict[str, Any]
+) -> Record:
+    record = _at_hand(unit, loaded, newest)
     for name in names:
         if name in before:
             record[name] = before[name]
         elif name in record:
             del record[name]
-    shelf.states[record._key] = CHANGED
+    loaded.states[record._key] = CHANGED
     return record

@@ -1,6 +1,6 @@
 """The unit of work: reads, and writes that are kept back until all of them can be done at once.
 
-Invariants, besides those of `reading.py`:
+Invariants, besides those of `reader.py`:
 
 - Nothing reaches the store before `commit`; then all of it does, as one transaction, or nothing.
 - A change is made from a version. If that is not the newest at commit, nothing is written: RecordVersionMismatch.
@@ -18,14 +18,14 @@ from uuid import UUID
 
 from limen import exc
 
-from . import trouble
+from . import errors
+from .arguments import uuid_bytes, whole
+from .identity import CHANGED, ERASED, GONE, NEW, REVIVED, SEEN, IdentityMap, Snapshot
 from .past import Frozen
 from .port import DELETE, ERASE, PUT, REVIVE, Change, Conflict, Keep, Reads, RecordStore, Stale, Transaction
-from .reading import Home, Reader
+from .reader import ModelRegistry, Reader
 from .record import Record, encode_fields
 from .savepoint import Savepoint
-from .shelf import CHANGED, ERASED, GONE, NEW, REVIVED, SEEN, Shelf, Side
-from .trouble import uuid_bytes, whole
 from .undo import undo
 
 Who: TypeAlias = tuple[str, str | None, str | None, str, str, str]
@@ -44,27 +44,29 @@ class Work(NamedTuple):
 
 
 class Unit(Reader):
-    """*home*: finds models and stores. *who*: writes, and why. *uuid*: makes the 16 bytes of a new record's UUID.
+    """*registry*: finds models and stores. *who*: writes, and why. *uuid*: makes the 16 bytes of a new record's UUID.
     *clock*: seconds since 1970, asked at commit."""
 
     __slots__ = ("_clock", "_new_uuid", "_spoilt", "_who")
 
-    def __init__(self, home: Home, who: Who, uuid: Callable[[], bytes], clock: Callable[[], float]) -> None:
-        super().__init__(home, who[0])
+    def __init__(
+        self, registry: ModelRegistry, who: Who, uuid: Callable[[], bytes], clock: Callable[[], float]
+    ) -> None:
+        super().__init__(registry, who[0])
         self._who, self._new_uuid, self._clock = who, uuid, clock
         self._spoilt: BaseException | None = None
 
     # -- writing -----------------------------------------------------------------------------------
     def insert(self, model: type, /, **fields: Any) -> Record:
         """A new record: what the model's `initialize` gives it, then *fields*. Stored when the unit ends."""
-        shelf = self._shelf(model)
+        loaded = self._map(model)
         key = self._new_uuid()
-        record = Record(shelf.model, key, 0, 0, "", {})
-        shelf.model.begin(record)
+        record = Record(loaded.model, key, 0, 0, "", {})
+        loaded.model.begin(record)
         if fields:
             record.update(**fields)
-        shelf.records[key] = record
-        shelf.states[key] = NEW
+        loaded.records[key] = record
+        loaded.states[key] = NEW
         return record
 
     def update(self, what: Record | type, /, *which: Any, **fields: Any) -> Record:
@@ -73,30 +75,30 @@ class Unit(Reader):
 
         A record may be one of an earlier unit. Raises RecordVersionMismatch where the version is not the newest.
         """
-        record, shelf = self._which("update", what, which, fields)
+        record, loaded = self._which("update", what, which, fields)
         record.update(fields)
-        if shelf.states[record._key] < NEW:
-            shelf.states[record._key] = CHANGED
+        if loaded.states[record._key] < NEW:
+            loaded.states[record._key] = CHANGED
         return record
 
     def delete(self, what: Record | type, /, *which: Any) -> Record:
         """`delete(record)` or `delete(model, id, vsn)`. The versions before stay in the history."""
-        record, shelf = self._which("delete", what, which, None)
-        shelf.states[record._key] = GONE
+        record, loaded = self._which("delete", what, which, None)
+        loaded.states[record._key] = GONE
         return record
 
     def forget(self, model: type, uuid: UUID | str) -> None:
         """Erases a record for ever, where the law asks for it: when the unit ends it is deleted, and the contents of
         all its versions are taken away. That there was one, and who wrote when, stays. A record that was deleted before
         can be forgotten, too. Raises RecordNotFound where there never was one."""
-        shelf, key = self._shelf(model), uuid_bytes(uuid)
-        if key is not None and key not in shelf.records:
-            version = self._version(shelf, key)
+        loaded, key = self._map(model), uuid_bytes(uuid)
+        if key is not None and key not in loaded.records:
+            version = self._version(loaded, key)
             if version is not None and not version.erased:
-                self._see(shelf, version, GONE if version.deleted else SEEN)
-        if key is None or key not in shelf.records:
-            raise trouble.not_found(shelf.model, uuid)
-        shelf.states[key] = ERASED
+                self._see(loaded, version, GONE if version.deleted else SEEN)
+        if key is None or key not in loaded.records:
+            raise errors.not_found(loaded.model, uuid)
+        loaded.states[key] = ERASED
 
     def undo(self, txn: int, model: type | None = None) -> list[Record]:
         """Takes back what transaction *txn* has done, as a part of this one: what it inserted is deleted, what it
@@ -108,20 +110,20 @@ class Unit(Reader):
         to models with keep=0, is not taken back; HistoryGone where that is all. *model*: any model of the store that
         *txn* was in, where a program keeps records in several.
         """
-        store = self._home.find(model)[1] if model is not None else self._home.main()
-        return undo(self, self._side(store), whole(txn, "A transaction's number"))
+        store = self._registry.find(model)[1] if model is not None else self._registry.main()
+        return undo(self, self._snapshot(store), whole(txn, "A transaction's number"))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """`with db.savepoint():` What was done to records of this unit inside the block is undone where the block
         raises; the exception goes on. What was read there still counts as read."""
         self._open_still()
-        before = Savepoint(self._shelves)
+        before = Savepoint(self._maps)
         spoilt = self._spoilt
         try:
             yield
         except BaseException:
-            before.restore(self._shelves)
+            before.restore(self._maps)
             self._spoilt = spoilt
             raise
 
@@ -150,26 +152,26 @@ class Unit(Reader):
             raise exc.StoreError("A unit of work inside this one failed: nothing was written.") from self._spoilt
         changes: list[Change] = []
         records: list[Record] = []
-        side: Side | None = None
-        for shelf in dict.fromkeys(self._shelves.values()):
-            states, before = shelf.states, len(changes)
-            for key, record in shelf.records.items():
-                change = _change(shelf, record, states[key])
+        snapshot: Snapshot | None = None
+        for loaded in dict.fromkeys(self._maps.values()):
+            states, before = loaded.states, len(changes)
+            for key, record in loaded.records.items():
+                change = _change(loaded, record, states[key])
                 if change is not None:
                     states[key] = CHANGED
                     changes.append(change)
                     records.append(record)
             if len(changes) > before:
-                if side is not None and side is not shelf.side:
+                if snapshot is not None and snapshot is not loaded.snapshot:
                     raise exc.StoreError(
                         "One unit of work can't write to two stores: it would not be all or nothing. "
                         "Use one unit for each."
                     )
-                side = shelf.side
-        if side is None:
+                snapshot = loaded.snapshot
+        if snapshot is None:
             return None
         now = int(self._clock() * 1e6) / 1e6  # microseconds, as a datetime has them
-        return Work(side.store, Transaction(*self._who, now), changes, self._reads(side), records)
+        return Work(snapshot.store, Transaction(*self._who, now), changes, self._reads(snapshot), records)
 
     def done(self, work: Work, txn: int) -> None:
         """*work* is written, as transaction *txn*."""
@@ -182,16 +184,16 @@ class Unit(Reader):
         """Says why the store did not take *work*."""
         if isinstance(refused, Conflict):
             keys = work.reads.keys if work.reads is not None else ()
-            raise trouble.conflict(refused, keys) from None
+            raise errors.conflict(refused, keys) from None
         change = refused.change
         record = next(record for record, of in zip(work.records, work.changes, strict=True) if of is change)
         if refused.newest is None:
-            raise trouble.not_found(record._about, record._uuid) from None
-        shelf = self._shelves.get(record._model)
-        if shelf is not None and not refused.newest.erased and not shelf.shows(refused.newest):
-            raise trouble.not_found(record._about, record._uuid) from None  # it was hidden from the caller meanwhile
+            raise errors.not_found(record._about, record._uuid) from None
+        loaded = self._maps.get(record._model)
+        if loaded is not None and not refused.newest.erased and not loaded.shows(refused.newest):
+            raise errors.not_found(record._about, record._uuid) from None  # it was hidden from the caller meanwhile
         yours = None if change.deleted else change.fields
-        raise trouble.mismatch(record._about, change.uuid, change.base, refused.newest, refused.by, yours) from None
+        raise errors.mismatch(record._about, change.uuid, change.base, refused.newest, refused.by, yours) from None
 
     def discard(self) -> None:
         """Ends the unit; nothing is written."""
@@ -202,58 +204,58 @@ class Unit(Reader):
         self._spoilt = self._spoilt or error
 
     # -- inside ------------------------------------------------------------------------------------
-    def _reads(self, side: Side) -> Reads | None:
+    def _reads(self, snapshot: Snapshot) -> Reads | None:
         """What must still be so in the store that is written to. What is written is looked at anyway."""
-        if side.at is None:
+        if snapshot.at is None:
             return None
         keys: set[tuple[str, bytes]] = set()
         models = {}
         found: set[tuple[str, bytes]] = set()
-        for shelf in self._shelves.values():
-            if shelf.side is not side:
+        for loaded in self._maps.values():
+            if loaded.snapshot is not snapshot:
                 continue
-            name = shelf.model.name
-            keys.update((name, key) for key, state in shelf.states.items() if state == SEEN)
-            if shelf.keys is not None:
-                keys.update((name, key) for key in shelf.keys)
-            if shelf.searched is not None:
-                models[name] = shelf.searched
-            if shelf.found is not None:
-                found.update((name, key) for key in shelf.found if shelf.states.get(key, SEEN) < NEW)
-        return Reads(side.at, keys, models, frozenset(found)) if keys or models or found else None
+            name = loaded.model.name
+            keys.update((name, key) for key, state in loaded.states.items() if state == SEEN)
+            if loaded.keys is not None:
+                keys.update((name, key) for key in loaded.keys)
+            if loaded.searched is not None:
+                models[name] = loaded.searched
+            if loaded.found is not None:
+                found.update((name, key) for key in loaded.found if loaded.states.get(key, SEEN) < NEW)
+        return Reads(snapshot.at, keys, models, frozenset(found)) if keys or models or found else None
 
     def _which(
         self, verb: str, what: Record | type, which: tuple[Any, ...], fields: dict[str, Any] | None
-    ) -> tuple[Record, Shelf]:
+    ) -> tuple[Record, IdentityMap]:
         """The record that the arguments of update and delete mean."""
         if not isinstance(what, Record):
             if len(which) != 2:
                 raise TypeError(f"{verb}() takes a record, or a model, id and vsn (these three by position)")
-            shelf = self._shelf(what)
-            return self._fetch(shelf, which[0], whole(which[1]), None, None, fields), shelf
+            loaded = self._map(what)
+            return self._fetch(loaded, which[0], whole(which[1]), None, None, fields), loaded
         if which:
             raise TypeError(f"{verb}() takes a record, or a model, id and vsn")
         if isinstance(what, Frozen):
             what._refuse()
-        shelf, key = self._shelf(what._model), what._key
-        known = shelf.records.get(key)
+        loaded, key = self._map(what._model), what._key
+        known = loaded.records.get(key)
         if known is None:
             if not what._vsn:
-                raise exc.RecordNotFound(f"This {shelf.model.name} was never stored.", model=shelf.model.name)
-            shelf.records[key] = known = what
-            shelf.states[key] = CHANGED
-        if shelf.states[key] >= GONE:
-            raise trouble.not_found(what._about, what._uuid)
+                raise exc.RecordNotFound(f"This {loaded.model.name} was never stored.", model=loaded.model.name)
+            loaded.records[key] = known = what
+            loaded.states[key] = CHANGED
+        if loaded.states[key] >= GONE:
+            raise errors.not_found(what._about, what._uuid)
         if known is not what:
             raise exc.StoreError(
-                f"This unit of work has another object for {shelf.model.name} {what._uuid}; change that one."
+                f"This unit of work has another object for {loaded.model.name} {what._uuid}; change that one."
             )
-        return what, shelf
+        return what, loaded
 
 
-def _change(shelf: Shelf, record: Record, state: int) -> Change | None:
+def _change(loaded: IdentityMap, record: Record, state: int) -> Change | None:
     """What is to be written of a record; None: nothing."""
-    model = shelf.model
+    model = loaded.model
     keep: Keep = model.keep
     if state >= GONE:
         if not record._vsn:

@@ -17,7 +17,7 @@ changed. NEW: to be inserted. CHANGED: to be written in any case. REVIVED: to be
 GONE: deleted. ERASED: forgotten."""
 
 
-class Side:
+class Snapshot:
     """A store and the number of the transaction as of which all is read there; None before the first read."""
 
     __slots__ = ("at", "store")
@@ -26,15 +26,15 @@ class Side:
         self.store, self.at = store, at
 
 
-class Shelf:
+class IdentityMap:
     """The records of one model. *records*, *states*: by the bytes of their uuid; one record is one object. *keys*: what
     else was read by key, without success for the most part. *searched*: by which conditions it was searched, None for
     "all". *found*: of a model with keep=0 what was found. *acls*: who may see what was fetched under a condition."""
 
-    __slots__ = ("acls", "found", "keys", "model", "records", "searched", "side", "states")
+    __slots__ = ("acls", "found", "keys", "model", "records", "searched", "snapshot", "states")
 
-    def __init__(self, model: Model, side: Side) -> None:
-        self.model, self.side = model, side
+    def __init__(self, model: Model, snapshot: Snapshot) -> None:
+        self.model, self.snapshot = model, snapshot
         self.records: dict[bytes, Record] = {}
         self.states: dict[bytes, int] = {}
         self.keys: set[bytes] | None = None
@@ -42,12 +42,12 @@ class Shelf:
         self.found: set[bytes] | None = None
         self.acls: dict[bytes, Callable[[Record], Any]] = {}
 
-    def read(self, key: bytes) -> None:
+    def note_key(self, key: bytes) -> None:
         if self.keys is None:
             self.keys = set()
         self.keys.add(key)
 
-    def search(self, where: Expression | None) -> None:
+    def note_search(self, where: Expression | None) -> None:
         if where is not None and self.model.see(where.fields) is not None:
             where = None  # `index` is not asked under the store's lock: any change of the model counts
         if self.searched is None:
@@ -55,7 +55,7 @@ class Shelf:
         elif where not in self.searched and None not in self.searched:
             self.searched.append(where)
 
-    def find(self, key: bytes) -> None:
+    def note_found(self, key: bytes) -> None:
         if self.found is None:
             self.found = set()
         self.found.add(key)

@@ -10,30 +10,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
+from typing import Any, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
 from limen import exc
 
 from . import past, query
-from .expression import And, Expression, Field, field
+from .arguments import Fail, Moment, Predicate, Where, checked_moment, split, uuid_bytes, whole
+from .errors import failed, mismatch, no_snapshot
+from .expression import And, Expression, field
+from .identity import FOUND, GONE, SEEN, IdentityMap, Snapshot, rows, seen_rows
 from .model import Model
 from .past import Frozen, Past, Written
 from .port import RecordStore, See, Version
 from .query import Cursor, Order, Page, Query
 from .record import Record, decode_fields, encode_fields
-from .shelf import FOUND, GONE, SEEN, Shelf, Side, rows, seen_rows
-from .trouble import Fail, failed, mismatch, no_snapshot, uuid_bytes, whole
 
-Predicate: TypeAlias = Callable[[Record], Any]
-Where: TypeAlias = Expression | Predicate | None
-Moment: TypeAlias = datetime | float | int
 _MOST = 10_000
 """So many records are asked for at once at most, where a page must be filtered in Python."""
 
 
-class Home(Protocol):
+class ModelRegistry(Protocol):
     """Where a unit finds models and their stores."""
 
     def find(self, cls: type) -> tuple[Model, RecordStore]:
@@ -63,12 +60,12 @@ class Plan(NamedTuple):
 class Reader:
     """The reading half of a unit of work in *domain*."""
 
-    __slots__ = ("_domain", "_home", "_open", "_shelves", "_sides")
+    __slots__ = ("_domain", "_maps", "_open", "_registry", "_snapshots")
 
-    def __init__(self, home: Home, domain: str) -> None:
-        self._home, self._domain = home, domain
-        self._shelves: dict[type, Shelf] = {}
-        self._sides: list[Side] = []
+    def __init__(self, registry: ModelRegistry, domain: str) -> None:
+        self._registry, self._domain = registry, domain
+        self._maps: dict[type, IdentityMap] = {}
+        self._snapshots: list[Snapshot] = []
         self._open = True
 
     # -- one record --------------------------------------------------------------------------------
@@ -90,7 +87,7 @@ class Reader:
         """
         if txn is not None:
             return self.as_of(whole(txn, "A transaction's number")).fetch(model, uuid, vsn, None, acl, fail)
-        return self._fetch(self._shelf(model), uuid, vsn, acl, fail, None)
+        return self._fetch(self._map(model), uuid, vsn, acl, fail, None)
 
     def history(self, model: type, uuid: UUID | str, *, after: int = 0, limit: int | None = None) -> list[Past]:
         """The versions of a record that are kept, the oldest first, deletions too; empty where there never was one.
@@ -98,16 +95,16 @@ class Reader:
 
         *after*: only versions greater than this one. *limit*: at most so many.
         """
-        shelf, key = self._shelf(model), uuid_bytes(uuid)
+        loaded, key = self._map(model), uuid_bytes(uuid)
         limit = query.checked_limit(limit)
         if key is None:
             return []
-        at = self._now(shelf.side)
-        shelf.read(key)
+        at = self._now(loaded.snapshot)
+        loaded.note_key(key)
         before = max(whole(after) - 1, 0)  # with the version before, to tell what the first one has changed
         most = None if limit is None else limit + 1
-        found = shelf.side.store.history(self._domain, shelf.model.name, key, after=before, limit=most)
-        told = past.line(shelf.model, [row for row in found if row[0].txn <= at])
+        found = loaded.snapshot.store.history(self._domain, loaded.model.name, key, after=before, limit=most)
+        told = past.line(loaded.model, [row for row in found if row[0].txn <= at])
         return [version for version in told if version._vsn > after][:limit]
 
     def diff(self, a: Record, b: Record) -> dict[str, tuple[Any, Any]]:
@@ -124,20 +121,20 @@ class Reader:
         a model keeps no history it has no past.
         """
         self._open_still()
-        return PastReader(self._home, self._domain, _moment(moment))
+        return PastReader(self._registry, self._domain, checked_moment(moment))
 
     @property
     def txn(self) -> int:
         """The number of the transaction as of which everything is read here, fixed by the first read; 0 before the
         domain's first. That of the main store, where a program keeps models in several."""
         self._open_still()
-        return self._now(self._side(self._home.main()))
+        return self._now(self._snapshot(self._registry.main()))
 
     def transaction(self, number: int, model: type | None = None) -> Written | None:
         """Who wrote what has that `_txn`, when and why; None where there is none, or it is not kept. *model*: any model
         of the store that is meant, where a program keeps records in several."""
         self._open_still()
-        store = self._home.main() if model is None else self._home.find(model)[1]
+        store = self._registry.main() if model is None else self._registry.find(model)[1]
         by = store.transaction(self._domain, whole(number, "A transaction's number"))
         return None if by is None else past.written(by)
 
@@ -160,14 +157,14 @@ class Reader:
         `field.desc()` or a list of these; otherwise in the order in which they were made. *limit*: at most so many;
         then `.cursor` of the result is the place where the next page begins, None if there is none: give it as *after*.
         """
-        shelf = self._shelf(model)
+        loaded = self._map(model)
         order = query.ordering(order_by)
         place = None if after is None else query.read_cursor(after, order)
-        condition, test = _split(where, acl)
-        shelf.search(condition)
-        page = self._page(shelf, condition, test, order, query.checked_limit(limit), place)
+        condition, test = split(where, acl)
+        loaded.note_search(condition)
+        page = self._page(loaded, condition, test, order, query.checked_limit(limit), place)
         if acl is not None:
-            shelf.acls.update((record._key, acl) for record in page)
+            loaded.acls.update((record._key, acl) for record in page)
         return page
 
     def select_one(
@@ -176,7 +173,7 @@ class Reader:
         """The first of `select`; where there is none, *fail* as for `fetch`."""
         for record in self.select(model, where, acl=acl, order_by=order_by, limit=1):
             return record
-        return failed(fail, self._shelf(model).model, None)
+        return failed(fail, self._map(model).model, None)
 
     def find(
         self,
@@ -195,18 +192,18 @@ class Reader:
 
     def count(self, model: type, where: Where = None, *, cap: int = 10_000) -> int:
         """How many records `select` would give; where there are *cap* or more, *cap*: counting ends there."""
-        shelf = self._shelf(model)
+        loaded = self._map(model)
         cap = query.checked_limit(cap) or whole(cap, "cap")
-        condition, test = _split(where, None)
-        shelf.search(condition)
-        if test is None and shelf.model.keep != 0 and not shelf.own():
-            side = shelf.side
-            question = _question(shelf, condition, (), cap, None)
-            counted = self._ask(shelf, lambda: side.store.count(self._domain, question, side.at))
+        condition, test = split(where, None)
+        loaded.note_search(condition)
+        if test is None and loaded.model.keep != 0 and not loaded.own():
+            snapshot = loaded.snapshot
+            question = _question(loaded, condition, (), cap, None)
+            counted = self._ask(loaded, lambda: snapshot.store.count(self._domain, question, snapshot.at))
             if counted is not None:
-                side.at = counted[0]
+                snapshot.at = counted[0]
                 return int(counted[1])
-        return len(self._page(shelf, condition, test, (), cap, None))
+        return len(self._page(loaded, condition, test, (), cap, None))
 
     def explain(
         self,
@@ -220,16 +217,16 @@ class Reader:
     ) -> Plan:
         """How `select` with these arguments is answered: in the database, by which index, or in Python, and why. It is
         asked for that, and nothing else comes of it."""
-        shelf = self._shelf(model)
+        loaded = self._map(model)
         order = query.ordering(order_by)
         place = None if after is None else query.read_cursor(after, order)
-        condition, test = _split(where, acl)
+        condition, test = split(where, acl)
         question = Query(
-            shelf.model.name, shelf.model.index_definition, condition, order, query.checked_limit(limit), place
+            loaded.model.name, loaded.model.index_definition, condition, order, query.checked_limit(limit), place
         )
-        answer = self._ask(shelf, lambda: shelf.side.store.select(self._domain, question, shelf.side.at))
+        answer = self._ask(loaded, lambda: loaded.snapshot.store.select(self._domain, question, loaded.snapshot.at))
         asked = "" if test is None else "; what it gives is looked at by a function, in Python"
-        index = shelf.model.index_definition
+        index = loaded.model.index_definition
         if index is not None and (computed := sorted(index.computed & query.names(condition, order))):
             asked = f"; {', '.join(computed)}: what index() computes{asked}"
         return Plan(answer.how + asked, not answer.complete and test is None)
@@ -243,62 +240,62 @@ class Reader:
         if not self._open:
             raise exc.StoreError("This unit of work is over; begin another: with storage() as db: …")
 
-    def _shelf(self, model: type) -> Shelf:
-        shelf = self._shelves.get(model) if self._open else None
-        return shelf if shelf is not None else self._new_shelf(model)
+    def _map(self, model: type) -> IdentityMap:
+        loaded = self._maps.get(model) if self._open else None
+        return loaded if loaded is not None else self._new_map(model)
 
-    def _new_shelf(self, model: type) -> Shelf:
+    def _new_map(self, model: type) -> IdentityMap:
         self._open_still()
-        about, store = self._home.find(model)
-        for shelf in self._shelves.values():
-            if shelf.model.name == about.name and shelf.side.store is store:  # a class that was loaded anew
+        about, store = self._registry.find(model)
+        for loaded in self._maps.values():
+            if loaded.model.name == about.name and loaded.snapshot.store is store:  # a class that was loaded anew
                 break
         else:
-            shelf = Shelf(about, self._side(store))
-        self._shelves[model] = shelf
-        return shelf
+            loaded = IdentityMap(about, self._snapshot(store))
+        self._maps[model] = loaded
+        return loaded
 
-    def _side(self, store: RecordStore) -> Side:
-        for side in self._sides:
-            if side.store is store:
-                return side
-        side = Side(store, self._begin(store))
-        self._sides.append(side)
-        return side
+    def _snapshot(self, store: RecordStore) -> Snapshot:
+        for snapshot in self._snapshots:
+            if snapshot.store is store:
+                return snapshot
+        snapshot = Snapshot(store, self._begin(store))
+        self._snapshots.append(snapshot)
+        return snapshot
 
     def _begin(self, store: RecordStore) -> int | None:
         """As of which transaction *store* is read; None: of the last one at the first read."""
         return None
 
-    def _now(self, side: Side) -> int:
-        if side.at is None:
-            side.at = side.store.last(self._domain)
-        return side.at
+    def _now(self, snapshot: Snapshot) -> int:
+        if snapshot.at is None:
+            snapshot.at = snapshot.store.last(self._domain)
+        return snapshot.at
 
-    def _ask(self, shelf: Shelf, question: Callable[[], Any]) -> Any:
+    def _ask(self, loaded: IdentityMap, question: Callable[[], Any]) -> Any:
         try:
             return question()
         except exc.HistoryGone as gone:
-            raise self._gone(shelf, gone) from None
+            raise self._gone(loaded, gone) from None
 
-    def _gone(self, shelf: Shelf, gone: exc.HistoryGone) -> exc.Error:
+    def _gone(self, loaded: IdentityMap, gone: exc.HistoryGone) -> exc.Error:
         """What is raised where a model was changed after the snapshot and keeps no history."""
-        return no_snapshot(shelf.model)
+        return no_snapshot(loaded.model)
 
-    def _version(self, shelf: Shelf, key: bytes) -> Version | None:
-        side = shelf.side
-        if side.at is None:
-            side.at, version = side.store.read(self._domain, shelf.model.name, key)
+    def _version(self, loaded: IdentityMap, key: bytes) -> Version | None:
+        snapshot = loaded.snapshot
+        if snapshot.at is None:
+            snapshot.at, version = snapshot.store.read(self._domain, loaded.model.name, key)
         else:
             try:
-                version = side.store.read(self._domain, shelf.model.name, key, side.at)[1]
+                version = snapshot.store.read(self._domain, loaded.model.name, key, snapshot.at)[1]
             except exc.HistoryGone as gone:
-                raise self._gone(shelf, gone) from None
+                raise self._gone(loaded, gone) from None
         return version
 
     def _fetch(
         self,
-        shelf: Shelf,
+        loaded: IdentityMap,
         uuid: UUID | str,
         vsn: int | None,
         acl: Predicate | None,
@@ -307,50 +304,50 @@ class Reader:
     ) -> Any:
         """*fields*: what the caller wants to set in the version that they have seen."""
         key = uuid_bytes(uuid)
-        record = self._load(shelf, key) if key is not None else None
+        record = self._load(loaded, key) if key is not None else None
         if record is None and vsn is not None and key is not None:
-            self._say_if_deleted(shelf, key, whole(vsn), acl, fields)
+            self._say_if_deleted(loaded, key, whole(vsn), acl, fields)
         if record is None or (acl is not None and not acl(record)):
-            return failed(fail, shelf.model, uuid)
+            return failed(fail, loaded.model, uuid)
         if acl is not None:
-            shelf.acls[record._key] = acl
+            loaded.acls[record._key] = acl
         if vsn is not None and whole(vsn) != record._vsn:
             newest = Version(record._key, record._vsn, record._txn, record._stored, False)
-            self._mismatch(shelf, vsn, newest, fields)
+            self._mismatch(loaded, vsn, newest, fields)
         return record
 
-    def _load(self, shelf: Shelf, key: bytes) -> Record | None:
-        record = shelf.records.get(key)
+    def _load(self, loaded: IdentityMap, key: bytes) -> Record | None:
+        record = loaded.records.get(key)
         if record is not None:
-            return record if shelf.states[key] < GONE else None
-        version = self._version(shelf, key)
+            return record if loaded.states[key] < GONE else None
+        version = self._version(loaded, key)
         if version is None or version.deleted:
-            shelf.read(key)
+            loaded.note_key(key)
             return None
-        if shelf.model.keep == 0:
-            shelf.find(key)
-        return self._see(shelf, version, SEEN)
+        if loaded.model.keep == 0:
+            loaded.note_found(key)
+        return self._see(loaded, version, SEEN)
 
-    def _see(self, shelf: Shelf, version: Version, state: int, fields: dict[str, Any] | None = None) -> Record:
+    def _see(self, loaded: IdentityMap, version: Version, state: int, fields: dict[str, Any] | None = None) -> Record:
         """The record of a version, which is not at hand yet."""
         key, vsn, txn, stored, _, _ = version
-        record = shelf.records[key] = Record(shelf.model, key, vsn, txn, stored, fields)
-        shelf.states[key] = state
+        record = loaded.records[key] = Record(loaded.model, key, vsn, txn, stored, fields)
+        loaded.states[key] = state
         return record
 
     def _page(
         self,
-        shelf: Shelf,
+        loaded: IdentityMap,
         where: Expression | None,
         test: Predicate | None,
         order: Sequence[Order],
         limit: int | None,
         place: Cursor | None,
     ) -> Page[Any]:
-        side = shelf.side
-        see = shelf.model.see(query.names(where, order))
+        snapshot = loaded.snapshot
+        see = loaded.model.see(query.names(where, order))
         row = rows if see is None else seen_rows(see)
-        own = shelf.own() if shelf.records else {}
+        own = loaded.own() if loaded.records else {}
         mine = [
             record
             for record in own.values()
@@ -360,13 +357,13 @@ class Reader:
         ]
         found: list[Record] = []
         ask = None if limit is None else limit + len(own) + 1
-        question = _question(shelf, where, order, ask, place)
+        question = _question(loaded, where, order, ask, place)
         while True:
-            answer = self._ask(shelf, lambda: side.store.select(self._domain, question, side.at))  # noqa: B023 used at once
-            side.at = answer.at
+            answer = self._ask(loaded, lambda: snapshot.store.select(self._domain, question, snapshot.at))  # noqa: B023 used at once
+            snapshot.at = answer.at
             versions = answer.versions
             for version in versions:
-                record = self._candidate(shelf, version, where, see, own)
+                record = self._candidate(loaded, version, where, see, own)
                 if record is not None and (test is None or test(record)):
                     found.append(record)
             if answer.complete or ask is None or len(versions) < ask or len(found) > limit:  # type: ignore[operator]
@@ -376,7 +373,7 @@ class Reader:
                 last = see(versions[-1].uuid, last)
             behind = Cursor(tuple(last.get(term.field) for term in order), versions[-1].uuid)
             ask = min(2 * ask, _MOST)
-            question = _question(shelf, where, order, ask, behind)
+            question = _question(loaded, where, order, ask, behind)
         if answer.complete:
             page = query.page(found + mine, order, limit, place, row)
         else:
@@ -385,12 +382,12 @@ class Reader:
                 found += [record for record in mine if behind_place is None or behind_place(*row(record))]
                 found = query.sort(found, order, row)
             page = query.cut(found, order, limit, row)
-        self._keep(shelf, page)
+        self._keep(loaded, page)
         return page
 
     def _candidate(
         self,
-        shelf: Shelf,
+        loaded: IdentityMap,
         version: Version,
         where: Expression | None,
         see: See | None,
@@ -400,24 +397,24 @@ class Reader:
         key, vsn, txn, stored, _, _ = version
         if key in own:
             return None
-        record = shelf.records.get(key)
+        record = loaded.records.get(key)
         if record is None:
             fields = decode_fields(stored)
             if where is not None and not where.matches(fields if see is None else see(key, fields)):
                 return None
-            record = self._made(shelf, key, vsn, txn, stored, fields)
+            record = self._made(loaded, key, vsn, txn, stored, fields)
         elif where is not None and not where.matches(record._fields if see is None else see(key, record._fields)):
             return None
-        if shelf.model.keep == 0:
-            shelf.find(key)
+        if loaded.model.keep == 0:
+            loaded.note_found(key)
         return record
 
-    def _made(self, shelf: Shelf, key: bytes, vsn: int, txn: int, stored: str, fields: dict[str, Any]) -> Record:
-        return Record(shelf.model, key, vsn, txn, stored, fields)
+    def _made(self, loaded: IdentityMap, key: bytes, vsn: int, txn: int, stored: str, fields: dict[str, Any]) -> Record:
+        return Record(loaded.model, key, vsn, txn, stored, fields)
 
-    def _keep(self, shelf: Shelf, page: list[Record]) -> None:
+    def _keep(self, loaded: IdentityMap, page: list[Record]) -> None:
         """From now on these are the unit's objects for these records."""
-        records, states = shelf.records, shelf.states
+        records, states = loaded.records, loaded.states
         for record in page:
             key = record._key
             if key not in records:
@@ -425,29 +422,29 @@ class Reader:
                 states[key] = FOUND
 
     def _say_if_deleted(
-        self, shelf: Shelf, key: bytes, vsn: int, acl: Predicate | None, fields: dict[str, Any] | None
+        self, loaded: IdentityMap, key: bytes, vsn: int, acl: Predicate | None, fields: dict[str, Any] | None
     ) -> None:
         """Who has seen a record that is deleted by now is told so, rather than that there never was one."""
-        if key in shelf.records:
+        if key in loaded.records:
             return
-        version = self._version(shelf, key)
+        version = self._version(loaded, key)
         if version is None or not version.deleted or version.erased or version.vsn == vsn:
             return
-        if shelf.shows(version, acl):
+        if loaded.shows(version, acl):
             if acl is not None:
-                shelf.acls[key] = acl
-            self._mismatch(shelf, vsn, version, fields)
+                loaded.acls[key] = acl
+            self._mismatch(loaded, vsn, version, fields)
 
-    def _mismatch(self, shelf: Shelf, vsn: int, newest: Version, fields: dict[str, Any] | None) -> NoReturn:
+    def _mismatch(self, loaded: IdentityMap, vsn: int, newest: Version, fields: dict[str, Any] | None) -> NoReturn:
         """*vsn* is what the caller has seen."""
-        store, name = shelf.side.store, shelf.model.name
+        store, name = loaded.snapshot.store, loaded.model.name
         by = store.transaction(self._domain, newest.txn)
         seen = store.history(self._domain, name, newest.uuid, after=vsn - 1, limit=1) if vsn > 0 else []
         # Whoever names a version need not have seen it: what it held may be hidden from them.
-        yours = seen[0][0].fields if seen and seen[0][0].vsn == vsn and shelf.shows(seen[0][0]) else None
+        yours = seen[0][0].fields if seen and seen[0][0].vsn == vsn and loaded.shows(seen[0][0]) else None
         if yours is not None and fields:
             yours = encode_fields({**decode_fields(yours), **fields})
-        raise mismatch(shelf.model, newest.uuid, vsn, newest, by, yours)
+        raise mismatch(loaded.model, newest.uuid, vsn, newest, by, yours)
 
 
 class PastReader(Reader):
@@ -455,8 +452,8 @@ class PastReader(Reader):
 
     __slots__ = ("_moment",)
 
-    def __init__(self, home: Home, domain: str, moment: int | float) -> None:
-        super().__init__(home, domain)
+    def __init__(self, registry: ModelRegistry, domain: str, moment: int | float) -> None:
+        super().__init__(registry, domain)
         self._moment = moment
 
     def _begin(self, store: RecordStore) -> int:
@@ -467,49 +464,22 @@ class PastReader(Reader):
             raise exc.InvalidValue(f"There is no transaction {self._moment} yet: the last one is {last}.")
         return self._moment
 
-    def _gone(self, shelf: Shelf, gone: exc.HistoryGone) -> exc.Error:
+    def _gone(self, loaded: IdentityMap, gone: exc.HistoryGone) -> exc.Error:
         return gone
 
-    def _see(self, shelf: Shelf, version: Version, state: int, fields: dict[str, Any] | None = None) -> Record:
+    def _see(self, loaded: IdentityMap, version: Version, state: int, fields: dict[str, Any] | None = None) -> Record:
         key, vsn, txn, stored, _, _ = version
-        return Frozen(shelf.model, key, vsn, txn, stored, fields)
+        return Frozen(loaded.model, key, vsn, txn, stored, fields)
 
-    def _made(self, shelf: Shelf, key: bytes, vsn: int, txn: int, stored: str, fields: dict[str, Any]) -> Record:
-        return Frozen(shelf.model, key, vsn, txn, stored, fields)
+    def _made(self, loaded: IdentityMap, key: bytes, vsn: int, txn: int, stored: str, fields: dict[str, Any]) -> Record:
+        return Frozen(loaded.model, key, vsn, txn, stored, fields)
 
-    def _keep(self, shelf: Shelf, page: list[Record]) -> None:
+    def _keep(self, loaded: IdentityMap, page: list[Record]) -> None:
         """Nothing can become of these."""
 
 
 def _question(
-    shelf: Shelf, where: Expression | None, order: Sequence[Order], limit: int | None, after: Cursor | None
+    loaded: IdentityMap, where: Expression | None, order: Sequence[Order], limit: int | None, after: Cursor | None
 ) -> Query:
-    model = shelf.model
+    model = loaded.model
     return Query(model.name, model.index_definition, where, tuple(order), limit, after)
-
-
-def _split(where: Where, acl: Predicate | None) -> tuple[Expression | None, Predicate | None]:
-    """What a store can be asked, and what is left to look at in Python."""
-    if where is None or isinstance(where, Expression):
-        return where, acl
-    if isinstance(where, Field) or not callable(where):
-        raise TypeError(
-            f"where takes a condition such as Todo.done == True, or a function of the record; not {where!r:.80}"
-        )
-    if acl is None:
-        return None, where
-    return None, lambda record: where(record) and acl(record)
-
-
-def _moment(moment: Any) -> int | float:
-    if isinstance(moment, datetime):
-        if moment.utcoffset() is None:
-            raise exc.InvalidValue("as_of takes a datetime that knows its zone: datetime.now(UTC), not datetime.now().")
-        return moment.timestamp()
-    if type(moment) is float:
-        return moment
-    if type(moment) is not int or moment < 0:
-        raise exc.InvalidValue(
-            f"as_of takes an aware datetime, a float (seconds since 1970) or a transaction's number, not {moment!r:.40}"
-        )
-    return moment

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from limen import exc
 
 from . import delta
+from .arguments import Fail
 from .model import Model
 from .port import Conflict, Transaction, Version
 from .record import decode_fields
-
-Fail: TypeAlias = Any
-"""What becomes of a fetch that finds nothing: an exception (class or instance) is raised, a callable called, anything
-else returned; None raises RecordNotFound."""
-
-_MOST = 2**62
-
-
-def uuid_bytes(uuid: Any) -> bytes | None:
-    """The bytes of a UUID, which may be text; None for what is none, which no record can have."""
-    if isinstance(uuid, UUID):
-        return uuid.bytes
-    try:
-        return UUID(uuid).bytes
-    except (ValueError, TypeError, AttributeError):
-        return None
-
-
-def whole(number: Any, what: str = "A version") -> int:
-    """Raises InvalidValue for what is no whole number, and for one that no store could have given."""
-    if type(number) is not int:
-        raise exc.InvalidValue(f"{what} is a whole number, not {type(number).__name__}.")
-    if not -_MOST <= number <= _MOST:
-        raise exc.InvalidValue(f"{what} is a whole number of at most 62 bits.")
-    return number
 
 
 def not_found(model: Model, uuid: object) -> exc.RecordNotFound:
