@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -338,6 +340,40 @@ def test_a_connection_that_says_nothing_sees_nothing(engine: Postgres, tables_ur
         assert connection.execute("SELECT name FROM domain").fetchall() == []
         connection.execute("SELECT set_config('limen.domain', %s, false)", (setting(""),))
         assert connection.execute("SELECT name FROM domain").fetchall() == [("",)]
+
+
+def test_a_tenant_who_is_called_like_the_setting_for_all_sees_their_own_rows_only(engine: Postgres) -> None:
+    for domain in ("a.example", "*"):
+        engine.write(
+            lambda hand, name=domain: hand.tell("INSERT INTO domain (name, txn, time) VALUES ($1, 1, 0)", (name,)),
+            domain,
+        )
+    assert engine.rows("SELECT name FROM domain", (), "*") == [("*",)]
+    assert engine.write(lambda hand: hand.ask(("SELECT name FROM domain", ())), "*") == [[("*",)]]
+    assert len(engine.rows("SELECT name FROM domain")) == 2
+
+
+def test_a_process_that_was_forked_has_connections_of_its_own(engine: Postgres) -> None:
+    """Shared ones give answers to whoever asks first."""
+    pid = "SELECT pg_backend_pid()"
+    [[parents]] = engine.rows(pid)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        signal.alarm(30)
+        try:
+            [[own]] = engine.rows(pid)
+            [[[written]]] = engine.write(lambda hand: hand.ask((pid, ())))
+            engine.close()
+            os.write(writer, f"{own} {written}".encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    own, written = map(int, os.read(reader, 100).split())
+    os.close(reader)
+    assert parents not in (own, written)
+    assert engine.rows(pid) == [(parents,)]
 
 
 def test_the_tenant_is_set_right_after_every_kind_of_failure(engine: Postgres) -> None:

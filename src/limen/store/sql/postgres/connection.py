@@ -90,7 +90,7 @@ class Connection:
         self._count = 0
         # Of each command under way: None where its rows are asked for, else the statement that it prepares, if it does.
         self._sent: list[str | None] = []
-        self._domain: str | None = None
+        self._domain: str | None = None  # what the setting is; None: not known
         self.used = monotonic()
         """When it was given back last."""
         self.place: Place | None = None
@@ -136,11 +136,12 @@ class Connection:
             raise Lost(_first(error)) from None
         self._sent.append(None if asked else "")
 
-    def see(self, domain: str) -> None:
-        """From the next statement on, only the rows of *domain* are seen; of `*`: all rows."""
-        if domain != self._domain:
-            self.send(SEE, (setting(domain),), asked=False)
-            self._domain = domain
+    def see(self, domain: str | None) -> None:
+        """From the next statement on, only the rows of *domain* are seen; None: all rows."""
+        said = setting(domain)
+        if said != self._domain:
+            self.send(SEE, (said,), asked=False)
+            self._domain = said
 
     def wait(self) -> list[Rows]:
         """The rows of each statement asked since the last time, in one round trip. `Failed` for the first one that

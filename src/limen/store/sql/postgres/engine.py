@@ -15,12 +15,14 @@ Where the connection is cut:
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from threading import Event, Lock
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
+from weakref import WeakSet
 
 from limen import exc
 from limen.store.sql import schema, statements
@@ -29,7 +31,6 @@ from limen.store.sql.queue import Happened, Job, Queue
 
 from . import claim as pg_claim
 from .connection import Connection, Failed, Lost
-from .policy import EVERY
 from .pool import Pool
 from .url import Address, address
 from .watch import Watch
@@ -61,6 +62,18 @@ REMEDIES = {
     "57014": "It took longer than statement_timeout, or someone cancelled it; nothing was written.",
 }
 _log = logging.getLogger("limen.store")
+
+
+_engines: Final[WeakSet[Postgres]] = WeakSet()
+_parents: Final[list[Any]] = []
+
+
+def _forked() -> None:
+    for engine in [*_engines]:
+        engine.begin_anew()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Unanswered(Exception):
@@ -119,12 +132,22 @@ class Postgres:
         self.name = self.address.name
         self.patience = PATIENCE
         self._taken_over: str | None = None
+        self._begin()
+        self._prepare()
+        _engines.add(self)
+
+    def _begin(self) -> None:
         self._pool = Pool(self._connect, self.name, self.address.pool_size, self.address.pool_timeout)
         self._queue = Queue(self._run, self._closed)
         self._callbacks: list[Callable[[], None]] = []
         self._listener: Watch | None = None
         self._lock = Lock()
-        self._prepare()
+
+    def begin_anew(self) -> None:
+        """In a process that was forked: the connections are the parent's, and an answer would reach either process. They
+        are kept, as closing them would end the parent's; the child makes its own."""
+        _parents.append((self._pool, self._queue, self._listener))
+        self._begin()
 
     # -- reading
     def rows(self, statement: str, parameters: Parameters = (), domain: str | None = None) -> list[Row]:
@@ -140,7 +163,7 @@ class Postgres:
     def _rows(self, statement: str, parameters: Parameters, domain: str | None) -> list[Row]:
         connection = self._pool.take()
         try:
-            connection.see(EVERY if domain is None else domain)
+            connection.see(domain)
             connection.send(statement, parameters)
             [rows] = connection.wait()
         except Failed:
@@ -214,7 +237,7 @@ class Postgres:
             connection.send("BEGIN", asked=False)
             hand = _Hand(connection)
             for job in jobs:
-                connection.see(EVERY if job.domain is None else job.domain)
+                connection.see(job.domain)
                 if len(jobs) > 1:
                     connection.send("SAVEPOINT job", asked=False)
                 try:
@@ -303,7 +326,7 @@ class Postgres:
                 if job.happened is None:
                     continue
                 connection.send("BEGIN", asked=False)
-                connection.see(EVERY if job.domain is None else job.domain)
+                connection.see(job.domain)
                 answer = job.happened(_Hand(connection))
                 if answer is not None:
                     return answer
@@ -394,7 +417,7 @@ class Postgres:
         try:
             connection = self._pool.take()
             try:
-                connection.see(EVERY)
+                connection.see(None)
                 if not self._usable(connection):
                     connection.rows(f"SELECT pg_advisory_lock({MAKING})")  # two servers, one empty database
                     if not self._usable(connection):

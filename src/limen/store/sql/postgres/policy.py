@@ -14,13 +14,13 @@ _SAID = f"current_setting('{SETTING}', true)"
 _NAME = f"substr(nullif({_SAID}, ''), 2)"
 
 
-def setting(domain: str) -> str:
-    """What `limen.domain` is set to for the work of *domain* (`*`: of all).
+def setting(domain: str | None) -> str:
+    """What `limen.domain` is set to for the work of *domain* (None: of all), whatever that is called.
 
-    >>> setting("todo.example"), setting(""), setting("*")
-    ('=todo.example', '=', '*')
+    >>> setting("todo.example"), setting(""), setting("*"), setting(None)
+    ('=todo.example', '=', '=*', '*')
     """
-    return EVERY if domain == EVERY else f"={domain}"
+    return EVERY if domain is None else f"={domain}"
 
 
 def policy(table: str) -> tuple[str, ...]:
