@@ -57,13 +57,18 @@ async def run(report: Report) -> None:
                 "limen, 16 tasks": limen.turn("writers 800"),
                 "limen, 16 threads": limen.turn("threads 800"),
                 "sqlite3, one by one": bare.turn("insert 200"),
+                "Core + aiosqlite, one by one": aio.turn("insert 200"),
             }
             cost = report.figures(await alternate(ROUNDS, turns))
             report.target("tasks / sqlite3", cost["limen, 16 tasks"] / cost["sqlite3, one by one"], 0.6)
             report.target("threads / sqlite3", cost["limen, 16 threads"] / cost["sqlite3, one by one"], 0.6)
+            report.target(
+                "tasks / Core + aiosqlite", cost["limen, 16 tasks"] / cost["Core + aiosqlite, one by one"], 0.2
+            )
 
             report.topic("Storage: an async unit of work, one after the other")
             turns = {
+                "sqlite3, insert": bare.turn("insert 200"),
                 "limen, insert": limen.turn("insert_async 200"),
                 "Core + aiosqlite, insert": aio.turn("insert 200"),
                 "limen, fetch": limen.turn("fetch_async 200"),
@@ -72,6 +77,9 @@ async def run(report: Report) -> None:
             cost = report.figures(await alternate(ROUNDS, turns))
             report.target(
                 "insert: limen / Core + aiosqlite", cost["limen, insert"] / cost["Core + aiosqlite, insert"], 0.2
+            )
+            report.note(
+                "insert: sqlite3 / Core + aiosqlite", cost["sqlite3, insert"] / cost["Core + aiosqlite, insert"]
             )
             report.note("fetch: limen / Core + aiosqlite", cost["limen, fetch"] / cost["Core + aiosqlite, fetch"])
     finally:
