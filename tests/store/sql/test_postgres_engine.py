@@ -343,11 +343,8 @@ def test_a_connection_that_says_nothing_sees_nothing(engine: Postgres, tables_ur
 
 
 def test_a_tenant_who_is_called_like_the_setting_for_all_sees_their_own_rows_only(engine: Postgres) -> None:
-    for domain in ("a.example", "*"):
-        engine.write(
-            lambda hand, name=domain: hand.tell("INSERT INTO domain (name, txn, time) VALUES ($1, 1, 0)", (name,)),
-            domain,
-        )
+    engine.write(lambda hand: hand.tell("INSERT INTO domain (name, txn, time) VALUES ('a.example', 1, 0)"), "a.example")
+    engine.write(lambda hand: hand.tell("INSERT INTO domain (name, txn, time) VALUES ('*', 1, 0)"), "*")
     assert engine.rows("SELECT name FROM domain", (), "*") == [("*",)]
     assert engine.write(lambda hand: hand.ask(("SELECT name FROM domain", ())), "*") == [[("*",)]]
     assert len(engine.rows("SELECT name FROM domain")) == 2

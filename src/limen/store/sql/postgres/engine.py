@@ -144,8 +144,8 @@ class Postgres:
         self._lock = Lock()
 
     def begin_anew(self) -> None:
-        """In a process that was forked: the connections are the parent's, and an answer would reach either process. They
-        are kept, as closing them would end the parent's; the child makes its own."""
+        """In a process that was forked: the connections are the parent's, and an answer would reach either process.
+        They are kept, as closing them would end the parent's; the child makes its own."""
         _parents.append((self._pool, self._queue, self._listener))
         self._begin()
 
