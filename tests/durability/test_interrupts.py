@@ -4,17 +4,22 @@ through at once."""
 from __future__ import annotations
 
 import asyncio
+import dis
 import signal
 import sys
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from free import Probe, nothing_is_held, works
+from vfs import Watcher, watched
 
-from limen import DataStore
+from limen import DataStore, dbm, exc
 from limen.app.datastore import Storage
 
+JUMP_BACKWARD = dis.opmap["JUMP_BACKWARD"]
 EVERY = {"": 1, "sqlite": 4, "postgresql": 9}
 """Each so many-th point of a unit is tried, by the beginning of the store's URL."""
 
@@ -70,6 +75,34 @@ class Interrupt:
             if self.seen == self.at:
                 sys.setprofile(None)
                 signal.raise_signal(signal.SIGINT)
+
+
+class InterruptInALoop:
+    """The same at the end of the *at*-th round of a loop in the queue or an engine, where Python looks as well."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.seen = at, 0
+
+    def __enter__(self) -> InterruptInALoop:
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _called(self, frame: Any, event: str, argument: Any) -> Any:
+        if Path(frame.f_code.co_filename).name not in ("queue.py", "engine.py"):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._stepped
+
+    def _stepped(self, frame: Any, event: str, argument: Any) -> Any:
+        if event == "opcode" and frame.f_code.co_code[frame.f_lasti] == JUMP_BACKWARD:
+            self.seen += 1
+            if self.seen == self.at:
+                sys.settrace(None)
+                signal.raise_signal(signal.SIGINT)
+        return self._stepped
 
 
 @pytest.fixture
@@ -138,6 +171,69 @@ def test_others_of_the_same_group_are_told_the_truth(store: Any) -> None:
     with storage() as db:
         found = [probe.of for probe in db.select(Probe)]
     assert [found.count(number) for number in range(3)] == counts
+
+
+class Holds(Watcher):
+    """While `hold` is set, a sync waits until `go` is."""
+
+    def __init__(self) -> None:
+        self.hold, self.waits, self.go = False, threading.Event(), threading.Event()
+
+    def before(self, what: str, path: str, offset: int = 0, data: bytes = b"") -> None:
+        if what == "sync" and self.hold:
+            self.waits.set()
+            self.go.wait(10)
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_leader_that_is_interrupted_leaves_nobody_with_an_untruth(tmp_path: Path) -> None:
+    """While one commit waits for the disk, the main thread and two others queue up, in this order: it will lead them,
+    and is interrupted in each of its loops in turn."""
+    disk = Holds()
+    with watched(disk):
+        store = dbm.SQLStore(f"sqlite:///{tmp_path}/store.db")
+        storage = storage_on(store)
+        told: dict[tuple[int, int], str] = {}
+
+        def insert(at: int, number: int) -> None:
+            try:
+                with storage("other") as db:
+                    db.insert(Probe, at=at, number=number)
+                told[at, number] = "done"
+            except exc.Error as error:
+                told[at, number] = repr(error)
+
+        def queue_up(others: list[threading.Thread]) -> None:
+            for thread in others:
+                time.sleep(0.02)
+                thread.start()
+            time.sleep(0.02)
+            disk.hold = False
+            disk.go.set()
+
+        for at in range(1, 21):
+            disk.waits.clear()
+            disk.go.clear()
+            disk.hold = True
+            first, *others = (threading.Thread(target=insert, args=(at, number)) for number in range(3))
+            first.start()
+            assert disk.waits.wait(10)
+            starter = threading.Thread(target=queue_up, args=(others,))
+            starter.start()
+            try:
+                with InterruptInALoop(at):
+                    raise_both(storage)
+            except KeyboardInterrupt:
+                pass
+            for thread in (starter, first, *others):
+                thread.join(10)
+                assert not thread.is_alive()
+        both(storage)
+        with storage() as db:
+            there = {(probe.at, probe.number) for probe in db.select(Probe)}
+        store.close()
+    assert {key: text for key, text in told.items() if text != "done"} == {}
+    assert there == told.keys()
 
 
 async def test_a_task_may_be_cancelled_at_any_turn_of_the_loop(store: Any) -> None:

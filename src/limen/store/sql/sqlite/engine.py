@@ -153,13 +153,12 @@ class SQLite:
             return []
         try:
             execute("COMMIT")
+            for job in jobs:  # a signal may come between two of them: who is not told yet must not run again
+                job.settled = True
         except BaseException as error:
             self._ended(jobs, error)
             if not isinstance(error, sqlite3.Error):
                 raise
-        else:
-            for job in jobs:
-                job.settled = True
         return []
 
     def _ended(self, jobs: list[Job[Any]], error: BaseException) -> None:
