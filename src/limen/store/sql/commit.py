@@ -226,12 +226,14 @@ class Commit:
                 versions.append((*key, vsn, txn, how, body, _names(changed).decode()))
             elif keep == 0:
                 drop.append((sql.drop_record, key))
+                hand.erased = hand.erased or kind == ERASE
                 continue
             elif kind == DELETE:
                 put.append((vsn, txn, GONE, newest[name, uuid].fields, *key))
                 versions.append((*key, vsn, txn, delta.DELETED, None, None))
             elif kind == ERASE:
                 hand.tell(sql.erase, key)
+                hand.erased = True
                 put.append((vsn, txn, ERASED, "{}", *key))
                 versions.append((*key, vsn, txn, delta.ERASED, None, None))
             if keep and delta.is_keyframe(vsn):

@@ -29,7 +29,11 @@ class Hand(Protocol):
     """An open transaction that writes.
 
     What is told may be sent late: an error of it can show at the next `ask`, or only when the work has returned.
+
+    *erased*: set by a work that takes contents away for ever; an engine with files of its own then sees to those, too.
     """
+
+    erased: bool
 
     def ask(self, *questions: Question) -> list[list[Row]]:
         """Runs all *questions*, in one round-trip; gives the rows of each (of UPDATE … RETURNING, too)."""

@@ -100,6 +100,7 @@ class _Hand:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.failed: Failed | None = None
+        self.erased = False
 
     def ask(self, *questions: Question) -> list[list[Row]]:
         for statement, parameters in questions:

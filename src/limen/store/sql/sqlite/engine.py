@@ -28,6 +28,8 @@ from .claim import Claim
 
 BUSY: Final = 10.0
 """Seconds that a writer waits for a writer of another process (`limen user` while no server runs)."""
+READERS: Final = 20
+"""Milliseconds that a commit which has erased something waits for those who read."""
 STATEMENTS: Final = 256
 """Prepared statements that a connection remembers."""
 
@@ -108,8 +110,21 @@ class SQLite:
             rest = jobs
             while rest:
                 rest = self._commit(rest)
+            if self._hand.erased:
+                self._hand.erased = not self._folded()
         if jobs[0].error is None or any(job.error is None for job in jobs):
             self._wakes.wake()
+
+    def _folded(self) -> bool:
+        """Empties the WAL, in which stands what was erased; False where someone reads it: then the next commit does."""
+        try:
+            self._writer.execute(f"PRAGMA busy_timeout = {READERS}").fetchone()
+            busy: int = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.Error:
+            return False
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY)}").fetchone()
+        return not busy
 
     def _commit(self, jobs: list[Job[Any]], careful: bool = False) -> list[Job[Any]]:
         """Runs *jobs* as one transaction; gives those that are to be run again, because they were undone with another.
@@ -269,11 +284,12 @@ class SQLite:
 
 
 class _Hand:
-    """See `limen.store.sql.engine.Hand`. *wrote*: whether there may be something to undo."""
+    """See `limen.store.sql.engine.Hand`. *wrote*: whether there may be something to undo. *erased*: until the WAL was
+    emptied."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._execute, self._executemany = connection.execute, connection.executemany
-        self.wrote = False
+        self.wrote = self.erased = False
 
     def ask(self, *questions: Question) -> list[list[Row]]:
         answers = []
