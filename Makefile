@@ -32,7 +32,7 @@ lint: ## what reads without running: ruff, mypy, tsc, the floors
 	$(NEED) runtime browser test lint
 	@$(BIN)/python tools/lint.py
 
-soak: ## durability by the hundred: histories, kills, power cuts, on both engines, 20 minutes; ARGS="sqlite --kills 20" for less
+soak: ## durability by the hundred: histories, kills, power cuts, on both engines, half an hour; ARGS="sqlite --kills 20" for less
 	$(NEED) runtime browser test
 	@$(BIN)/python tools/soak.py $(ARGS)
 

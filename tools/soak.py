@@ -1,6 +1,6 @@
 """The long forms of tests/durability: histories, kills and power cuts by the hundred, on both engines; prints figures.
 
-    make soak                                   everything: some 20 minutes
+    make soak                                   everything: half an hour
     make soak ARGS="sqlite --kills 20"          one engine, fewer kills
 
 Ends with 1 where anything was lost, damaged or out of order. Power cuts of PostgreSQL are made by the acceptance suite
