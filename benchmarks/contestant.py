@@ -29,9 +29,9 @@ class Contestant:
         """A turn that asks *line*."""
         return lambda: self.ask(line)
 
-    async def line(self) -> str:
+    async def line(self, seconds: float = 600) -> str:
         assert self._process.stdout is not None
-        said = (await asyncio.wait_for(self._process.stdout.readline(), 600)).decode().strip()
+        said = (await asyncio.wait_for(self._process.stdout.readline(), seconds)).decode().strip()
         if not said:
             with open(self._blame, errors="replace") as log:
                 raise RuntimeError(f"{self._blame}: it ended:\n{log.read()[-4000:]}")
@@ -51,7 +51,7 @@ async def contestant(python: str, script: str, *arguments: object) -> AsyncItera
         )
     try:
         program = Contestant(process, str(log))
-        if (said := await program.line()) != "ready":
+        if (said := await program.line(3600)) != "ready":  # some fill a store first
             raise RuntimeError(f"{script} said {said!r} instead of being ready")
         yield program
     finally:
