@@ -28,7 +28,7 @@ from limen.core.record.port import (
     Version,
 )
 from limen.core.record.query import Query
-from limen.core.record.validate import Key, clash
+from limen.core.record.validate import Key, clash, follows
 
 from .wakes import Wakes
 
@@ -213,7 +213,7 @@ class MemoryRecords:
             of = self._domain(transaction.domain)
             for change in changes:
                 newest = of.newest(change.model, change.uuid)
-                if not _fits(change, newest):
+                if not follows(change, newest):
                     raise Stale(change, newest, of.transactions.get(newest.txn) if newest else None)
             if reads is not None:
                 _validate(of, reads)
@@ -279,13 +279,6 @@ def _dropped(transactions: Mapping[int, Transaction], versions: list[Version], k
     if keep == 0 and versions[-1].deleted:
         return []
     return versions[max(len(versions) - 1 - keep, 0) :]
-
-
-def _fits(change: Change, newest: Version | None) -> bool:
-    """Whether *change* may follow the newest version."""
-    if newest is None or change.base != newest.vsn:
-        return newest is None and change.base == 0 and change.kind == PUT
-    return change.kind == ERASE or newest.deleted == (change.kind == REVIVE)
 
 
 def _validate(of: _Domain, reads: Reads) -> None:

@@ -132,13 +132,17 @@ def rebuild(rows: Iterable[tuple[int, str | None]]) -> str:
     """
     fields = ""
     for kind, body in rows:
-        if kind == WHOLE:
-            fields = body or ""
-        elif kind == DELTA:
-            fields = apply(fields, body or "")
-        elif kind == ERASED:
-            fields = "{}"
+        fields = step(fields, kind, body)
     return fields
+
+
+def step(before: str, kind: int, body: str | None) -> str:
+    """The fields of a version with the row (*kind*, *body*), where the version before had the fields *before*."""
+    if kind == WHOLE:
+        return body or ""
+    if kind == DELTA:
+        return apply(before, body or "")
+    return "{}" if kind == ERASED else before
 
 
 def _fields(text: str) -> dict[str, msgspec.Raw]:

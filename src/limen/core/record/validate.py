@@ -1,4 +1,4 @@
-"""Whether what a unit of work has read is still so, when it commits.
+"""Whether a unit of work may commit: what it changes was the newest, and what it has read is still so.
 
 A unit's reads are records by key, and searches: expressions over a model. What has been changed since by others is in
 conflict with a key if it is that record; with a search, if the record matched it before or matches it now: then the
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from limen import exc
 
-from .port import Reads, Version
+from .port import ERASE, PUT, REVIVE, Change, Reads, Version
 from .record import decode_fields
 
 if TYPE_CHECKING:
@@ -24,6 +24,18 @@ Touched = tuple[str, bytes, int]
 """Model and uuid of a record that was changed, and the number of the transaction of its newest version."""
 States = Callable[[str, bytes], tuple[Version | None, Version | None]]
 """Gives of (model, uuid) the version as of `reads.at` and the newest one. May raise HistoryGone."""
+
+
+def follows(change: Change, newest: Version | None) -> bool:
+    """Whether *change* may come after the newest version of its record (None: there is none). See `RecordStore.commit`.
+
+    >>> newest = Version(bytes(16), 1, 7, "{}", deleted=False)
+    >>> follows(Change("T", bytes(16), 1, "{}"), newest), follows(Change("T", bytes(16), 0, "{}"), newest)
+    (True, False)
+    """
+    if newest is None or change.base != newest.vsn:
+        return newest is None and change.base == 0 and change.kind == PUT
+    return change.kind == ERASE or newest.deleted == (change.kind == REVIVE)
 
 
 def clash(

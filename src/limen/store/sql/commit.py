@@ -27,16 +27,15 @@ from limen.core.record.port import (
     Transaction,
     Version,
 )
-from limen.core.record.validate import Key, clash
+from limen.core.record.validate import Key, clash, follows
 
-from .engine import Duplicate, Engine, Hand, Parameters, Question, Row
+from .engine import EVER, Duplicate, Engine, Hand, Parameters, Question, Row
 from .statements import Statements
 
 if TYPE_CHECKING:
     from .index.indexes import Indexes
 
 _names = msgspec.json.Encoder().encode
-_EVER = 2**62
 THERE, GONE, ERASED = range(3)
 """`record.deleted`."""
 Ask = Callable[[str, Parameters], list[Row]]
@@ -113,7 +112,7 @@ class Commit:
         if bases:
             for (name, _), rows in zip(bases, answers[1 + len(others) :], strict=False):
                 newest.update({(name, row[0]): version(row) for row in rows})
-            if not all(_fits(change, newest.get((change.model, change.uuid))) for change in changes):
+            if not all(follows(change, newest.get((change.model, change.uuid))) for change in changes):
                 self._refuse(hand)
         if reads is not None and self._number - 1 != reads.at:
             self._validate(hand, reads, answers[-1] if self._remote else None)
@@ -172,7 +171,7 @@ class Commit:
             newest = self._look(hand, change.model, change.uuid)
             if newest is not None and newest.txn == self._number:
                 newest = None  # our own half
-            if not _fits(change, newest):
+            if not follows(change, newest):
                 raise Stale(change, newest, None if newest is None else self._by(hand, newest.txn))
 
     def _validate(self, hand: Hand, reads: Reads, touched: list[Row] | None) -> None:
@@ -217,7 +216,7 @@ class Commit:
                 continue
             key = (domain, model, uuid)
             if keep == 0:
-                drop.append((sql.drop_before, (*key, vsn if kind in (PUT, REVIVE) else _EVER)))
+                drop.append((sql.drop_before, (*key, vsn if kind in (PUT, REVIVE) else EVER)))
             if kind in (PUT, REVIVE):
                 how, body, changed = delta.row(vsn, newest[name, uuid].fields, fields)
                 if keep == 0 or kind == REVIVE:  # nothing that it could be built from is kept, or has to be looked for
@@ -257,10 +256,3 @@ def by(domain: str, row: Row) -> Transaction:
     """The transaction in a row of its table: number, user, impersonator, service, origin, reason, time."""
     number, user, impersonator, service, origin, reason, time = row[:7]
     return Transaction(domain, user, impersonator, service, origin, reason, time, number)
-
-
-def _fits(change: Change, newest: Version | None) -> bool:
-    """Whether *change* may follow the newest version."""
-    if newest is None or change.base != newest.vsn:
-        return newest is None and change.base == 0 and change.kind == PUT
-    return change.kind == ERASE or newest.deleted == (change.kind == REVIVE)

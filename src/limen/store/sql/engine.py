@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from .statements import Statements
 
@@ -19,6 +19,8 @@ Parameters = Sequence[Any]
 Question = tuple[str, Parameters]
 """A statement and its parameters."""
 Undo = Callable[[], None]
+EVER: Final = 2**62
+"""Greater than any number of a transaction or of a version."""
 
 
 class Duplicate(Exception):

@@ -32,14 +32,12 @@ from limen.core.record.port import (
 )
 from limen.core.record.query import Query
 
-from .commit import THERE, Commit, built, by, gone, past, version
-from .engine import Engine, Hand, Parameters, Row
+from .commit import Commit, built, by, gone, past, version
+from .engine import EVER, Engine, Hand, Parameters, Row
 from .index.indexes import Indexes
 
 _names = msgspec.json.Decoder(tuple[str, ...]).decode
 _KINDS = {delta.WHOLE: PUT, delta.DELTA: PUT, delta.DELETED: DELETE, delta.ERASED: ERASE}
-EVER = 2**62
-"""Greater than any number."""
 CHUNK = 500
 """Records that are pruned in one transaction: commits of others wait for no more than that."""
 FAR_BACK = 20_000
@@ -66,13 +64,13 @@ class SQLRecords:
         rows = self._engine.rows(self._sql.read, (model, uuid, domain), domain)
         if not rows:
             return at or 0, None
-        last, key, vsn, txn, fields, deleted = rows[0]
+        last, key = rows[0][:2]
         if at is None:
             at = last
         if key is None:
             return at, None
-        newest = Version(key, vsn, txn, fields, deleted > THERE, deleted > 1)
-        if txn > at:
+        newest = version(rows[0][1:])
+        if newest.txn > at:
             return at, past(lambda *question: self._rows(domain, *question), self._sql, domain, model, newest, at)
         return at, newest
 
@@ -100,10 +98,7 @@ class SQLRecords:
 
     def _before(self, domain: str, model: str, changed: Sequence[Version], at: int) -> list[Version]:
         """What those records were as of *at* that have changed since, where they were there."""
-        found = {}
-        rows = self._rows(domain, self._sql.past_of_all, (domain, model, at, at, at, at))
-        for uuid, lines in groupby(rows, itemgetter(0)):
-            found[uuid] = built([*lines])
+        found = _by_uuid(self._rows(domain, self._sql.past_of_all, (domain, model, at, at, at, at)))
         before = []
         for newest in changed:
             then = found.get(newest.uuid)
@@ -123,10 +118,7 @@ class SQLRecords:
             return []
         if len(uuids) > most:
             return None
-        found = {}
-        rows = self._rows(domain, self._sql.past_of_changed, (at, domain, at, model, at))
-        for uuid, lines in groupby(rows, itemgetter(0)):
-            found[uuid] = built([*lines])
+        found = _by_uuid(self._rows(domain, self._sql.past_of_changed, (at, domain, at, model, at)))
         for (uuid,) in uuids:
             if uuid not in found:  # it was made later, or the past is no longer kept
                 for vsn, txn in self._rows(domain, self._sql.oldest, (domain, model, uuid)):
@@ -144,15 +136,7 @@ class SQLRecords:
         fields = ""
         for row in rows:
             key, vsn, txn, kind, body = row[:5]
-            fields = (
-                "{}"
-                if kind == delta.ERASED
-                else delta.apply(fields, body)
-                if kind == delta.DELTA
-                else body
-                if kind == delta.WHOLE
-                else fields
-            )
+            fields = delta.step(fields, kind, body)
             if vsn > after:
                 erased = kind == delta.ERASED
                 line = Version(key, vsn, txn, fields, erased or kind == delta.DELETED, erased)
@@ -225,6 +209,11 @@ class SQLRecords:
             total += dropped
             if not after:
                 return total
+
+
+def _by_uuid(rows: Sequence[Row]) -> dict[bytes, Version]:
+    """By record the version that its rows, which follow each other, build."""
+    return {uuid: built([*lines]) for uuid, lines in groupby(rows, itemgetter(0))}
 
 
 def _there(row: Row) -> Version:

@@ -31,9 +31,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-WHOLE, DELTA, DELETED, ERASED = range(4)
-"""`version.kind`: all fields; what differs from the version before; no body; a body that was erased."""
-
 metadata = MetaData()
 """The tables as they are in the newest schema; Alembic compares a database with it."""
 _postgresql: Any = PGDialect
@@ -106,7 +103,7 @@ version = _table(
     _column("uuid", LargeBinary, key=True),
     _column("vsn", _Id, key=True),
     _column("txn", _Id),
-    _column("kind", _Small),
+    _column("kind", _Small),  # of limen.core.record.delta
     _column("body", _Text, null=True),
     _column("changed", _Text, null=True),
     Index("version_txn", "domain", "txn"),

@@ -20,7 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-from limen.store.sql.tables import WHOLE, domain, meta, model, record, transaction, version
+from limen.core.record.delta import WHOLE
+from limen.store.sql.tables import domain, meta, model, record, transaction, version
 
 
 class Later(GenericFunction[float]):

@@ -17,7 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from limen.store.sql.tables import WHOLE, domain, meta, model, record, version
+from limen.core.record.delta import WHOLE
+from limen.store.sql.tables import domain, meta, model, record, version
 
 from .clauses import (
     Statement,

@@ -24,7 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from limen.store.sql.tables import DELTA, ERASED, WHOLE, domain, meta, model, record, transaction, version
+from limen.core.record.delta import DELTA, ERASED, WHOLE
+from limen.store.sql.tables import domain, meta, model, record, transaction, version
 
 from .clauses import (
     Later,

@@ -36,10 +36,6 @@ class Part(NamedTuple):
     values: tuple[Any, ...] = ()
 
 
-class TooMuch(Exception):
-    """This condition would take too many parameters."""
-
-
 _never, _always = Part(NEVER), Part(ALWAYS)
 
 

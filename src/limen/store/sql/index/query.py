@@ -17,6 +17,7 @@ from limen import exc
 from limen.core.record.port import Answer, Version
 from limen.core.record.query import Query, after, names, sort
 from limen.core.record.record import decode_fields
+from limen.store.sql.engine import EVER
 
 from .catalog import Table
 from .lower import Lowered, lower, segments
@@ -31,8 +32,6 @@ Past = Callable[[str, str, int, int], list[Version] | None]
 """See `Indexes`."""
 MOST_CHANGED: Final = 1000
 """Where more records than these were changed since, what was then is found in Python alone."""
-EVER: Final = 2**62
-"""Greater than any number of a transaction."""
 SHAPES: Final = 500
 """Statements that are remembered for one table."""
 NAMES: Final = 10_000
