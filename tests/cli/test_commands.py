@@ -81,6 +81,11 @@ def test_users_are_added_listed_given_a_password_and_removed(
     assert run(folder, "user", "remove", "ada")[0] == 0
     assert run(folder, "user", "remove", "ada")[0] == 1
     assert run(folder, "user", "list")[1] == ""
+    assert any(b"nurse" in path.read_bytes() for path in folder.glob("t.db*") if path.is_file())
+    code, said, _ = run(folder, "user", "remove", "ada", "--erase")
+    assert (code, said) == (0, "Erased ada from localhost.\n"), "also who was removed before"
+    assert not any(b"nurse" in path.read_bytes() for path in folder.glob("t.db*") if path.is_file())
+    assert run(folder, "user", "remove", "ada", "--erase")[0] == 1
 
 
 def test_a_server_speaks_to_its_owner_alone_and_leaves_no_socket_behind(folder: Path, server: Server) -> None:

@@ -23,11 +23,12 @@ from limen.transport.wire import Handshake, Peer, Refusal
 from limen.web.static import StaticTree
 
 from .auth import Auth
-from .datastore import DataStore, Storage
+from .datastore import ROLES, DataStore, Storage
 from .origins import host_name, is_loopback, origin_of
 from .server import Server
 
 if TYPE_CHECKING:
+    from limen.core.record.port import RecordStore
     from limen.core.wamp.session import Session
     from limen.door.hub import Hub
     from limen.service.pipeline import Pipeline
@@ -131,6 +132,12 @@ class App:
         self._auth_storage = storage
 
     # -- what a running program holds ---------------------------------------------------------------------------
+    def record_stores(self) -> list[RecordStore]:
+        """Every store of records that this program has, once: of models, accounts, sessions, …"""
+        storages = [self._auth_storage or self._default_storage(), *self.storage.storages()]
+        stores = [getattr(storage, role).records for storage in storages for role in ROLES]
+        return list({id(store): store for store in stores}.values())
+
     def _default_storage(self) -> DataStore:
         if self._own_storage is None:
             from limen import dbm
@@ -210,8 +217,8 @@ class App:
             hub.loop.call_soon_threadsafe(end)
 
     def on_loop(self, function: Callable[[], T]) -> T:
-        """Runs *function* where the ledger lives: on the server's loop, or here when none runs. Not for use on it."""
-        if self.hub is None:
+        """Runs *function* where the ledger lives: on the server's loop, or here when none runs."""
+        if self.hub is None or asyncio._get_running_loop() is self.hub.loop:
             return function()
 
         async def run() -> T:

@@ -81,14 +81,39 @@ class Auth:
         if disabled:
             self._app.end_sessions(tenant, user)
 
-    def remove_user(self, name: str, domain: str | None = None) -> bool:
-        """Removes a user; their sessions end. False: there was none."""
+    def remove_user(self, name: str, domain: str | None = None, *, erase: bool = False) -> bool:
+        """Removes a user; their sessions end. False: there was none.
+
+        With *erase* nothing tells any more who that was, where the law asks for it: the account is taken out of the
+        history with all its versions, the abuse ledger forgets the name, and in all that the user ever wrote stands a
+        pseudonym instead, the same everywhere ("erased-" and 16 hexadecimal digits). The transactions that did it,
+        "erase a person", are the proof. Records of the program's own are not looked at: `db.forget` erases those. Also
+        for users who were removed before; doing it again goes on where it was interrupted.
+        """
         tenant, user = self._names(name, domain)
+        if erase:
+            return self._erase(tenant, user)
         # The slots that are kept where the account is end with it. Those that are kept elsewhere end before: should the
         # machine stop in between, none is left for whoever gets that name next. After: nor is one that began meanwhile.
         self._app.end_sessions(tenant, user)
         found = self._app.vault.accounts.remove(tenant, user, reason="removed")
         self._app.end_sessions(tenant, user)
+        return found
+
+    def _erase(self, domain: str, user: str) -> bool:
+        from limen.core.seal.kdf import hkdf_expand, lp  # heavy, and needed only here
+        from limen.store.rows import by_caller
+
+        app, vault, reason = self._app, self._app.vault, "erase a person"
+        app.end_sessions(domain, user)
+        found = vault.accounts.remove(domain, user, reason=reason, erase=True)
+        app.end_sessions(domain, user)
+        app.on_loop(lambda: vault.ledger.forget(domain, user))
+        vault.ledger_store.forget(domain, user)
+        # Made with the key file: the same whenever it is asked for, and nothing that can be computed from the database.
+        digits = hkdf_expand(vault.keys.domain(domain).fake_key, lp("erased", user), 8).hex()
+        for records in app.record_stores():
+            found = bool(records.forget_user(by_caller(domain, reason), user, f"erased-{digits}")) or found
         return found
 
     def users(self, domain: str | None = None) -> list[Account]:

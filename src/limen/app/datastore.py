@@ -177,6 +177,10 @@ class Storage(_Units):
         """All models that were added, each with the store of its records."""
         return [(model, (storage or self._default()).main()) for model, storage in [*self._models.values()]]
 
+    def storages(self) -> list[DataStore]:
+        """Each DataStore in which models are kept."""
+        return [self._default(), *(storage for _, storage in [*self._models.values()] if storage is not None)]
+
     def named(self, name: str) -> tuple[Model, RecordStore]:
         model = _named(name, [model for model, _ in self._models.values()])
         return self.find(model.cls)

@@ -41,8 +41,8 @@ def operations(app: App) -> dict[str, Operation]:
     def user_passwd(name: str, password: str, domain: str) -> None:
         auth.set_password(name, password, domain)
 
-    def user_remove(name: str, domain: str) -> None:
-        if not auth.remove_user(name, domain):
+    def user_remove(name: str, domain: str, erase: bool = False) -> None:
+        if not auth.remove_user(name, domain, erase=erase):
             raise exc.RecordNotFound(f"There is no user {name!r} in {domain!r}.")
 
     def abuse_list() -> list[dict[str, Any]]:

@@ -124,14 +124,15 @@ def user_passwd(name: str, domain: str, db: str | None, keys: str | None) -> Non
 
 @user.command("remove")
 @click.argument("name")
+@click.option("--erase", is_flag=True, help="Erase the name everywhere but in your own records; what they wrote stays.")
 @_domain
 @_db
 @_keys
-def user_remove(name: str, domain: str, db: str | None, keys: str | None) -> None:
+def user_remove(name: str, erase: bool, domain: str, db: str | None, keys: str | None) -> None:
     """Remove NAME; all of that user's sessions end."""
     with _operator(db, keys) as operate:
-        operate("user.remove", name=name, domain=domain)
-    click.echo(f"Removed {name} from {domain}.")
+        operate("user.remove", name=name, domain=domain, erase=erase)
+    click.echo(f"{'Erased' if erase else 'Removed'} {name} from {domain}.")
 
 
 @main.group()

@@ -134,8 +134,8 @@ class Accounts:
 
         return self._write(domain, user, make, reason)
 
-    def remove(self, domain: str, user: str, *, reason: str = "") -> bool:
-        found = until_fresh(lambda: self._remove(domain, user, reason))
+    def remove(self, domain: str, user: str, *, reason: str = "", erase: bool = False) -> bool:
+        found = until_fresh(lambda: self._remove(domain, user, reason, erase))
         if found:
             self._done(domain)
         return found
@@ -195,29 +195,33 @@ class Accounts:
             self._done(domain)
         return done
 
-    def _remove(self, domain: str, user: str, reason: str) -> bool:
+    def _remove(self, domain: str, user: str, reason: str, erase: bool) -> bool:
         look, uuid = Look(self._records, domain), key(user)
-        login, about, profile = (alive(look.read(model, uuid)) for model in (LOGIN, ACCOUNT, PROFILE))
+        login, about, profile = (look.read(model, uuid) for model in (LOGIN, ACCOUNT, PROFILE))
+        found = alive(login) is not None
         changes = ending(look, user)
-        if login is not None:
+        if login is not None and not login.deleted:
             changes.append(drop(LOGIN, login, keep=0))
-        if about is not None:
+        if about is not None and erase and not about.erased:
+            changes.append(drop(ACCOUNT, about, kind=ERASE))
+            found = True
+        elif about is not None and not about.deleted:
             changes.append(drop(ACCOUNT, about))
-        if profile is not None:
+        if profile is not None and not profile.erased:
             changes.append(drop(PROFILE, profile, kind=ERASE))
         if changes:
-            changes += self._telling(look, user)
-        if changes:
+            changes += self._telling(look, user, unnamed=erase)
             look.commit(by_caller(domain, reason), changes)
-        return login is not None
+        return found
 
-    def _telling(self, look: Look, user: str) -> builtins.list[Change]:
-        """Tells other servers of the database that this user's sessions end."""
+    def _telling(self, look: Look, user: str, unnamed: bool = False) -> builtins.list[Change]:
+        """Tells other servers of the database that this user's sessions end. *unnamed*: that somebody's do, so that
+        they look at all."""
         if self._alone:
             return []
         before = look.read(ENDED, key(look.domain))
         told = _Ended(0, []) if before is None else _ended(before.fields)
-        fields = _text(_Ended(told.number + 1, [*told.users, user][-LATELY:]))
+        fields = _text(_Ended(told.number + 1, [] if unnamed else [*told.users, user][-LATELY:]))
         return [put(ENDED, key(look.domain), before, fields, keep=0)]
 
     def _done(self, domain: str) -> None:

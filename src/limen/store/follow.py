@@ -17,8 +17,9 @@ Invariants:
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -147,7 +148,12 @@ class Follower:
         change, index = put(model, uuid, before, version.fields, keep=0), self.indexes.get(model)
         if index is None:
             return change
-        fields = decode_fields(version.fields)
+        fields: Mapping[str, Any] = decode_fields(version.fields)
+        if index.computed and index.compute is not None:
+            try:
+                fields = {**fields, **index.compute(uuid, fields)}
+            except Exception:  # the program's own: the copy's index has to be built again, and says so
+                return change
         return change._replace(index=index, values={name: fields.get(name) for name, _ in index.columns})
 
     def _write(

@@ -81,6 +81,9 @@ class AbuseLedger:
         names = self._records.domains() if domain is None else [domain]
         return sum(until_fresh(partial(self._clear, name, key)) for name in names)
 
+    def forget(self, domain: str, user: str) -> int:
+        return until_fresh(partial(self._forget, domain, user))
+
     # -- inside ------------------------------------------------------------------------------------
     def _add(self, domain: str, rows: _Rows, now: float) -> None:
         look = Look(self._records, domain)
@@ -113,8 +116,27 @@ class AbuseLedger:
             look.commit(own(domain), [*emptied, _put(LEVELS - 1, levels[-1], kept)])
         return len(rows) - len(kept)
 
+    def _forget(self, domain: str, user: str) -> int:
+        look = Look(self._records, domain)
+        changes, found = list[Change](), set[tuple[str, str]]()
+        for level, uuid in enumerate(_KEYS):
+            before = look.read(ABUSE, uuid)
+            rows = _rows(before)
+            named = {row for row in rows if row == ("account", user) or (row[0] == "pair" and _of_pair(row[1]) == user)}
+            if named:
+                changes.append(_put(level, before, {row: told for row, told in rows.items() if row not in named}))
+                found |= named
+        if changes:
+            look.commit(own(domain), changes)
+        return len(found)
+
     def _all(self, domain: str) -> _Rows:
         return _merged([self._records.read(domain, ABUSE, uuid)[1] for uuid in _KEYS])
+
+
+def _of_pair(name: str) -> str:
+    """The user in the key of a pair: user@origin."""
+    return name.rpartition("@")[0]
 
 
 def _merged(levels: list[Version | None]) -> _Rows:

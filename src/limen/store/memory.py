@@ -26,6 +26,7 @@ from limen.core.record.port import (
     Stale,
     Transaction,
     Version,
+    renamed,
 )
 from limen.core.record.query import Query
 from limen.core.record.validate import Key, clash, follows
@@ -232,6 +233,21 @@ class MemoryRecords:
         except Exception as error:
             done.set_exception(error)
         return done
+
+    def forget_user(self, transaction: Transaction, user: str, pseudonym: str) -> int:
+        with self._lock:
+            of = self._domain(transaction.domain)
+            named = [number for number, by in of.transactions.items() if user in (by.user, by.impersonator)]
+            if named:
+                number, time = of.number + 1, max(of.time, transaction.time)
+                proof = renamed(transaction, user, pseudonym)._replace(number=number, time=time)
+                of.due = _Due(number, time, proof, {}, [], [])
+                of.enter()
+                for number in named:
+                    of.transactions[number] = renamed(of.transactions[number], user, pseudonym)
+        if named:
+            self._wakes.wake()
+        return len(named)
 
     def prune(self, domain: str, model: str, keep: Keep, now: float) -> int:
         with self._lock:

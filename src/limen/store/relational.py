@@ -44,6 +44,7 @@ class Relational:
         self.last, self.read, self.history = source.last, source.read, source.history
         self.transaction, self.at_time, self.changes = source.transaction, source.at_time, source.changes
         self.domains, self.progress, self.prune = source.domains, source.progress, source.prune
+        self.forget_user = source.forget_user
         self.wakes = source.wakes
 
     def select(self, domain: str, query: Query, at: int | None = None) -> Answer:

@@ -104,9 +104,10 @@ class AccountStore(Protocol):
         """
         ...
 
-    def remove(self, domain: str, user: str, *, reason: str = "") -> bool:
+    def remove(self, domain: str, user: str, *, reason: str = "", erase: bool = False) -> bool:
         """Forgets the account and, in the same transaction, all slots of that user that are kept in the same store.
-        That there was one, and its roles, stay in the history. False: there was none."""
+        That there was one, and its roles, stay in the history; with *erase* that there was one alone, also of an
+        account that was removed before. False: there was nothing to remove."""
         ...
 
     def list(self, domain: str | None = None) -> builtins.list[Account]:
@@ -170,6 +171,10 @@ class LedgerStore(Protocol):
     def news(self, domain: str, now: float) -> list[LedgerRow]:
         """Rows of a domain that others may have flushed since this was last asked, on any server of the store; of those
         that this object has flushed there may be some among them."""
+        ...
+
+    def forget(self, domain: str, user: str) -> int:
+        """Forgets all rows that name this user; gives how many."""
         ...
 
     def clear(self, domain: str | None = None, key: str | None = None) -> int:

@@ -295,6 +295,17 @@ class Ledger:
                     gone += 1
         return gone
 
+    def forget(self, domain: str, account: str) -> None:
+        """Forgets the tries of an account, and that it ever had any. To be done in the store besides."""
+        self._accounts.pop((domain, account), None)
+        for pair in [pair for pair in self._pairs if pair[:2] == (domain, account)]:
+            del self._pairs[pair]
+        self._dirty -= {
+            (of, scope, key)
+            for of, scope, key in self._dirty
+            if of == domain and account == {"account": key, "pair": key.rpartition("@")[0]}.get(scope)
+        }
+
     def dirty(self) -> list[LedgerRow]:
         """What changed since the last call, for `LedgerStore.flush`; logins under way as if they had lapsed.
 
@@ -319,7 +330,7 @@ class Ledger:
                 elif row.scope == "account":
                     self._accounts[row.domain, row.key] = Attempts(int(data[0]), float(data[1]))
                 elif row.scope == "pair":
-                    account, origin = row.key.split("@", 1)
+                    account, origin = row.key.rsplit("@", 1)
                     attempts = Attempts(int(data[0]), float(data[1]), float(data[2]))
                     self._pairs[row.domain, account, origin] = attempts
             except (ValueError, TypeError, IndexError):
@@ -422,7 +433,7 @@ class Ledger:
             if shared is not None and shared.count:
                 until, data = shared.over(), json.dumps((shared.count, shared.last))
         else:
-            account, origin_name = key.split("@", 1)
+            account, origin_name = key.rsplit("@", 1)
             pair = self._pairs.get((domain, account, origin_name))
             if pair is not None:
                 until, data = pair.over(), json.dumps((pair.count, pair.last, pair.success))

@@ -55,6 +55,12 @@ class Transaction(NamedTuple):
     number: int = 0
 
 
+def renamed(transaction: Transaction, user: str, pseudonym: str) -> Transaction:
+    """*transaction* with *pseudonym* where it named *user*."""
+    by, for_whom = (pseudonym if name == user else name for name in (transaction.user, transaction.impersonator))
+    return transaction._replace(user=by, impersonator=for_whom)
+
+
 class Version(NamedTuple):
     """One version of one record.
 
@@ -280,6 +286,15 @@ class RecordStore(Protocol):
     def prune(self, domain: str, model: str, keep: Keep, now: float) -> int:
         """Drops what *keep* does not ask to be kept, as of *now* (seconds since 1970); gives the number of versions
         dropped. keep=0 leaves of each record that is not deleted the newest version, of others nothing."""
+        ...
+
+    def forget_user(self, transaction: Transaction, user: str, pseudonym: str) -> int:
+        """Puts *pseudonym* in the place of *user* wherever a transaction of the domain names that user as `user` or
+        `impersonator`; gives how many did. What else the transactions say stays.
+
+        *transaction*: who asks for it, and why; where anything was replaced it is kept as one of its own, without any
+        change, as the proof. May be done in several steps; done again after it was interrupted, it goes on.
+        """
         ...
 
     def wakes(self, callback: Callable[[], None]) -> Callable[[], None]:

@@ -29,6 +29,7 @@ from limen.core.record.port import (
     Reads,
     Transaction,
     Version,
+    renamed,
 )
 from limen.core.record.query import Query
 
@@ -40,6 +41,8 @@ _names = msgspec.json.Decoder(tuple[str, ...]).decode
 _KINDS = {delta.WHOLE: PUT, delta.DELTA: PUT, delta.DELETED: DELETE, delta.ERASED: ERASE}
 CHUNK = 500
 """Records that are pruned in one transaction: commits of others wait for no more than that."""
+RENAMED = 10_000
+"""Transactions that are looked through for a user's name at once."""
 FAR_BACK = 20_000
 """Transactions after which the log is not looked through any more for what has changed since."""
 
@@ -196,6 +199,17 @@ class SQLRecords:
         work = Commit(self._engine, self.indexes, transaction, changes, reads)
         return self._engine.submit(work, transaction.domain, work.happened)
 
+    def forget_user(self, transaction: Transaction, user: str, pseudonym: str) -> int:
+        total, after = 0, 0
+        proof: Transaction | None = renamed(transaction, user, pseudonym)
+        while True:
+            work = _rename(self._engine, transaction.domain, user, pseudonym, after, proof)
+            count, after = self._engine.write(work, transaction.domain)
+            total += count
+            proof = None if total else proof
+            if not after:
+                return total
+
     def close(self) -> None:
         """To be called before the engine is closed."""
         self.indexes.close()
@@ -220,6 +234,34 @@ def _there(row: Row) -> Version:
     """The version in a row of `select`, which is not deleted."""
     _, uuid, vsn, txn, fields, _ = row
     return Version(uuid, vsn, txn, fields, False)
+
+
+def _rename(
+    engine: Engine, domain: str, user: str, pseudonym: str, after: int, proof: Transaction | None
+) -> Callable[[Hand], tuple[int, int]]:
+    """A work that renames a user in some transactions after number *after*, and gives in how many, and the last one
+    looked at; 0 where there are no more. *proof*: kept with the first that is renamed."""
+    sql = engine.sql
+
+    def work(hand: Hand) -> tuple[int, int]:
+        hand.erased = True  # also what others have taken away in rows without history
+        (domains,) = hand.ask((sql.lock, (domain,)))
+        if not domains:
+            return 0, 0
+        [(id, last)] = domains
+        until = after + RENAMED
+        (rows,) = hand.ask((sql.rename_user, (user, pseudonym, user, pseudonym, id, after, until, user, user)))
+        if rows and proof is not None:
+            remote = engine.dialect == "postgresql"
+            ((_, number, time, _, _),) = hand.ask(
+                (sql.take_number, (proof.time, domain, "") if remote else (proof.time, "", domain))
+            )[0]
+            if not remote:
+                hand.tell(sql.set_number, (number, time, id))
+            hand.tell(sql.add_transaction, (id, number, *proof[1:6], time, None))
+        return len(rows), until if until < last else 0
+
+    return work
 
 
 def _prune(

@@ -31,6 +31,7 @@ class Statements(NamedTuple):
     touched: str
     proof: str
     add_transaction: str
+    rename_user: str
     add_record: str
     put_record: str
     add_version: str
@@ -158,6 +159,11 @@ AND version.txn > ? GROUP BY model.name, version.uuid""",
 "transaction".number = ?""",
     add_transaction="""INSERT INTO "transaction" (domain, number, user, impersonator, service, origin, reason,
 time, token) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+    rename_user="""UPDATE "transaction" SET user=CASE WHEN ("transaction".user = ?) THEN ? ELSE
+"transaction".user END, impersonator=CASE WHEN ("transaction".impersonator = ?) THEN ? ELSE
+"transaction".impersonator END WHERE "transaction".domain = ? AND "transaction".number > ?
+AND "transaction".number <= ? AND ("transaction".user = ? OR "transaction".impersonator = ?)
+RETURNING number""",
     add_record="""INSERT INTO record (domain, model, uuid, vsn, txn, deleted, fields) VALUES (?, ?, ?, ?, ?,
 ?, ?)""",
     put_record="""UPDATE record SET vsn=?, txn=?, deleted=?, fields=? WHERE record.domain = ? AND record.model
@@ -358,6 +364,11 @@ AND version.txn > $2 GROUP BY model.name, version.uuid""",
 transaction.number = $2""",
     add_transaction="""INSERT INTO transaction (domain, number, "user", impersonator, service, origin, reason,
 time, token) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+    rename_user="""UPDATE transaction SET "user"=CASE WHEN (transaction."user" = $1) THEN $2 ELSE
+transaction."user" END, impersonator=CASE WHEN (transaction.impersonator = $3) THEN $4 ELSE
+transaction.impersonator END WHERE transaction.domain = $5 AND transaction.number > $6 AND
+transaction.number <= $7 AND (transaction."user" = $8 OR transaction.impersonator = $9)
+RETURNING transaction.number""",
     add_record="""INSERT INTO record (domain, model, uuid, vsn, txn, deleted, fields) VALUES ($1, $2, $3, $4,
 $5, $6, $7)""",
     put_record="""UPDATE record SET vsn=$1, txn=$2, deleted=$3, fields=$4 WHERE record.domain = $5 AND

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from limen.base.principal import Principal, State, current
 from limen.store.accounts import ACCOUNT, LOGIN, PROFILE, Accounts
 from limen.store.rows import key
@@ -16,6 +18,25 @@ from .people import ADA, THREADS, PeopleSuite, a_slot
 
 class AccountStoreSuite(PeopleSuite):
     """The port is `limen.core.guard.accounts.AccountStore`."""
+
+    @pytest.mark.parametrize("removed", [False, True], ids=["there", "removed before"])
+    def test_who_is_erased_has_left_no_name(self, store: Any, accounts: Accounts, removed: bool) -> None:
+        accounts.put(ADA)
+        accounts.update("localhost", "ada", roles=("nurse",), reason="roles")
+        if removed:
+            accounts.remove("localhost", "ada", reason="removed")
+        assert accounts.remove("localhost", "ada", reason="erase a person", erase=True) is True
+        assert accounts.get("localhost", "ada") is None
+        for model in (ACCOUNT, PROFILE):
+            history = store.records.history("localhost", model, key("ada"))
+            assert history
+            assert all(version.erased and version.fields == "{}" for version, _ in history)
+        last = store.records.last("localhost")
+        assert store.records.transaction("localhost", last).reason == "erase a person"
+        assert accounts.remove("localhost", "ada", erase=True) is False
+        assert store.records.last("localhost") == last
+        assert accounts.put(ADA, create=True) is True, "the name may be given to somebody else"
+        assert accounts.get("localhost", "ada") == ADA
 
     def test_an_account_comes_back_as_it_was_put(self, accounts: Accounts) -> None:
         assert accounts.put(ADA) is True

@@ -28,6 +28,24 @@ class LedgerStoreSuite(PeopleSuite):
         assert {row.key for row in ledger.load(1000.0)} == {"b", "x@y"}
         assert set(ledger.load(0.0)) == set(rows)
 
+    def test_what_names_a_user_is_forgotten(self, store: Any, ledger: AbuseLedger) -> None:
+        theirs = [
+            LedgerRow("localhost", "account", "ada", 9e9, "[1]"),
+            LedgerRow("localhost", "pair", "ada@::1", 9e9, "[]"),
+        ]
+        others = [
+            _row("ada", until=9e9),
+            LedgerRow("localhost", "account", "ad", 9e9, "[1]"),
+            LedgerRow("localhost", "pair", "bob@ada", 9e9, "[]"),
+            LedgerRow("other.example", "account", "ada", 9e9, "[]"),
+        ]
+        for n, row in enumerate([*theirs, *others, *theirs]):
+            ledger.flush([row, LedgerRow("localhost", "pair", f"ada@{n}", 9e9, None)], 0.0)
+        assert ledger.forget("localhost", "ada") == 2 + 8
+        assert set(ledger.load(0.0)) == set(others)
+        assert not any('"ada@' in row.fields for row in everything(store.records, "localhost", "limen.abuse"))
+        assert ledger.forget("localhost", "ada") == 0
+
     def test_a_row_takes_the_place_of_the_one_before(self, ledger: AbuseLedger) -> None:
         ledger.flush([_row("a"), _row("b")], 0.0)
         ledger.flush([_row("a", data="[2]"), _row("b", data=None), _row("never", data=None)], 0.0)

@@ -128,6 +128,38 @@ class RetentionSuite(Suite):
         store.records.commit(WHO, [put(base=4, a=8)])
         assert store.records.read(HERE, "T", uuid(1), 4)[1].fields == '{"a":7}'
 
+    # -- who it was ------------------------------------------------------------------------------------
+    def test_a_user_is_forgotten_in_every_transaction_of_the_domain(self, store: Any) -> None:
+        ada, bob = WHO._replace(impersonator=None), WHO._replace(user="bob", impersonator="ada")
+        others = (WHO._replace(user="grace", impersonator=None), WHO._replace(user=None, impersonator=None))
+        for number, who in enumerate((ada, bob, *others, ada), 1):
+            store.records.commit(who, [put(number)])
+        store.records.commit(ada._replace(domain="other.example"), [put()])
+        asks = others[0]._replace(reason="erase a person", service="", origin="", time=1_700_000_001.0)
+        assert store.records.forget_user(asks, "ada", "erased-1") == 3
+        found = [store.records.transaction(HERE, number) for number in range(1, 8)]
+        names = [("erased-1", None), ("bob", "erased-1"), ("grace", None), (None, None), ("erased-1", None)]
+        assert [by and (by.user, by.impersonator) for by in found] == [*names, ("grace", None), None]
+        for number, (by, was) in enumerate(zip(found, (ada, bob, *others, ada), strict=False), 1):
+            assert by == was._replace(user=by.user, impersonator=by.impersonator, number=number)
+        assert found[5] == asks._replace(number=6), "the proof"
+        assert store.records.last(HERE) == 6
+        assert store.records.changes(HERE, 5) == []
+        assert store.records.history(HERE, "T", uuid(1))[0][1].user == "erased-1"
+        assert store.records.transaction("other.example", 1).user == "ada"
+        assert store.records.forget_user(asks, "ada", "erased-1") == 0
+        assert store.records.last(HERE) == 6
+        assert store.records.forget_user(asks._replace(domain="nobody.example"), "ada", "erased-1") == 0
+        assert store.records.commit(bob, [put(9)]) == 7, "the line goes on"
+
+    def test_who_asks_to_be_forgotten_is_not_named_by_the_proof(self, store: Any) -> None:
+        store.records.commit(WHO, [put()])
+        assert store.records.forget_user(WHO._replace(reason="erase a person"), "ada", "erased-1") == 1
+        assert store.records.transaction(HERE, 2).user == "erased-1"
+        again = self.again(store)
+        if again is not None:
+            assert again.records.transaction(HERE, 1).user == "erased-1"
+
     # -- the change log --------------------------------------------------------------------------------
     def test_the_change_log_says_what_changed_in_the_order_of_commits(self, store: Any) -> None:
         store.records.commit(WHO, [put(2, model="U"), put(2), put(1, fields='{"a":1,"b":1,"c":1}')])

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     LargeBinary,
     and_,
+    case,
     cast,
     delete,
     func,
@@ -265,6 +266,24 @@ def _of_rows() -> list[Statement]:
     """What a commit writes."""
     return [
         ("add_transaction", *add(transaction)),
+        (  # a user's name in the transactions of a range
+            "rename_user",
+            update(transaction)
+            .values(
+                user=case((transaction.c.user == bind("by"), bind("new")), else_=transaction.c.user),
+                impersonator=case(
+                    (transaction.c.impersonator == bind("through"), bind("renamed")), else_=transaction.c.impersonator
+                ),
+            )
+            .where(
+                transaction.c.domain == bind("id"),
+                transaction.c.number > bind("after"),
+                transaction.c.number <= bind("until"),
+                or_(transaction.c.user == bind("user_is"), transaction.c.impersonator == bind("impersonator_is")),
+            )
+            .returning(transaction.c.number),
+            ["by", "new", "through", "renamed", "id", "after", "until", "user_is", "impersonator_is"],
+        ),
         ("add_record", *add(record)),
         (
             "put_record",
