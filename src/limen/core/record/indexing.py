@@ -130,7 +130,7 @@ class Indexing:
     # -- inside ------------------------------------------------------------------------------------
     def _asked(self, record: Record) -> Mapping[str, Any]:
         found = self._hook(record)  # type: ignore[misc]
-        if not isinstance(found, Mapping):
+        if type(found) is not dict and not isinstance(found, Mapping):
             raise BadDeclaration(f"{self._model.name}.index gives a dict, not {type(found).__name__}")
         return found
 
