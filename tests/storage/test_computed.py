@@ -15,6 +15,7 @@ from limen import exc, field
 from limen.app.datastore import DataStore, Storage
 from limen.core.record.record import Record
 from limen.core.record.unit import Unit
+from limen.store.sql import SQLStore
 
 
 @dataclass
@@ -232,3 +233,23 @@ async def test_async_units_search_by_what_is_computed(invoices: Storage) -> None
     async with invoices("look") as db:
         assert numbers(await db.select(Invoice, YEAR == 2022)) != []
         assert len(await db.find(Invoice, year=2022)) == await db.count(Invoice, YEAR == 2022)
+
+
+def test_a_relational_copy_has_what_is_computed(tmp_path: Any) -> None:
+    """The copy is written by who follows, not by who commits: it computes, too."""
+    stores = [SQLStore(f"sqlite:///{tmp_path / name}.db") for name in ("records", "copy")]
+    storage = Storage(lambda: DataStore(stores[0], relational=stores[1]))
+    storage.add_models(None, Invoice)
+    try:
+        for n in range(8):
+            with storage("setup") as db:
+                db.insert(Invoice, number=n, customer="A", due=date(2020 + n % 4, 1, 1))
+                assert len(db.find(Invoice, year=2020 + n % 4)) == n // 4 + 1
+        with storage() as db:
+            assert numbers(db.find(Invoice, year=2022)) == [2, 6]
+            plan = db.explain(Invoice, YEAR == 2022)
+            assert plan.in_database
+            assert "relational" in plan.text
+    finally:
+        for store in stores:
+            store.close()
