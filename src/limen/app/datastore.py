@@ -52,8 +52,6 @@ class _Units:
         """
         return UnitOfWork(self, reason)
 
-    unit = __call__
-
     def run(self, function: Callable[..., Any], /, *args: Any, reason: str = "", retry: int = 0, **kwargs: Any) -> Any:
         """Calls `function(db, *args, **kwargs)` in a unit of work and gives what it gives. Of an `async def` function
         it gives a coroutine, to be awaited.
@@ -113,10 +111,9 @@ class DataStore(_Units):
             store = getattr(self, role)
             if isinstance(store, type) or not all(hasattr(store, part) for part in _PARTS):
                 raise TypeError(f"{role}: this takes a store such as dbm.MemDictStore(), not {store!r:.80}")
-        self._copied: Relational | None = None
+        self._records: RecordStore = self.storage.records
         if self.relational is not self.storage:
-            self._copied = Relational(self.storage.records, self.relational.records)
-        self._records: RecordStore = self._copied or self.storage.records
+            self._records = Relational(self.storage.records, self.relational.records)
         self._models: dict[type, Model] = {}
 
     def find(self, cls: type) -> tuple[Model, RecordStore]:
@@ -131,11 +128,6 @@ class DataStore(_Units):
 
     def main(self) -> RecordStore:
         return self._records
-
-    def follow(self) -> None:
-        """Brings the copy in *relational*, where there is one, to where the records are."""
-        if self._copied is not None:
-            self._copied.follow()
 
 
 class Storage(_Units):

@@ -10,8 +10,8 @@ from datetime import timedelta
 from threading import Lock
 from typing import NamedTuple
 
-from limen import exc
 from limen.core.record import delta
+from limen.core.record.errors import history_gone, yet_to_come
 from limen.core.record.port import (
     DELETE,
     ERASE,
@@ -120,12 +120,8 @@ def _as_of(versions: Sequence[Version], at: int) -> Version | None:
         if version.txn <= at:
             return version
     if versions and versions[0].vsn > 1:
-        raise _gone(versions[0].txn)
+        raise history_gone(versions[0].txn)
     return None
-
-
-def _gone(since: int) -> exc.HistoryGone:
-    return exc.HistoryGone(f"The past is kept from transaction {since} on only.", since=since)
 
 
 class MemoryRecords:
@@ -159,7 +155,7 @@ class MemoryRecords:
             records = of.models.get(query.model, {}).values()
             gone = [versions[0].txn for versions in records if versions[0].vsn > 1 and versions[0].txn > at]
             if gone:
-                raise _gone(max(gone))
+                raise history_gone(max(gone))
             found = [_as_of(versions, at) for versions in records]
         versions = sorted(version for version in found if version is not None and not version.deleted)
         return Answer(at, versions, True, "in Python: this store looks at all records of the model")
@@ -188,11 +184,7 @@ class MemoryRecords:
         with self._lock:
             of = self._domain(domain)
             if after > of.number:
-                raise exc.HistoryGone(
-                    f"Transaction {after} is yet to come, the last one is {of.number}: this is another database, or "
-                    f"one that was put back from a backup.",
-                    since=0,
-                )
+                raise yet_to_come(after, of.number)
             lines: list[Committed] = []
             for number in range(after + 1, of.number + 1):
                 if len(lines) >= limit:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from test_expression import EXPRESSIONS, FIELDS, VALUES
+from test_expression import FIELDS, VALUES
 
 from limen import exc
-from limen.core.record.expression import Expression, Order, field
+from limen.core.record.expression import Order, field
 from limen.core.record.kinds import kind_and_key
 from limen.core.record.query import (
     Cursor,
@@ -25,7 +25,6 @@ from limen.core.record.query import (
     page,
     read_cursor,
     sort,
-    split,
 )
 
 A, B = field("a"), field("b")
@@ -222,18 +221,3 @@ def test_a_query_is_a_key() -> None:
     one = Query("Todo", None, A == 1, ordering(A), 5, Cursor((1,), bytes(16)))
     assert one == Query("Todo", None, A == 1, ordering(A), 5, Cursor((1,), bytes(16)))
     assert hash(one) == hash(Query("Todo", None, A == 1, ordering(A), 5, Cursor((1,), bytes(16))))
-
-
-# -- split
-@given(EXPRESSIONS, st.sets(st.sampled_from(["a", "b"])), FIELDS)
-def test_both_parts_together_say_the_same(where: Expression, columns: set[str], fields: dict[str, Any]) -> None:
-    known, rest = split(where, columns)
-    assert known is None or known.fields <= columns
-    parts = [part.matches(fields) for part in (known, rest) if part is not None]
-    assert all(parts) is where.matches(fields)
-
-
-def test_without_a_condition_there_is_nothing_to_split() -> None:
-    assert split(None, {"a"}) == (None, None)
-    assert split(A == 1, {"a"}) == (A == 1, None)
-    assert split(A == 1, ()) == (None, A == 1)

@@ -1,4 +1,4 @@
-"""What a unit of work says when something is in the way: errors with what the caller should know."""
+"""What units of work and stores say when something is in the way: errors with what the caller should know."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ from .arguments import Fail
 from .model import Model
 from .port import Conflict, Transaction, Version
 from .record import decode_fields
+
+
+def history_gone(since: int) -> exc.HistoryGone:
+    return exc.HistoryGone(f"The past is kept from transaction {since} on only.", since=since)
+
+
+def yet_to_come(number: int, last: int) -> exc.HistoryGone:
+    return exc.HistoryGone(
+        f"Transaction {number} is yet to come, the last one is {last}: this is another database, or one that was put "
+        "back from a backup.",
+        since=0,
+    )
 
 
 def not_found(model: Model, uuid: object) -> exc.RecordNotFound:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import FloatOperation, localcontext
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ import msgspec
 from limen import exc
 from limen.base import values
 
-from .expression import And, Expression, Field, Order
+from .expression import Expression, Field, Order
 from .kinds import exactly, kind_and_key, stored
 from .port import Index
 
@@ -42,7 +42,7 @@ Row = Callable[[T], tuple[Mapping[str, Any], bytes]]
 MOST = 2**53
 """The greatest limit; what is greater means the same."""
 
-__all__ = ["Cursor", "Order", "Page", "Query", "after", "cursor", "ordering", "page", "read_cursor", "sort", "split"]
+__all__ = ["Cursor", "Order", "Page", "Query", "after", "cursor", "ordering", "page", "read_cursor", "sort"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,26 +194,3 @@ def names(where: Expression | None, order: Sequence[Order]) -> frozenset[str]:
     """What is asked of a record."""
     terms = frozenset(term.field for term in order)
     return terms if where is None else where.fields | terms
-
-
-# -- conditions -----------------------------------------------------------------------------------
-def split(where: Expression | None, columns: Container[str]) -> tuple[Expression | None, Expression | None]:
-    """*where* as two parts that together say the same: one that asks for *columns* only, and the rest. None: no
-    condition.
-
-    >>> from limen.core.record.expression import field
-    >>> split((field("a") == 1) & (field("b") == 2) & ((field("a") == 3) | (field("c") == 4)), {"a", "b"})
-    ((field('a') == 1) & (field('b') == 2), (field('a') == 3) | (field('c') == 4))
-    """
-    if where is None:
-        return None, None
-    parts = where.parts if isinstance(where, And) else (where,)
-    known: list[Expression] = []
-    rest: list[Expression] = []
-    for part in parts:
-        (known if all(name in columns for name in part.fields) else rest).append(part)
-    return _all(known), _all(rest)
-
-
-def _all(parts: list[Expression]) -> Expression | None:
-    return And(tuple(parts)) if len(parts) > 1 else parts[0] if parts else None

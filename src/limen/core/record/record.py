@@ -76,12 +76,14 @@ class Record:
             _set(self, "_id", UUID(bytes=self._key))
             return self._id
 
-    def _was_stored(self, vsn: int, txn: int, stored: str) -> None:
+    def _was_stored(self, vsn: int, txn: int, stored: str, deleted: bool) -> None:
         """The fields as they are now are version *vsn*."""
         _set(self, "_vsn", vsn)
         _set(self, "_txn", txn)
         _set(self, "_stored", stored)
         _set(self, "_touched", False)
+        if deleted:
+            _set(self, "_gone", True)
 
     @property
     def _deleted(self) -> bool:

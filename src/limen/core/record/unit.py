@@ -176,9 +176,8 @@ class Unit(Reader):
     def done(self, work: Work, txn: int) -> None:
         """*work* is written, as transaction *txn*."""
         for record, change in zip(work.records, work.changes, strict=True):
-            record._was_stored(change.base + 1, txn, change.fields)
-            if change.kind == DELETE or change.kind == ERASE:
-                object.__setattr__(record, "_gone", True)
+            gone = change.kind == DELETE or change.kind == ERASE
+            record._was_stored(change.base + 1, txn, change.fields, gone)
 
     def refused(self, work: Work, refused: Stale | Conflict) -> NoReturn:
         """Says why the store did not take *work*."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from limen import exc
 from limen.core.record import delta
+from limen.core.record.errors import history_gone
 from limen.core.record.port import (
     DELETE,
     ERASE,
@@ -54,10 +54,6 @@ def built(rows: Sequence[Row]) -> Version:
     return Version(uuid, vsn, txn, fields, erased or kind == delta.DELETED, erased)
 
 
-def gone(since: int) -> exc.HistoryGone:
-    return exc.HistoryGone(f"The past is kept from transaction {since} on only.", since=since)
-
-
 def past(ask: Ask, sql: Statements, domain: str, model: str, newest: Version, at: int) -> Version | None:
     """The record as of *at*, which *newest* is later than. *ask*: runs a statement with its parameters.
 
@@ -70,7 +66,7 @@ def past(ask: Ask, sql: Statements, domain: str, model: str, newest: Version, at
         return built(rows)
     for vsn, txn in ask(sql.oldest, (domain, model, newest.uuid)):
         if vsn > 1:
-            raise gone(txn)
+            raise history_gone(txn)
     return None
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
-from limen import exc
 from limen.core.record import delta
+from limen.core.record.errors import history_gone, yet_to_come
 from limen.core.record.port import (
     DELETE,
     ERASE,
@@ -33,7 +33,7 @@ from limen.core.record.port import (
 )
 from limen.core.record.query import Query
 
-from .commit import Commit, built, by, gone, past, version
+from .commit import Commit, built, by, past, version
 from .engine import EVER, Engine, Hand, Parameters, Row
 from .index.indexes import Indexes
 
@@ -126,7 +126,7 @@ class SQLRecords:
             if uuid not in found:  # it was made later, or the past is no longer kept
                 for vsn, txn in self._rows(domain, self._sql.oldest, (domain, model, uuid)):
                     if vsn > 1:
-                        raise gone(txn)
+                        raise history_gone(txn)
         return [then for then in found.values() if not then.deleted]
 
     def history(
@@ -167,11 +167,7 @@ class SQLRecords:
     def changes(self, domain: str, after: int, limit: int = 1000) -> list[Committed]:
         rows = self._rows(domain, self._sql.changes, (domain, after, EVER, limit))
         if not rows and after > (last := self.last(domain)):
-            raise exc.HistoryGone(
-                f"Transaction {after} is yet to come, the last one is {last}: this is another database, or one that "
-                "was put back from a backup.",
-                since=0,
-            )
+            raise yet_to_come(after, last)
         if len(rows) == limit:  # the last transaction may not be all there
             cut = rows[-1][0]
             rows = [row for row in rows if row[0] < cut]

@@ -179,7 +179,7 @@ class Table:
         return row
 
 
-class Model:
+class Indexed:
     """A model that has indexes. *tables*: those to be kept up; *old*: those to be erased from."""
 
     __slots__ = ("id", "learnt", "old", "tables")
@@ -198,12 +198,12 @@ class Catalog:
 
     def __init__(self, rows: Iterable[Row], dialect: Dialect, before: Catalog | None = None) -> None:
         self.revision: str | None = None
-        self.models: dict[str, Model] = {}
+        self.models: dict[str, Indexed] = {}
         known = {} if before is None else before._tables()
         for revision, id, name, text in rows:
             self.revision = revision
             if id is not None:
-                made = self.models[name] = Model(id, read(text), dialect)
+                made = self.models[name] = Indexed(id, read(text), dialect)
                 for table in made.tables:
                     same = known.get(table.name)
                     if same is not None:

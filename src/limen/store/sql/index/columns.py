@@ -21,6 +21,7 @@ from uuid import UUID
 from limen import exc
 from limen.core.record import kinds
 from limen.core.record.kinds import stored
+from limen.core.record.typed import COLUMN_KINDS
 
 Dialect = Literal["sqlite", "postgresql"]
 Fit = Callable[[Any], Any]
@@ -62,20 +63,7 @@ _SHORT: Final = LONGEST // 4  # characters that are no more bytes than that, whi
 _EXPONENT: Final = 500_000
 _COMPLEMENT: Final = str.maketrans("0123456789", "9876543210")
 _MICROSECOND: Final = timedelta(microseconds=1)
-_KIND_OF: Final[dict[type, str]] = {
-    bool: "bool",
-    int: "int",
-    float: "float",
-    Decimal: "decimal",
-    str: "text",
-    bytes: "bytes",
-    UUID: "uuid",
-    date: "date",
-    time: "time",
-    datetime: "datetime",
-    timedelta: "timedelta",
-}
-_PLAIN: Final = frozenset({*_KIND_OF, list, dict, tuple, set, frozenset})
+_PLAIN: Final = frozenset({*COLUMN_KINDS, list, dict, tuple, set, frozenset})
 
 
 def kind_of(value: Any) -> str | None:
@@ -84,7 +72,7 @@ def kind_of(value: Any) -> str | None:
     >>> kind_of(1.5), kind_of([1.5])
     ('float', None)
     """
-    return _KIND_OF.get(type(_plain(value)))
+    return COLUMN_KINDS.get(type(_plain(value)))
 
 
 def fitter(kind: str, dialect: Dialect) -> Fit:
