@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from submitting import Submitting
 
 from limen.core.record.port import PUT, Change, RecordStore, Stale, Transaction
 from limen.store.sql import SQLStore
+from limen.store.sql.commit import Commit
+from limen.store.sql.engine import Hand
 from limen.testing.stores import RecordStoreSuite, StoreSuite
 
 WHO = Transaction("localhost", "ada", None, "todo.add", "192.0.2.1", "why", 1.5)
@@ -88,6 +92,34 @@ def test_two_processes_that_count_together_lose_no_count(store: SQLStore, tables
     assert store.records.last("localhost") == 80
     feed = store.records.changes("localhost", 0)
     assert [txn for txn, *_ in feed] == [txn for txn in range(1, 81) for _ in range(2)]
+
+
+def test_who_comes_second_to_a_new_domain_sees_what_the_first_one_wrote(store: SQLStore, tables_url: str) -> None:
+    """The domain has no row to lock yet: what was asked before the first one's commit must be asked anew."""
+    first = SQLStore(tables_url)
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(hand: Hand) -> int:
+        number = commit(hand)
+        hand.ask((first.records._sql.find_model, ("T",)))  # all that was told is done, nothing is committed
+        begun.set()
+        go.wait(20)
+        return number
+
+    commit = Commit(first._engine, first.records.indexes, WHO, [put(1)], None)
+    with ThreadPoolExecutor(2) as pool, psycopg.connect(tables_url, autocommit=True) as watcher:
+        earlier = pool.submit(first._engine.write, slow, WHO.domain)
+        assert begun.wait(20)
+        later = pool.submit(store.records.commit, WHO, [put(1)])
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not watcher.execute(waiting).fetchone()[0]:  # type: ignore[index]
+            pass
+        go.set()
+        assert earlier.result() == 1
+        with pytest.raises(Stale):
+            later.result()
+    first.close()
+    assert store.records.last(WHO.domain) == 1
 
 
 def test_what_another_store_wrote_is_seen_at_once(store: SQLStore, tables_url: str) -> None:

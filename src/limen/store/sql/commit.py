@@ -102,7 +102,7 @@ class Commit:
         answers = hand.ask(*questions)
         if not answers[0]:  # the domain's first transaction
             hand.tell(sql.add_domain, (who.domain,))
-            (answers[0],) = hand.ask(questions[0])
+            answers = hand.ask(*questions)  # all of it: what was asked before, was asked without the lock
         self._id, self._number, time, model, revision = answers[0][0]
         newest: dict[Key, Version] = {}
         if bases:
