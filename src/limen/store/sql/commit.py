@@ -39,6 +39,24 @@ _names = msgspec.json.Encoder().encode
 THERE, GONE, ERASED = range(3)
 """`record.deleted`."""
 Ask = Callable[[str, Parameters], list[Row]]
+FAR = 200
+"""Transactions since the reads beyond which they are looked at in two steps, the long one without the lock."""
+LOOKS = 5
+"""Times that a commit looks ahead before it holds the lock for as long as it takes."""
+
+
+class Behind(Exception):
+    """So much was committed since the reads that `Commit.look_ahead` is to be called; nothing was written."""
+
+
+class _Lookout:
+    """Asks as a Hand does, without a transaction."""
+
+    def __init__(self, engine: Engine, domain: str) -> None:
+        self._engine, self._domain = engine, domain
+
+    def ask(self, *questions: Question) -> list[list[Row]]:
+        return [self._engine.rows(statement, parameters, self._domain) for statement, parameters in questions]
 
 
 def version(row: Row) -> Version:
@@ -80,11 +98,12 @@ class Commit:
     def __init__(
         self, engine: Engine, index: Indexes, who: Transaction, changes: Sequence[Change], reads: Reads | None
     ) -> None:
-        self._sql, self._index = engine.sql, index
+        self._engine, self._sql, self._index = engine, engine.sql, index
         self._who, self._changes, self._reads = who, changes, reads
         self._remote = engine.dialect == "postgresql"
         self._token = os.urandom(16) if self._remote else None
         self._id = self._number = 0
+        self._looks = LOOKS
 
     def __call__(self, hand: Hand) -> int:
         sql, who, changes, reads = self._sql, self._who, self._changes, self._reads
@@ -111,7 +130,9 @@ class Commit:
             if not all(follows(change, newest.get((change.model, change.uuid))) for change in changes):
                 self._refuse(hand)
         if reads is not None and self._number - 1 != reads.at:
-            self._validate(hand, reads, answers[-1] if self._remote else None)
+            if self._number - 1 - reads.at > FAR and self._looks:
+                raise Behind
+            self._validate(hand, reads, self._number - 1, answers[-1] if self._remote else None)
         if not self._remote:  # there it was an UPDATE; here the lock is the whole file's, and a SELECT costs less
             hand.tell(sql.set_number, (self._number, time, self._id))
         models = {first: model or self._new_model(hand, first)}
@@ -125,6 +146,17 @@ class Commit:
             raise  # it is none of the records
         self._index.write(hand, self._id, revision, changes)
         return self._number
+
+    def look_ahead(self, last: int) -> None:
+        """Compares what was read with all up to transaction *last*, without the lock; under it only the rest is left.
+
+        Raises Conflict or Stale, as the commit would.
+        """
+        assert self._reads is not None
+        self._looks -= 1
+        self._number = 0  # none of what is found is our own
+        self._validate(_Lookout(self._engine, self._who.domain), self._reads, last, None)
+        self._reads = self._reads._replace(at=last)
 
     def happened(self, hand: Hand) -> bool | None:
         """See `Engine.write`."""
@@ -153,15 +185,15 @@ class Commit:
             keys.setdefault(change.model, []).append(change.uuid)
         return [(name, (base, (domain, name, uuids))) for name, uuids in keys.items()]
 
-    def _look(self, hand: Hand, model: str, uuid: bytes) -> Version | None:
+    def _look(self, hand: Hand | _Lookout, model: str, uuid: bytes) -> Version | None:
         rows = hand.ask((self._sql.base, (self._who.domain, model, [uuid] if self._remote else uuid)))[0]
         return version(rows[0]) if rows else None
 
-    def _by(self, hand: Hand, number: int) -> Transaction | None:
+    def _by(self, hand: Hand | _Lookout, number: int) -> Transaction | None:
         rows = hand.ask((self._sql.transaction, (self._who.domain, number)))[0]
         return by(self._who.domain, rows[0]) if rows else None
 
-    def _refuse(self, hand: Hand) -> None:
+    def _refuse(self, hand: Hand | _Lookout) -> None:
         """Raises Stale for the first change that does not follow the newest version."""
         for change in self._changes:
             newest = self._look(hand, change.model, change.uuid)
@@ -170,8 +202,8 @@ class Commit:
             if not follows(change, newest):
                 raise Stale(change, newest, None if newest is None else self._by(hand, newest.txn))
 
-    def _validate(self, hand: Hand, reads: Reads, touched: list[Row] | None) -> None:
-        domain, last = self._who.domain, self._number - 1
+    def _validate(self, hand: Hand | _Lookout, reads: Reads, last: int, touched: list[Row] | None) -> None:
+        domain = self._who.domain
 
         def states(model: str, uuid: bytes) -> tuple[Version | None, Version | None]:
             newest = self._look(hand, model, uuid)

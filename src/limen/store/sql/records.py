@@ -7,6 +7,7 @@ moment; a question about the past is that one, and a second one for the records 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
@@ -33,7 +34,7 @@ from limen.core.record.port import (
 )
 from limen.core.record.query import Query
 
-from .commit import Commit, built, by, past, version
+from .commit import Behind, Commit, built, by, past, version
 from .engine import EVER, Engine, Hand, Parameters, Row
 from .index.indexes import Indexes
 
@@ -187,13 +188,36 @@ class SQLRecords:
     # -- writing
     def commit(self, transaction: Transaction, changes: Sequence[Change], reads: Reads | None = None) -> int:
         self.indexes.prepare(changes)
-        work = Commit(self._engine, self.indexes, transaction, changes, reads)
-        return self._engine.write(work, transaction.domain, work.happened)
+        return self._commit(Commit(self._engine, self.indexes, transaction, changes, reads), transaction.domain)
 
     def submit(self, transaction: Transaction, changes: Sequence[Change], reads: Reads | None = None) -> Future[int]:
         self.indexes.prepare(changes, wait=False)
         work = Commit(self._engine, self.indexes, transaction, changes, reads)
-        return self._engine.submit(work, transaction.domain, work.happened)
+        first = self._engine.submit(work, transaction.domain, work.happened)
+        if reads is None:
+            return first
+        outcome: Future[int] = Future()
+
+        def done(first: Future[int]) -> None:
+            if isinstance(first.exception(), Behind):
+                threading.Thread(target=again, name="a commit that looks ahead").start()
+            else:
+                _pass_on(first.result, outcome)
+
+        def again() -> None:
+            _pass_on(lambda: self._commit(work, transaction.domain, behind=True), outcome)
+
+        first.add_done_callback(done)
+        return outcome
+
+    def _commit(self, work: Commit, domain: str, behind: bool = False) -> int:
+        while True:
+            try:
+                if behind:
+                    work.look_ahead(self.last(domain))
+                return self._engine.write(work, domain, work.happened)
+            except Behind:
+                behind = True
 
     def forget_user(self, transaction: Transaction, user: str, pseudonym: str) -> int:
         total, after = 0, 0
@@ -219,6 +243,14 @@ class SQLRecords:
             total += dropped
             if not after:
                 return total
+
+
+def _pass_on(what: Callable[[], int], outcome: Future[int]) -> None:
+    """What *what* gives or raises is the *outcome*."""
+    try:
+        outcome.set_result(what())
+    except BaseException as error:
+        outcome.set_exception(error)
 
 
 def _by_uuid(rows: Sequence[Row]) -> dict[bytes, Version]:
