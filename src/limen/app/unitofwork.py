@@ -5,7 +5,7 @@ outside of tasks, the same thread), and whose block still runs. A further task o
 beside it, with units of its own, and so does what is done as a caller of another domain.
 
 A generator that waits inside its block lends its unit to whoever asks for the next value. Where it is closed then,
-nothing is written: those who joined from outside are told, as they have taken their blocks for done.
+nothing is written: if anyone had joined that is said, for they have taken their blocks for done.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
 from functools import partial
-from types import CodeType, FrameType, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar
 from weakref import ref
 
@@ -40,9 +39,9 @@ os.register_at_fork(after_in_child=_uuids.restart)
 
 class _Running:
     """A unit that is under way: of which storage, and in which task of which thread. *held*: gives None once its block
-    is left, in whatever way. *code*: what the block stands in. *lent*: a unit has joined that was not begun by it."""
+    is left, in whatever way. *joined*: whether a block inside has joined it."""
 
-    __slots__ = ("code", "domain", "held", "lent", "outer", "registry", "task", "thread", "unit")
+    __slots__ = ("domain", "held", "joined", "outer", "registry", "task", "thread", "unit")
 
     def __init__(
         self,
@@ -53,7 +52,6 @@ class _Running:
         held: ref[Any],
         unit: Unit,
         outer: _Running | None,
-        code: CodeType,
     ) -> None:
         self.registry, self.thread, self.task, self.held, self.unit, self.outer = (
             registry,
@@ -63,7 +61,7 @@ class _Running:
             unit,
             outer,
         )
-        self.domain, self.code, self.lent = domain, code, False
+        self.domain, self.joined = domain, False
 
 
 _running: ContextVar[_Running | None] = ContextVar("limen_unit", default=None)
@@ -73,13 +71,6 @@ def _task() -> object:
     """The task that runs. Tasks and threads that begin inside a unit inherit its context, and must not join it."""
     loop = asyncio._get_running_loop()
     return None if loop is None else asyncio.current_task(loop)
-
-
-def _calls(code: CodeType, frame: FrameType | None) -> bool:
-    """Whether *frame* is run by *code*."""
-    while frame is not None and frame.f_code is not code:
-        frame = frame.f_back
-    return frame is not None
 
 
 def _new_uuid() -> bytes:
@@ -118,9 +109,6 @@ class UnitOfWork:
         self._held: ref[Any] | None = None
 
     def __enter__(self) -> Unit:
-        return self._begin(sys._getframe(1))
-
-    def _begin(self, frame: FrameType) -> Unit:
         if self._unit is not None:
             raise exc.StoreError("This unit of work was used already; call storage() for another.")
         thread, task = threading.get_ident(), _task()
@@ -139,7 +127,7 @@ class UnitOfWork:
                 and running.unit.is_open
             ):
                 self._unit, self._joined = running.unit, True
-                running.lent = running.lent or not _calls(running.code, frame)
+                running.joined = True
                 return running.unit
             running = running.outer
         reason = self._reason
@@ -147,9 +135,7 @@ class UnitOfWork:
             reason = str(reason).encode("utf-8", "replace").decode().replace("\0", "?")  # is no reason to fail
         who = caller.domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason
         self._unit = unit = Unit(self._registry, who, _new_uuid, time.time)
-        self._running = _Running(
-            self._registry, caller.domain, thread, task, self._held or ref(self), unit, outer, frame.f_code
-        )
+        self._running = _Running(self._registry, caller.domain, thread, task, self._held or ref(self), unit, outer)
         self._token = _running.set(self._running)
         return unit
 
@@ -158,7 +144,7 @@ class UnitOfWork:
             self._unit.commit()  # type: ignore[union-attr]
 
     async def __aenter__(self) -> AsyncUnit:
-        return AsyncUnit(self._begin(sys._getframe(1)))
+        return AsyncUnit(self.__enter__())
 
     async def _aexit(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -195,7 +181,7 @@ class UnitOfWork:
                 pass
         if error is not None:
             unit.discard()
-            if isinstance(error, GeneratorExit) and self._running is not None and self._running.lent:
+            if isinstance(error, GeneratorExit) and self._running is not None and self._running.joined:
                 raise exc.StoreError(
                     "A generator was closed inside its unit of work, which others had joined meanwhile: nothing was "
                     "written, theirs neither. Give what is read in the unit as a list, or end the generator first."
