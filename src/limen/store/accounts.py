@@ -31,7 +31,7 @@ from limen.core.guard.accounts import Account
 from limen.core.record.port import ERASE, Change, RecordStore, Version
 
 from .follow import Follower
-from .rows import Look, alive, by_caller, drop, everything, key, put, until_fresh
+from .rows import Edit, alive, by_caller, drop, everything, key, put, until_fresh
 from .slots import ending
 
 log = logging.getLogger("limen")
@@ -163,8 +163,8 @@ class Accounts:
         """Puts what *make* makes of the account in its place; None where it makes nothing of it."""
 
         def work() -> Account | None:
-            look, uuid = Look(self._records, domain), key(user)
-            login, about, profile = (look.read(model, uuid) for model in (LOGIN, ACCOUNT, PROFILE))
+            edit, uuid = Edit(self._records, domain), key(user)
+            login, about, profile = (edit.read(model, uuid) for model in (LOGIN, ACCOUNT, PROFILE))
             there = None if login is None or login.deleted else _login(login.fields)
             old = None if there is None else _account(domain, user, there, _profile_of(profile))
             account = make(old)
@@ -186,8 +186,8 @@ class Accounts:
             if self._profiles is None:
                 now.profile = shown
             if old is not None and (old.record != account.record or account.disabled > old.disabled):
-                changes += self._telling(look, user)
-            look.commit(by_caller(domain, reason), [*changes, put(LOGIN, uuid, login, _text(now), keep=0)])
+                changes += self._telling(edit, user)
+            edit.commit(by_caller(domain, reason), [*changes, put(LOGIN, uuid, login, _text(now), keep=0)])
             return account
 
         done = until_fresh(work)
@@ -196,10 +196,10 @@ class Accounts:
         return done
 
     def _remove(self, domain: str, user: str, reason: str, erase: bool) -> bool:
-        look, uuid = Look(self._records, domain), key(user)
-        login, about, profile = (look.read(model, uuid) for model in (LOGIN, ACCOUNT, PROFILE))
+        edit, uuid = Edit(self._records, domain), key(user)
+        login, about, profile = (edit.read(model, uuid) for model in (LOGIN, ACCOUNT, PROFILE))
         found = alive(login) is not None
-        changes = ending(look, user)
+        changes = ending(edit, user)
         if login is not None and not login.deleted:
             changes.append(drop(LOGIN, login, keep=0))
         if about is not None and erase and not about.erased:
@@ -210,19 +210,19 @@ class Accounts:
         if profile is not None and not profile.erased:
             changes.append(drop(PROFILE, profile, kind=ERASE))
         if changes:
-            changes += self._telling(look, user, unnamed=erase)
-            look.commit(by_caller(domain, reason), changes)
+            changes += self._telling(edit, user, unnamed=erase)
+            edit.commit(by_caller(domain, reason), changes)
         return found
 
-    def _telling(self, look: Look, user: str, unnamed: bool = False) -> builtins.list[Change]:
+    def _telling(self, edit: Edit, user: str, unnamed: bool = False) -> builtins.list[Change]:
         """Tells other servers of the database that this user's sessions end. *unnamed*: that somebody's do, so that
         they look at all."""
         if self._alone:
             return []
-        before = look.read(ENDED, key(look.domain))
+        before = edit.read(ENDED, key(edit.domain))
         told = _Ended(0, []) if before is None else _ended(before.fields)
         fields = _text(_Ended(told.number + 1, [] if unnamed else [*told.users, user][-LATELY:]))
-        return [put(ENDED, key(look.domain), before, fields, keep=0)]
+        return [put(ENDED, key(edit.domain), before, fields, keep=0)]
 
     def _done(self, domain: str) -> None:
         """The account is another one. Only now: what is read from here on has it."""

@@ -27,7 +27,7 @@ from limen import exc
 from limen.core.record.port import OWN, Change, Index, RecordStore, Version
 from limen.core.record.record import decode_fields
 
-from .rows import Look, alive, drop, key, own, put, until_fresh
+from .rows import Edit, alive, drop, key, own, put, until_fresh
 from .settings import Settings
 
 FOLLOW = "limen.follow"
@@ -111,35 +111,35 @@ class Follower:
             if there.proof is None or (by is not None and by.time == there.proof[1]):
                 return there.at
         self._remove_strays(domain)
-        look = Look(self._target, domain)
-        self._write(look, look.read(FOLLOW, key(self._name)), 0, None, [])
+        edit = Edit(self._target, domain)
+        self._write(edit, edit.read(FOLLOW, key(self._name)), 0, None, [])
         return 0
 
     def _step(self, domain: str) -> int:
         """One batch of the log; gives how far the target is now."""
-        look = Look(self._target, domain)
-        before = look.read(FOLLOW, key(self._name))
+        edit = Edit(self._target, domain)
+        before = edit.read(FOLLOW, key(self._name))
         there = _position(before)
         at = max(self._reached[domain], there.at if there is not None else 0)
         last = self._source.last(domain)
         lines = self._source.changes(domain, at, BATCH)
         to = lines[-1].txn if len(lines) >= BATCH else max(last, lines[-1].txn if lines else 0)
         ours = [line for line in lines if self._follows(line.model)]
-        found = (self._change(look, model, uuid, to) for model, uuid in sorted({line[1:3] for line in ours}))
+        found = (self._change(edit, model, uuid, to) for model, uuid in sorted({line[1:3] for line in ours}))
         changes = [change for change in found if change is not None]
         if changes or to - at >= BATCH:  # else it costs less to look again than to write that it was looked at
             by = self._source.transaction(domain, ours[-1].txn) if ours else None
             proof = (ours[-1].txn, by.time) if by is not None else there.proof if there is not None else None
-            self._write(look, before, to, proof, changes)
+            self._write(edit, before, to, proof, changes)
         return to
 
-    def _change(self, look: Look, model: str, uuid: bytes, at: int) -> Change | None:
+    def _change(self, edit: Edit, model: str, uuid: bytes, at: int) -> Change | None:
         """What makes the target's record what the source's was at *at*; None where it is that."""
         try:
-            _, version = self._source.read(look.domain, model, uuid, at)
+            _, version = self._source.read(edit.domain, model, uuid, at)
         except exc.HistoryGone:  # it was changed again, and of its model no history is kept
-            _, version = self._source.read(look.domain, model, uuid)
-        before = look.read(model, uuid)
+            _, version = self._source.read(edit.domain, model, uuid)
+        before = edit.read(model, uuid)
         version = alive(version)
         if version is None:
             return None if alive(before) is None or before is None else drop(model, before, keep=0)
@@ -157,26 +157,26 @@ class Follower:
         return change._replace(index=index, values={name: fields.get(name) for name, _ in index.columns})
 
     def _write(
-        self, look: Look, before: Version | None, at: int, proof: tuple[int, float] | None, changes: list[Change]
+        self, edit: Edit, before: Version | None, at: int, proof: tuple[int, float] | None, changes: list[Change]
     ) -> None:
         fields = msgspec.json.encode(_Position(self._name, self._source_id(), at, proof)).decode()
-        look.commit(own(look.domain), [*changes, put(FOLLOW, key(self._name), before, fields, keep=0)])
+        edit.commit(own(edit.domain), [*changes, put(FOLLOW, key(self._name), before, fields, keep=0)])
 
     def _remove_strays(self, domain: str) -> None:
         """Removes from the target what the source does not have."""
         after = 0
         while lines := self._target.changes(domain, after, BATCH):
             after = lines[-1].txn
-            look = Look(self._target, domain)
+            edit = Edit(self._target, domain)
             strays = [
                 drop(line.model, there, keep=0)
                 for line in lines
                 if self._follows(line.model)
                 and alive(self._source.read(domain, line.model, line.uuid)[1]) is None
-                and (there := alive(look.read(line.model, line.uuid))) is not None
+                and (there := alive(edit.read(line.model, line.uuid))) is not None
             ]
             if strays:
-                look.commit(own(domain), strays)
+                edit.commit(own(domain), strays)
 
     def _follows(self, model: str) -> bool:
         return not model.startswith(OWN) if self._models is None else model in self._models

@@ -16,7 +16,7 @@ import msgspec
 from limen.core.guard.accounts import LedgerRow
 from limen.core.record.port import Change, RecordStore, Version
 
-from .rows import Look, alive, everything, key, own, put, until_fresh
+from .rows import Edit, alive, everything, key, own, put, until_fresh
 
 ABUSE = "limen.abuse"
 LEVELS = 8
@@ -86,11 +86,11 @@ class AbuseLedger:
 
     # -- inside ------------------------------------------------------------------------------------
     def _add(self, domain: str, rows: _Rows, now: float) -> None:
-        look = Look(self._records, domain)
+        edit = Edit(self._records, domain)
         changes: list[Change] = []
         known = True
         for level in range(LEVELS):
-            before = look.read(ABUSE, _KEYS[level])
+            before = edit.read(ABUSE, _KEYS[level])
             known = known and (before is None or self._seen.get((domain, before.uuid)) == before.vsn)
             there = _rows(before)
             rows = {**there, **rows}
@@ -102,32 +102,32 @@ class AbuseLedger:
         if level == LEVELS - 1:
             kept = {name: row for name, row in kept.items() if row[1] is not None}
         changes.append(_put(level, before, kept))
-        look.commit(own(domain), changes)
+        edit.commit(own(domain), changes)
         if known:  # else there is something of others in it, still to be heard
             self._seen.update({(domain, change.uuid): change.base + 1 for change in changes})
 
     def _clear(self, domain: str, name: str | None) -> int:
-        look = Look(self._records, domain)
-        levels = [look.read(ABUSE, uuid) for uuid in _KEYS]
+        edit = Edit(self._records, domain)
+        levels = [edit.read(ABUSE, uuid) for uuid in _KEYS]
         rows = {key: row for key, row in _merged(levels).items() if row[1] is not None}
         kept = {key: row for key, row in rows.items() if name not in (None, key[1])}
         if len(kept) < len(rows):
             emptied = [_put(level, before, {}) for level, before in enumerate(levels[:-1]) if before is not None]
-            look.commit(own(domain), [*emptied, _put(LEVELS - 1, levels[-1], kept)])
+            edit.commit(own(domain), [*emptied, _put(LEVELS - 1, levels[-1], kept)])
         return len(rows) - len(kept)
 
     def _forget(self, domain: str, user: str) -> int:
-        look = Look(self._records, domain)
+        edit = Edit(self._records, domain)
         changes, found = list[Change](), set[tuple[str, str]]()
         for level, uuid in enumerate(_KEYS):
-            before = look.read(ABUSE, uuid)
+            before = edit.read(ABUSE, uuid)
             rows = _rows(before)
             named = {row for row in rows if row == ("account", user) or (row[0] == "pair" and _of_pair(row[1]) == user)}
             if named:
                 changes.append(_put(level, before, {row: told for row, told in rows.items() if row not in named}))
                 found |= named
         if changes:
-            look.commit(own(domain), changes)
+            edit.commit(own(domain), changes)
         return len(found)
 
     def _all(self, domain: str) -> _Rows:

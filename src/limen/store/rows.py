@@ -1,6 +1,6 @@
 """Rows of Limen's own, such as accounts, slots and settings, as records of any store: by `RecordStore` and no more.
 
-Their models are named "limen.…", which no program's model may be. What is written stands on what was read (`Look`);
+Their models are named "limen.…", which no program's model may be. What is written stands on what was read (`Edit`);
 where somebody else has changed that meanwhile, the whole work is done again on what is there then (`until_fresh`).
 """
 
@@ -42,8 +42,8 @@ def key(*words: str) -> bytes:
     return sha256(b"".join(len(part).to_bytes(4) + part for part in parts)).digest()[:16]
 
 
-class Look:
-    """Rows of one domain that are read in order to change them, or others that depend on them.
+class Edit:
+    """A change of rows of one domain that stands on what was read: of these rows, or of others that it depends on.
 
     `commit` writes only if none of the rows that were read, found or not, is another one by then: not only the ones
     that are written, and also not where one was removed and made again, which its version number alone would not tell.

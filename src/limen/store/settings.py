@@ -8,7 +8,7 @@ import msgspec
 
 from limen.core.record.port import RecordStore, Version
 
-from .rows import Look, alive, key, own, put, until_fresh
+from .rows import Edit, alive, key, own, put, until_fresh
 
 SETTING = "limen.setting"
 """A record for each, in the domain ''."""
@@ -55,13 +55,13 @@ class Settings:
 
     def swap(self, name: str, was: str | None, value: str) -> bool:
         def work() -> bool:
-            look = Look(self._records, NOWHERE)
-            before = look.read(SETTING, key(name))
+            edit = Edit(self._records, NOWHERE)
+            before = edit.read(SETTING, key(name))
             if _value(before) != was:
                 return False
             if was != value:
                 fields = msgspec.json.encode(_Setting(name, value)).decode()
-                look.commit(own(NOWHERE), [put(SETTING, key(name), before, fields, keep=0)])
+                edit.commit(own(NOWHERE), [put(SETTING, key(name), before, fields, keep=0)])
             return True
 
         return until_fresh(work)

@@ -18,7 +18,7 @@ import msgspec
 from limen.core.guard.accounts import Slot
 from limen.core.record.port import Change, RecordStore, Version
 
-from .rows import Look, alive, drop, everything, key, own, put, until_fresh
+from .rows import Edit, alive, drop, everything, key, own, put, until_fresh
 
 SLOT = "limen.slot"
 SLOTS = "limen.slots"
@@ -68,32 +68,32 @@ class Slots:
 
     def remove(self, domain: str, handle: bytes) -> bool:
         def work() -> bool:
-            look = Look(self._records, domain)
-            version = alive(look.read(SLOT, handle))
+            edit = Edit(self._records, domain)
+            version = alive(edit.read(SLOT, handle))
             if version is None:
                 return False
             user = _slot(version.fields).user
-            return bool(self._end(look, ending(look, user, lambda slot: slot.handle == handle)))
+            return bool(self._end(edit, ending(edit, user, lambda slot: slot.handle == handle)))
 
         return until_fresh(work)
 
     def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[bytes]:
         def work() -> builtins.list[bytes]:
-            look = Look(self._records, domain)
-            return self._end(look, ending(look, user, lambda slot: slot.handle != keep))
+            edit = Edit(self._records, domain)
+            return self._end(edit, ending(edit, user, lambda slot: slot.handle != keep))
 
         return until_fresh(work)
 
     def touch(self, domain: str, used: Mapping[bytes, float]) -> None:
         def work() -> None:
-            look = Look(self._records, domain)
+            edit = Edit(self._records, domain)
             changes = []
             for handle, time in used.items():
-                version = alive(look.read(SLOT, handle))
+                version = alive(edit.read(SLOT, handle))
                 if version is not None and (row := _slot(version.fields)).used < time:
                     row.used = time
                     changes.append(put(SLOT, handle, version, _encode(row).decode(), keep=0))
-            self._end(look, changes)
+            self._end(edit, changes)
 
         until_fresh(work)
 
@@ -106,7 +106,7 @@ class Slots:
             if user is None:
                 found += (_as_slot(name, version) for version in everything(self._records, name, SLOT))
             else:
-                found += (slot for _, slot in _slots(Look(self._records, name), user)[1])
+                found += (slot for _, slot in _slots(Edit(self._records, name), user)[1])
         return sorted(found, key=lambda s: (s.opened, s.handle))
 
     def purge(self, *, used_before: float, login_before: float, epoch: int) -> builtins.list[bytes]:
@@ -115,15 +115,15 @@ class Slots:
 
         def work(domain: str) -> builtins.list[bytes]:
             users = {slot.user for slot in self.list(domain) if over(slot)}
-            look = Look(self._records, domain)
-            return self._end(look, [change for user in users for change in ending(look, user, over)])
+            edit = Edit(self._records, domain)
+            return self._end(edit, [change for user in users for change in ending(edit, user, over)])
 
         return [handle for name in self._records.domains() for handle in until_fresh(partial(work, name))]
 
     # -- inside ------------------------------------------------------------------------------------
     def _put(self, slot: Slot, at_most: int | None) -> bool:
-        look, handle = Look(self._records, slot.domain), slot.handle
-        of_user, before = look.read(SLOTS, key(slot.user)), look.read(SLOT, handle)
+        edit, handle = Edit(self._records, slot.domain), slot.handle
+        of_user, before = edit.read(SLOTS, key(slot.user)), edit.read(SLOT, handle)
         handles = _of_user(of_user)
         if at_most is not None and len(handles) - (handle in handles) >= at_most:
             return False
@@ -133,19 +133,19 @@ class Slots:
         changes = [put(SLOT, handle, before, _encode(row).decode(), keep=0)]
         if handle not in handles:
             changes.append(_listed(slot.user, of_user, [*handles, handle]))
-        self._end(look, changes)
+        self._end(edit, changes)
         return True
 
-    def _end(self, look: Look, changes: builtins.list[Change]) -> builtins.list[bytes]:
+    def _end(self, edit: Edit, changes: builtins.list[Change]) -> builtins.list[bytes]:
         """Writes *changes*, and gives the handles that end with them."""
         if changes:
-            look.commit(own(look.domain), changes)
+            edit.commit(own(edit.domain), changes)
         return [change.uuid for change in changes if change.model == SLOT and change.deleted]
 
 
-def ending(look: Look, user: str, which: Callable[[Slot], bool] = lambda slot: True) -> list[Change]:
-    """What ends those slots of a user for which *which* is true, to be committed with *look*."""
-    before, slots = _slots(look, user)
+def ending(edit: Edit, user: str, which: Callable[[Slot], bool] = lambda slot: True) -> list[Change]:
+    """What ends those slots of a user for which *which* is true, to be committed with *edit*."""
+    before, slots = _slots(edit, user)
     gone = [version for version, slot in slots if which(slot)]
     if before is None or not gone:
         return []
@@ -154,11 +154,11 @@ def ending(look: Look, user: str, which: Callable[[Slot], bool] = lambda slot: T
     return [rest, *(drop(SLOT, version, keep=0) for version in gone)]
 
 
-def _slots(look: Look, user: str) -> tuple[Version | None, list[tuple[Version, Slot]]]:
+def _slots(edit: Edit, user: str) -> tuple[Version | None, list[tuple[Version, Slot]]]:
     """The row of a user's handles, and the slots."""
-    row = look.read(SLOTS, key(user))
-    versions = (alive(look.read(SLOT, handle)) for handle in _of_user(row))
-    return row, [(version, _as_slot(look.domain, version)) for version in versions if version is not None]
+    row = edit.read(SLOTS, key(user))
+    versions = (alive(edit.read(SLOT, handle)) for handle in _of_user(row))
+    return row, [(version, _as_slot(edit.domain, version)) for version in versions if version is not None]
 
 
 def _of_user(row: Version | None) -> list[bytes]:
