@@ -75,7 +75,7 @@ class Folder:
     def refused(self, *words: str, typed: str = "", db: str = "") -> str:
         code, _, errors = self.run(*words, typed=typed, db=db)
         assert code == 1
-        assert errors.startswith("Error: ") or "Aborted!" in errors
+        assert any(line.startswith("Error: ") for line in errors.splitlines()) or "Aborted!" in errors
         return errors
 
     def user(self, name: str, password: str) -> None:
