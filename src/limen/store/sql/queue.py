@@ -33,6 +33,10 @@ from .engine import Hand
 
 T = TypeVar("T")
 Happened = Callable[[Hand], bool | None]
+CROWD = 4
+"""Writers at once from which on a leader waits for those that are missing."""
+MOMENT = 0.0005
+"""Seconds that it waits at most."""
 MOST = 256
 """Jobs in one group."""
 
@@ -91,6 +95,9 @@ class Queue:
         self._waiting: deque[Job[Any]] = deque()
         self._leader: Job[Any] | None = None
         self._open = True
+        self._crowd = 1  # how many wrote at once when the last group was committed
+        self._lacking = 0  # so many more does the leader wait for
+        self._full = threading.Lock()  # released when they are there
         self._helper: Job[Any] = Job(lambda hand: None)  # stands for the queue's thread where that leads
         self._thread: threading.Thread | None = None
 
@@ -106,7 +113,7 @@ class Queue:
                 else:
                     job.turn = threading.Lock()
                     job.turn.acquire()
-                    self._waiting.append(job)
+                    self._join(job)
             if job.turn is not None:
                 job.turn.acquire()  # until it is settled, or to lead
             if self._leader is job:
@@ -135,7 +142,7 @@ class Queue:
                 self._helper.turn.acquire()
                 self._thread = threading.Thread(target=self._help, name="limen commits", daemon=True)
                 self._thread.start()
-            self._waiting.append(job)
+            self._join(job)
             if self._leader is None:
                 self._leader = self._helper
                 self._helper.wake()
@@ -168,6 +175,8 @@ class Queue:
         group: list[Job[Any]] = []
         interrupt: BaseException | None = None
         try:
+            if self._crowd >= CROWD:
+                self._gather(alone=leader is not self._helper)
             if leader is self._helper:
                 self._take(group)
             else:
@@ -191,6 +200,26 @@ class Queue:
         if interrupt is not None:
             raise interrupt
 
+    def _join(self, job: Job[Any]) -> None:
+        """Under the lock."""
+        self._waiting.append(job)
+        if self._lacking:
+            self._lacking -= 1
+            if not self._lacking:
+                with suppress(RuntimeError):  # the leader gave up waiting
+                    self._full.release()
+
+    def _gather(self, alone: bool) -> None:
+        """Where many wrote at once, they are about to write again: the leader waits a moment for them, so that one sync
+        of the disk is for all and not for the first of them. *alone*: the leader has a job besides those who wait."""
+        with self._lock:
+            self._full.acquire(blocking=False)
+            self._lacking = max(0, self._crowd - alone - len(self._waiting)) if self._open else 0
+            lacking = self._lacking
+        if lacking:
+            self._full.acquire(timeout=MOMENT)
+            self._lacking = 0
+
     def _take(self, group: list[Job[Any]]) -> None:
         """Moves those who wait to *group*; the leader's own may still be among them."""
         with self._lock:
@@ -205,6 +234,7 @@ class Queue:
     def _hand_over(self, leader: Job[Any], group: list[Job[Any]]) -> None:
         with self._lock:
             waiting = self._waiting
+            self._crowd = len(group) + len(waiting)
             for job in reversed(group):
                 if not (job.settled or job is leader or job.left or job in waiting):
                     waiting.appendleft(job)
