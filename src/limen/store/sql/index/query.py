@@ -155,8 +155,8 @@ class Queries:
             stopped = self._indexes.stopped(building.name)
             if stopped is not None:
                 return f"in Python: {stopped}"
-            part = 100 * building.done // building.total if building.total else 0
-            return f"in Python: the index of {query.model} is being built, {min(part, 99)} % are done"
+            # No figure: how far it is tells how many records others have. `limen db status` says it to the operator.
+            return f"in Python: the index of {query.model} is being built"
         missing = [name for name in asked if name not in tables[-1].columns_for(query.index)]
         if missing:
             return f"in Python: {query.model} has no index column {', '.join(dict.fromkeys(missing))}"
