@@ -55,6 +55,8 @@ class Auth:
         self._app.domains.add(tenant)
         if self._app.vault.accounts.get(tenant, user) is not None:
             return False
+        # A server that stopped while it removed somebody of that name may have left a slot of theirs.
+        self._app.end_sessions(tenant, user)
         account = self._account(tenant, user, password, tuple(roles) or (DEFAULT_ROLE,), dict(profile or {}))
         return self._app.vault.accounts.put(account, create=True, reason="added")
 
