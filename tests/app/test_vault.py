@@ -59,6 +59,18 @@ def test_a_store_of_accounts_of_its_own_is_claimed_as_well(tmp_path: Path) -> No
         pass
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_store_says_itself_whether_other_servers_change_accounts(shared: bool) -> None:
+    """Whatever its URL looks like."""
+    app, store = App(), dbm.MemDictStore()
+    store.shared = shared
+    app.set_auth_storage(DataStore(dbm.MemDictStore(), permission=store, abuse=store))
+    assert (app.vault.shared, app.vault.overheard) == (shared, shared)
+    app.auth.add_user("ada", "correct horse")
+    app.auth.remove_user("ada")
+    assert app.vault.accounts.ended("localhost", 0) == ((1, ["ada"]) if shared else (0, []))
+
+
 @pytest.mark.parametrize("role", ["permission", "state"])
 def test_a_store_of_accounts_or_sessions_that_was_put_back_begins_a_new_epoch(tmp_path: Path, role: str) -> None:
     file = tmp_path / "other.db"

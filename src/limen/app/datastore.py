@@ -30,7 +30,7 @@ from .feed import Feed
 from .unitofwork import UnitOfWork, run
 
 ROLES = ("storage", "relational", "permission", "state", "abuse", "profile", "settings")
-_PARTS = ("url", "records", "claim", "close")
+_PARTS = ("url", "shared", "records", "claim", "close")
 
 
 class _Units:

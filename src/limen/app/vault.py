@@ -78,9 +78,9 @@ class Vault:
         self.storage = storage
         self.config = config
         permission = storage.permission
-        self.shared = permission.url.startswith("postgres")  # an SQLite file is one server's alone: see `claimed`
+        self.shared = permission.shared  # else it is one server's alone: see `claimed`
         """Other servers may change accounts, too."""
-        self.overheard = storage.abuse.url.startswith("postgres")
+        self.overheard = storage.abuse.shared
         """Other servers write down there, too, which origins they refuse."""
         self.accounts: AccountStore = Accounts(permission.records, storage.profile.records, alone=not self.shared)
         self.slots: SlotStore = Slots(storage.state.records)
@@ -99,9 +99,8 @@ class Vault:
             stores = {id(store): store for store in (self.storage.permission, self.storage.state) if store.url}
             stores.pop(id(self.storage.settings), None)
             others = [Settings(store.records) for store in stores.values()]
-            self._mark = open_mark(
-                self.meta, self.path, self.config.KEYS, others, shared=self.url.startswith("postgres")
-            )
+            shared = self.storage.settings.shared
+            self._mark = open_mark(self.meta, self.path, self.config.KEYS, others, shared=shared)
         return self._mark
 
     def load_ledger(self) -> None:
@@ -121,7 +120,7 @@ class Vault:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """This process serves from these stores, for the length of the block, and where they are SQLite files no other
+        """This process serves from these stores, for the length of the block, and where they are not `shared` no other
         does. Raises `StoreError` where another has one."""
         stores = (getattr(self.storage, role) for role in ("settings", "permission", "profile", "state", "abuse"))
         with contextlib.ExitStack() as claims:

@@ -43,6 +43,7 @@ class MemDictStore:
     """
 
     url = ""
+    shared = False
 
     def __init__(self) -> None:
         self.records = MemoryRecords()

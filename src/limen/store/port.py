@@ -18,6 +18,12 @@ class Store(Protocol):
         ...
 
     @property
+    def shared(self) -> bool:
+        """True where several servers may serve from the store at once, each of which looks for what the others have
+        done. False: `claim` lets one at a time."""
+        ...
+
+    @property
     def records(self) -> RecordStore: ...
 
     def claim(self) -> AbstractContextManager[None]:

@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from submitting import Submitting
 
 from limen.core.record.port import PUT, Change, RecordStore, Stale, Transaction
 from limen.store.sql import SQLStore
 from limen.store.sql.commit import Commit
 from limen.store.sql.engine import Hand
-from limen.testing.stores import RecordStoreSuite, StoreSuite
+from limen.testing.stores import BySubmit, RecordStoreSuite, StoreSuite
 
 WHO = Transaction("localhost", "ada", None, "todo.add", "192.0.2.1", "why", 1.5)
 
@@ -43,11 +42,8 @@ class TestPostgresStore(StoreSuite):
         return SQLStore(store.url)
 
 
-class TestPostgresStoreForAsyncCallers(RecordStoreSuite):
-    @pytest.fixture
-    def store(self, store: SQLStore) -> SQLStore:
-        store.records = Submitting(store.records)  # type: ignore[assignment]
-        return store
+class TestPostgresStoreBySubmit(BySubmit, RecordStoreSuite):
+    """The same for async callers."""
 
 
 # -- several processes

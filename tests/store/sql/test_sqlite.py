@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submitting import Submitting
 
 from limen import exc
 from limen.core.record.port import Change, Conflict, Reads, Stale, Transaction
 from limen.store.sql import SQLStore, schema, statements
 from limen.store.sql.engine import Hand
-from limen.testing.stores import StoreSuite
+from limen.testing.stores import BySubmit, StoreSuite
 
 WHO = Transaction("localhost", None, None, "", "", "", 0.0)
 SQL = statements.SQLITE
@@ -57,13 +56,8 @@ class TestSQLStore(StoreSuite):
         return SQLStore(store.url)
 
 
-class TestSQLStoreBySubmit(TestSQLStore):
-    @pytest.fixture
-    def store(self, path: Path) -> Iterator[SQLStore]:
-        store = SQLStore(f"sqlite:///{path}")
-        store.records = Submitting(store.records)  # type: ignore[assignment]
-        yield store
-        store.close()
+class TestSQLStoreBySubmit(BySubmit, TestSQLStore):
+    """The same for async callers."""
 
 
 # -- opening

@@ -31,6 +31,7 @@ class SQLStore:
     def __init__(self, url: str) -> None:
         self.url = url
         self._engine = _engine(url)
+        self.shared = self._engine.shared
         self.records = SQLRecords(self._engine)
 
     def claim(self) -> AbstractContextManager[None]:

@@ -63,6 +63,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def shared(self) -> bool:
+        """See `limen.store.port.Store.shared`."""
+        ...
+
+    @property
     def dialect(self) -> Literal["sqlite", "postgresql"]: ...
 
     @property

@@ -126,6 +126,7 @@ class Postgres:
     """
 
     dialect: Literal["postgresql"] = "postgresql"
+    shared = True
     sql = statements.POSTGRESQL
 
     def __init__(self, url: str) -> None:

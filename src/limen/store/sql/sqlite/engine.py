@@ -41,6 +41,7 @@ class SQLite:
     """
 
     dialect: Final[Literal["sqlite", "postgresql"]] = "sqlite"
+    shared = False
     sql = SQLITE
 
     def __init__(self, path: Path, url: str) -> None:
