@@ -117,6 +117,29 @@ def test_explain_says_who_does_the_work(tasks: Storage, store: Any) -> None:
         assert "function" in by_function.text
 
 
+def test_explain_reads_one_record_at_most(tasks: Storage, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = []
+    select = store.records.select
+
+    def noted(*question: Any) -> Any:
+        answers.append(select(*question))
+        return answers[-1]
+
+    monkeypatch.setattr(store.records, "select", noted)
+    with tasks() as db:
+        for where in (None, field("rank") >= 0, field("name") != "", lambda record: True):
+            for order, limit in ((None, None), (field("rank"), None), (None, 10)):
+                plan = db.explain(Task, where, order_by=order, limit=limit)
+                explained = answers.pop()
+                assert len(explained.versions) <= 1
+                db.select(Task, where, order_by=order, limit=limit)
+                asked = answers[0]
+                answers.clear()
+                if not callable(where):
+                    assert plan.text == asked.how, "it says what is done"
+                    assert explained.complete is asked.complete
+
+
 def test_a_snapshot_holds_for_every_page(tasks: Storage) -> None:
     with tasks() as db:
         first = db.select(Task, field("done") == TRUE, limit=10, order_by=field("rank"))

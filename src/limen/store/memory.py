@@ -33,6 +33,8 @@ from limen.core.record.validate import Key, clash, follows
 
 from .wakes import Wakes
 
+HOW = "in Python: this store looks at all records of the model"
+
 
 class MemDictStore:
     """A store that needs nothing and keeps nothing.
@@ -153,13 +155,15 @@ class MemoryRecords:
         with self._lock:
             of = self._domain(domain)
             at = of.number if at is None else at
+            if query.explain:
+                return Answer(at, [], True, HOW)
             records = of.models.get(query.model, {}).values()
             gone = [versions[0].txn for versions in records if versions[0].vsn > 1 and versions[0].txn > at]
             if gone:
                 raise history_gone(max(gone))
             found = [_as_of(versions, at) for versions in records]
         versions = sorted(version for version in found if version is not None and not version.deleted)
-        return Answer(at, versions, True, "in Python: this store looks at all records of the model")
+        return Answer(at, versions, True, HOW)
 
     def count(self, domain: str, query: Query, at: int | None = None) -> tuple[int, int] | None:
         return None

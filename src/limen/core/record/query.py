@@ -56,7 +56,7 @@ class Cursor:
 @dataclass(frozen=True, slots=True)
 class Query:
     """*index*: the columns that the model has. *where*: None for every record. *limit*: None for all. *after*: a place
-    in *order*."""
+    in *order*. *explain*: only how it would be answered is asked, a store may leave out what is found."""
 
     model: str
     index: Index | None = None
@@ -64,6 +64,7 @@ class Query:
     order: tuple[Order, ...] = ()
     limit: int | None = None
     after: Cursor | None = None
+    explain: bool = False
 
 
 class Page(list[T]):

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn, Protocol
 from uuid import UUID
 
@@ -215,15 +216,13 @@ class Reader:
         limit: int | None = None,
         after: str | None = None,
     ) -> Plan:
-        """How `select` with these arguments is answered: in the database, by which index, or in Python, and why. It is
-        asked for that, and nothing else comes of it."""
+        """How `select` with these arguments is answered: in the database, by which index, or in Python, and why. Not
+        all of it is asked for that, and nothing else comes of it."""
         loaded = self._map(model)
         order = query.ordering(order_by)
         place = None if after is None else query.read_cursor(after, order)
         condition, test = split(where, acl)
-        question = Query(
-            loaded.model.name, loaded.model.index_definition, condition, order, query.checked_limit(limit), place
-        )
+        question = replace(_question(loaded, condition, order, query.checked_limit(limit), place), explain=True)
         answer = self._ask(loaded, lambda: loaded.snapshot.store.select(self._domain, question, loaded.snapshot.at))
         asked = "" if test is None else "; what it gives is looked at by a function, in Python"
         index = loaded.model.index_definition

@@ -82,6 +82,8 @@ class SQLRecords:
         found = self.indexes.select(domain, query, at)
         if isinstance(found, Answer):
             return found
+        if query.explain:
+            return Answer(self.last(domain) if at is None else at, [], True, found)
         return self._all(domain, query.model, at, found)
 
     def count(self, domain: str, query: Query, at: int | None = None) -> tuple[int, int] | None:

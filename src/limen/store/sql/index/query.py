@@ -180,9 +180,9 @@ class Queries:
 
     # -- asking ------------------------------------------------------------------------------------
     def _answer(self, domain: str, query: Query, at: int | None, plan: _Plan) -> Answer:
-        limit = query.limit if query.limit is not None else self._no_limit
+        limit = 1 if query.explain else query.limit if query.limit is not None else self._no_limit
         values = [self._domain(domain), plan.model, EVER if at is None else at, limit, *plan.values]
-        rows = self._ask(domain, plan, self._select(plan, query.limit is not None), values)
+        rows = self._ask(domain, plan, self._select(plan, query.explain or query.limit is not None), values)
         last, odd = rows[0][:3:2] if rows else self._nothing(domain, plan, values)
         at = values[2] = last if at is None else at
         found = {row[3]: _version(row) for row in rows}
