@@ -7,10 +7,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from postgres import Databases, Server
+
+from limen.core.record.expression import field
+from limen.core.record.port import PUT, Change, Index, Transaction
+from limen.core.record.query import Query
+from limen.store.sql import SQLStore
 
 TESTS = Path(__file__).parents[2]
 
@@ -64,3 +70,29 @@ def test_the_server_ends_and_its_folder_goes_when_the_tests_are_killed() -> None
     killed.stderr.read()  # its end: the guardian, who has it too, is gone
     assert not Path(folder).exists()
     killed.communicate()
+
+
+def test_a_role_that_may_connect_and_make_tables_is_enough(postgresql: Databases) -> None:
+    """It need not own the database: docs/how-to/production.md says which rights it needs."""
+    url = postgresql.make()
+    name = urlsplit(url).path.lstrip("/")
+    with psycopg.connect(postgresql.url(name, admin=True), autocommit=True) as admin:
+        if postgresql.role:
+            for statement in (
+                f'ALTER DATABASE "{name}" OWNER TO CURRENT_USER',
+                f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC',
+                "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+                f'GRANT CONNECT ON DATABASE "{name}" TO {postgresql.role}',
+                f"GRANT USAGE, CREATE ON SCHEMA public TO {postgresql.role}",
+            ):
+                admin.execute(statement.encode())
+    store = SQLStore(url)
+    index = Index((("a", "int"),))
+    who = Transaction("localhost", None, None, "", "", "", 1.0)
+    with store.claim():
+        store.records.commit(who, [Change("T", bytes(16), 0, '{"a":1}', PUT, index, {"a": 1})])
+        assert store.records.indexes.settle()
+        answer = store.records.select("localhost", Query("T", index, field("a") == 1))
+        assert (len(answer.versions), answer.complete) == (1, False)
+    store.close()
+    postgresql.drop(url)

@@ -84,7 +84,7 @@ class Reader:
         *vsn*: the version that the caller has seen; where it is not the newest, RecordVersionMismatch is raised. *txn*:
         the record as it was after that transaction, which can't be changed. *acl*: where `acl(record)` is falsy it is
         as if there were no such record. *fail*: what becomes of that: an exception (class or instance) is raised, a
-        callable called, anything else returned; None raises RecordNotFound.
+        callable called, anything else returned; None raises RecordNotFound (to get None: `fail=lambda: None`).
         """
         if txn is not None:
             return self.as_of(whole(txn, "A transaction's number")).fetch(model, uuid, vsn, None, acl, fail)
@@ -127,7 +127,8 @@ class Reader:
     @property
     def txn(self) -> int:
         """The number of the transaction as of which everything is read here, fixed by the first read; 0 before the
-        domain's first. That of the main store, where a program keeps models in several."""
+        domain's first. That of the main store, where a program keeps models in several. (A property here; in
+        coroutines, where it may have to ask the database, a method: `await db.txn()`.)"""
         self._open_still()
         return self._now(self._snapshot(self._registry.main()))
 
