@@ -27,7 +27,7 @@ from limen.store.port import Store
 from limen.store.relational import Relational
 
 from .feed import Feed
-from .unitofwork import UnitOfWork, run
+from .unitofwork import UnitOfWork, run, tenant
 
 ROLES = ("storage", "relational", "permission", "state", "abuse", "profile", "settings")
 _PARTS = ("url", "shared", "records", "claim", "close")
@@ -45,12 +45,15 @@ class _Units:
     def main(self) -> RecordStore:
         raise NotImplementedError
 
-    def __call__(self, reason: str = "") -> UnitOfWork:
+    def __call__(self, reason: str = "", *, domain: str | None = None) -> UnitOfWork:
         """`with storage("why") as db:` or `async with`: all that is done to *db* happens at the end, or not at all.
 
         *reason* is kept with the transaction. Inside another unit of this storage it joins that one.
+
+        *domain*: whose records, for what runs outside of calls (a worker, a command); without it those of the call, or
+        of the unit around, else of 'localhost'. Inside a call naming another than the call's raises `Forbidden`.
         """
-        return UnitOfWork(self, reason)
+        return UnitOfWork(self, reason, domain)
 
     def run(self, function: Callable[..., Any], /, *args: Any, reason: str = "", retry: int = 0, **kwargs: Any) -> Any:
         """Calls `function(db, *args, **kwargs)` in a unit of work and gives what it gives. Of an `async def` function
@@ -62,12 +65,14 @@ class _Units:
         """
         return run(self, function, args, kwargs, reason, retry)
 
-    def changes(self, after: int = 0, model: type | None = None) -> Feed:
+    def changes(self, after: int = 0, model: type | None = None, *, domain: str | None = None) -> Feed:
         """What is committed in the domain of the call after transaction *after*: all of it, in order, none twice.
 
         *model*: any model of the store that is meant, where a program keeps records in several; else the main one.
+        *domain*: outside of calls, whose commits; inside a call naming another than the call's raises `Forbidden`.
         """
-        return Feed(self.main() if model is None else self.find(model)[1], get_state().domain, after)
+        domain = get_state().domain if domain is None else tenant(domain)
+        return Feed(self.main() if model is None else self.find(model)[1], domain, after)
 
 
 class DataStore(_Units):

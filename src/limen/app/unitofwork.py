@@ -2,7 +2,8 @@
 
 Which unit a block joins: the innermost open one of the same storage and domain that was begun in the same task (or,
 outside of tasks, the same thread), and whose block still runs. A further task or thread that begins inside a unit runs
-beside it, with units of its own, and so does what is done as a caller of another domain.
+beside it, with units of its own, and so does what is done as a caller of another domain. Outside of calls a block that
+names no domain joins the innermost unit whatever its domain: what a worker calls for a tenant is done for that one.
 
 A generator that waits inside its block lends its unit to whoever asks for the next value. Where it is closed then,
 nothing is written: if anyone had joined that is said, for they have taken their blocks for done.
@@ -23,7 +24,8 @@ from typing import Any, TypeVar
 from weakref import ref
 
 from limen import exc
-from limen.base.principal import get_state
+from limen.base.names import domain_name
+from limen.base.principal import get_state, in_call
 from limen.core.record.port import Conflict, Stale
 from limen.core.record.reader import ModelRegistry
 from limen.core.record.unit import Unit
@@ -77,6 +79,18 @@ def _new_uuid() -> bytes:
     return _uuids.next(time.time_ns() // 1_000_000)
 
 
+def tenant(named: str) -> str:
+    """The domain that a program has named for what it does. Outside of calls that may be any; a call has its own, and
+    `Forbidden` is raised for every other, so that no service reaches across by a mistaken argument. What is no host
+    name raises `InvalidAddress`."""
+    domain = domain_name(named)
+    if in_call() and domain != get_state().domain:
+        raise exc.Forbidden(
+            "A call works in its own domain and can't name another; that is for what runs outside of calls."
+        )
+    return domain
+
+
 class _Exit:
     """A method that `with` takes hold of when its block begins and lets go of when it ends.
 
@@ -98,10 +112,21 @@ class _Exit:
 class UnitOfWork:
     """What `storage("why")` gives: for one `with` or `async with`."""
 
-    __slots__ = ("__weakref__", "_ending", "_held", "_joined", "_reason", "_registry", "_running", "_token", "_unit")
+    __slots__ = (
+        "__weakref__",
+        "_domain",
+        "_ending",
+        "_held",
+        "_joined",
+        "_reason",
+        "_registry",
+        "_running",
+        "_token",
+        "_unit",
+    )
 
-    def __init__(self, registry: ModelRegistry, reason: str) -> None:
-        self._registry, self._reason = registry, reason
+    def __init__(self, registry: ModelRegistry, reason: str, domain: str | None = None) -> None:
+        self._registry, self._reason, self._domain = registry, reason, domain
         self._unit: Unit | None = None
         self._joined = self._ending = False
         self._token: Token[_Running | None] | None = None
@@ -117,11 +142,13 @@ class UnitOfWork:
             outer = outer.outer
         state = get_state()
         caller = state.principal
+        named = self._domain is not None or in_call()
+        domain = caller.domain if self._domain is None else tenant(self._domain)
         running = outer
         while running is not None:
             if (
                 running.registry is self._registry
-                and running.domain == caller.domain
+                and (running.domain == domain or not named)
                 and running.thread == thread
                 and running.task is task
                 and running.unit.is_open
@@ -133,9 +160,9 @@ class UnitOfWork:
         reason = self._reason
         if type(reason) is not str or not reason.isascii() or "\0" in reason:  # U+0000, which PostgreSQL does not keep
             reason = str(reason).encode("utf-8", "replace").decode().replace("\0", "?")  # is no reason to fail
-        who = caller.domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason
+        who = domain, caller.user, caller.impersonated_by, state.service, caller.origin, reason
         self._unit = unit = Unit(self._registry, who, _new_uuid, time.time)
-        self._running = _Running(self._registry, caller.domain, thread, task, self._held or ref(self), unit, outer)
+        self._running = _Running(self._registry, domain, thread, task, self._held or ref(self), unit, outer)
         self._token = _running.set(self._running)
         return unit
 

@@ -125,3 +125,12 @@ def get_state() -> State:
     (True, 'localhost', '')
     """
     return current.get(_OUTSIDE)
+
+
+def in_call() -> bool:
+    """Whether a call is running here; False in scripts, and in threads and tasks that no call has begun.
+
+    >>> in_call()
+    False
+    """
+    return current.get(None) is not None
