@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import stat
 import subprocess
@@ -405,3 +406,26 @@ def test_a_disk_that_is_full_for_one_is_not_for_the_others_of_its_group(store: S
     assert [job.result(10) for job in small] == [2, 3]
     assert "disk is full" in str(big.exception(10))
     assert read(store, 3) is None
+
+
+def test_a_process_that_was_forked_is_told_to_open_the_store_itself(store: SQLStore) -> None:
+    store.records.commit(WHO, [change(1)])
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        said = []
+        try:
+            for use in (lambda: store.records.last("localhost"), lambda: store.records.commit(WHO, [change(2)])):
+                try:
+                    use()
+                except exc.StoreError as error:
+                    said.append("after the fork" in str(error))
+            store.close()
+            os.write(writer, repr(said).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    assert os.read(reader, 100) == b"[True, True]"
+    os.close(reader)
+    assert store.records.commit(WHO, [change(2)]) == 2  # the parent's go on

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
+from weakref import WeakSet
 
 from limen import exc
 from limen.store.files import sync_folder
@@ -32,6 +33,18 @@ READERS: Final = 20
 """Milliseconds that a commit which has erased something waits for those who read."""
 STATEMENTS: Final = 256
 """Prepared statements that a connection remembers."""
+
+
+_engines: WeakSet[SQLite] = WeakSet()
+_parents: list[object] = []
+
+
+def _forked() -> None:
+    for engine in [*_engines]:
+        engine.refuse()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class SQLite:
@@ -71,6 +84,22 @@ class SQLite:
         self._queue = Queue(self._run, self._over)
         self.write, self.submit = self._queue.write, self._queue.submit
         self.wakes: Callable[[Callable[[], None]], Undo] = self._wakes.listen
+        _engines.add(self)
+
+    def refuse(self) -> None:
+        """In a process that was forked: SQLite forbids to use the parent's connections, and even to close them, for the
+        locks are the parent's alone (sqlite.org/howtocorrupt.html, section 2.6)."""
+        _parents.append((self._all, self._queue, self._wakes))
+
+        def forked(*given: object, **named: object) -> NoReturn:
+            raise exc.StoreError(
+                f"{self.path} was opened before this process was forked, and SQLite can't be used across that. Open "
+                "the store after the fork, in each process for itself."
+            )
+
+        for name in ("rows", "write", "submit", "wakes", "claim"):
+            setattr(self, name, forked)
+        self.fold = self.close = lambda: None  # type: ignore[method-assign]
 
     # -- reading
     def rows(self, statement: str, parameters: Parameters = (), domain: str | None = None) -> list[Row]:
