@@ -331,7 +331,8 @@ async function undo(txn) {
     return true;
   } catch (error) {
     if (error.exc === "OutcomeUnknown") await reload();
-    failed(error, "This was not undone.");
+    if (error.exc === "UndoRefused") toast("This was not undone: it has been changed since.");
+    else failed(error, "This was not undone.");
     return false;
   }
 }

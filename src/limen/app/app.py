@@ -7,6 +7,7 @@ Reading order: `App.__init__` says what a program declares; `App.open` what a ru
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -142,7 +143,7 @@ class App:
         if self._own_storage is None:
             from limen import dbm
 
-            url = self.config.DB
+            url = self.config.DB or os.environ.get("LIMEN_DB", "")
             self._own_storage = DataStore(dbm.SQLStore(url) if url else dbm.MemDictStore())
         return self._own_storage
 

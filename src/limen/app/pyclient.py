@@ -126,17 +126,17 @@ class PyClient:
         self._principal = self._anonymous()
 
     # -- calls --------------------------------------------------------------------------------------------------
-    def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """Calls a service; a stream's values come as a list. Raises what the service, or the guard, raises."""
         return self._run(self.acall(name, *args, **kwargs))
 
-    def safe_call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def safe_call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """As `call`, but only when logged in: else `Unauthorized`, and the service is not asked."""
         if self._principal.user is None:
             raise exc.Unauthorized
         return self.call(name, *args, **kwargs)
 
-    async def acall(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    async def acall(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """`call` for coroutines."""
         service = self._app.registry.by_uri(address(name))
         if service is None:
@@ -151,7 +151,7 @@ class PyClient:
         )
         return _across(await outcome if inspect.isawaitable(outcome) else outcome)
 
-    async def stream(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def stream(self, name: str, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """The values of a streaming service, as they come."""
         service = self._app.registry.by_uri(address(name))
         if service is None:

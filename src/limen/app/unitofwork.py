@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from weakref import ref
 
 from limen import exc
@@ -132,6 +132,11 @@ class UnitOfWork:
         self._token: Token[_Running | None] | None = None
         self._running: _Running | None = None
         self._held: ref[Any] | None = None
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if hasattr(Unit, name) and name[:1] != "_":
+            raise exc.StoreError(f"{name} is a method of what `with` gives: with storage() as db: db.{name}(…)")
+        raise AttributeError(name)
 
     def __enter__(self) -> Unit:
         if self._unit is not None:

@@ -241,11 +241,19 @@ class Reader:
             raise exc.StoreError("This unit of work is over; begin another: with storage() as db: …")
 
     def _map(self, model: type) -> IdentityMap:
-        loaded = self._maps.get(model) if self._open else None
+        try:
+            loaded = self._maps.get(model) if self._open else None
+        except TypeError:  # an instance that can't be hashed
+            loaded = None
         return loaded if loaded is not None else self._new_map(model)
 
     def _new_map(self, model: type) -> IdentityMap:
         self._open_still()
+        if not isinstance(model, type):
+            name = type(model).__name__
+            raise TypeError(
+                f"a model is a class, not a {name} object; give its fields by name: insert({name}, field=…)"
+            )
         about, store = self._registry.find(model)
         for loaded in self._maps.values():
             if loaded.model.name == about.name and loaded.snapshot.store is store:  # a class that was loaded anew
@@ -455,6 +463,11 @@ class PastReader(Reader):
     def __init__(self, registry: ModelRegistry, domain: str, moment: int | float) -> None:
         super().__init__(registry, domain)
         self._moment = moment
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name in ("insert", "update", "delete", "undo", "forget", "savepoint"):
+            raise exc.StoreError(f"The past can be read, not changed: {name} is a method of the unit, not of as_of(…).")
+        raise AttributeError(name)
 
     def _begin(self, store: RecordStore) -> int:
         if isinstance(self._moment, float):

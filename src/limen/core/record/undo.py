@@ -21,7 +21,10 @@ def undo(unit: Unit, snapshot: Snapshot, txn: int) -> list[Record]:
     """See `Unit.undo`. Nothing is changed before it is known that all of it can be."""
     at = unit._now(snapshot)
     if not 1 <= txn <= at:
-        raise exc.InvalidValue(f"There is no transaction {txn}: they are numbered 1 to {at}.")
+        raise exc.InvalidValue(
+            f"There is no transaction {txn}: they are numbered 1 to {at}. Where models are kept in several stores, "
+            "undo(txn, Model) says which one is meant."
+        )
     log = snapshot.store.changes(unit._domain, txn - 1, 1)
     told = [line for line in log if line.txn == txn and not line.model.startswith(OWN)]
     models = {line.model: unit._registry.named(line.model) for line in told}
