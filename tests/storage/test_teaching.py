@@ -43,7 +43,8 @@ def test_an_argument_may_be_called_name() -> None:
     def hello(name: str) -> str:
         return f"Hello, {name}!"
 
-    assert PyClient(app).call("hello", name="Ada") == "Hello, Ada!"
+    with PyClient(app) as client:
+        assert client.call("hello", name="Ada") == "Hello, Ada!"
 
 
 def test_a_plain_program_takes_its_database_from_the_environment(
