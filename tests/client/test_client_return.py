@@ -92,7 +92,7 @@ async def test_a_call_that_never_arrived_is_sent_again(house: House) -> None:
 
 async def test_calls_made_offline_wait_for_the_connection(house: House) -> None:
     async with connect(house.url, **ADA) as session:
-        house.cut()
+        await house.stop()
         await until(lambda: session.state == "offline")
         calls = [asyncio.create_task(session.call("add", n, 1)) for n in range(5)]
         with pytest.raises(exc.InvalidValue):
@@ -100,6 +100,7 @@ async def test_calls_made_offline_wait_for_the_connection(house: House) -> None:
         cancelled = asyncio.create_task(session.call("count_run"))
         await asyncio.sleep(0)
         cancelled.cancel()
+        await house.start()
         assert await asyncio.gather(*calls) == [1, 2, 3, 4, 5]
         assert house.runs == 0
 

@@ -266,6 +266,7 @@ class Interrupt:
     def _trace(self, frame: Any, event: str, value: Any) -> Any:
         if frame.f_code.co_filename != module.__file__:
             return None
+        frame.f_trace = self._trace  # first: from Python 3.13 on what follows is only heard where there is one
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         if event == "opcode":
             before, self._before[frame] = self._before.get(frame, ""), _instructions(frame.f_code)[frame.f_lasti]

@@ -55,16 +55,18 @@ def found_in_postgres(rows: Rows, name: object) -> int | None:
 
     Raises `StoreError` where that table, or one named like ours, is another program's.
     """
-    if rows("SELECT to_regclass('alembic_version') IS NULL")[0][0]:
+    missing = "SELECT to_regclass('alembic_version') IS NULL"
+    if rows(missing)[0][0]:
         taken = rows(
             "SELECT name FROM unnest(ARRAY['domain', 'model', 'transaction', 'record', 'version', 'meta']) AS name "
             "WHERE to_regclass(quote_ident(name)) IS NOT NULL"
         )
-        if taken:
+        if not taken:
+            return None
+        if rows(missing)[0][0]:  # else another process has just made all of them, at one stroke
             raise exc.StoreError(
                 f"{name} has a table {taken[0][0]!r} of another program. Use a database (or a schema) of its own."
             )
-        return None
     revisions = [str(row[0]) for row in rows("SELECT version_num FROM alembic_version")]
     if len(revisions) != 1 or not revisions[0].isdecimal():
         raise exc.StoreError(

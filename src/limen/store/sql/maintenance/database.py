@@ -100,7 +100,11 @@ def claimed(url: str) -> Iterator[None]:
         with open_postgres(url) as connection:  # another than the one that does the work: the lock ends with it
             connection.autocommit = True
             pg_claim.take(lambda statement: connection.execute(statement).fetchall(), shown(url))
-            yield
+            try:
+                yield
+            finally:
+                if not connection.closed:  # now, and not when the server hears that we are gone
+                    connection.execute("SELECT pg_advisory_unlock_all()")
 
 
 # -- SQLite

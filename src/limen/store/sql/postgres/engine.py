@@ -158,6 +158,7 @@ class Postgres:
             try:
                 return self._rows(statement, parameters, domain)
             except Lost:
+                self._pool.renew()
                 return self._rows(statement, parameters, domain)
         except (Lost, Failed) as error:
             raise self._said(error) from None

@@ -76,6 +76,10 @@ class Pool:
     def close(self) -> None:
         """Closes what is idle now, and the rest as it comes back."""
         self._closed = True
+        self.renew()
+
+    def renew(self) -> None:
+        """Closes what is idle now: where one connection was lost, the others are not to be trusted."""
         while self._idle:
             with suppress(IndexError):  # another thread closes, too
                 self._idle.pop().close()
