@@ -249,7 +249,7 @@ class Reader:
 
     def _new_map(self, model: type) -> IdentityMap:
         self._open_still()
-        if not isinstance(model, type):
+        if not isinstance(model, (type, str)):
             name = type(model).__name__
             raise TypeError(
                 f"a model is a class, not a {name} object; give its fields by name: insert({name}, field=…)"
