@@ -7,6 +7,7 @@ beside it first. Whoever is interrupted, by `kill -9` or a power cut, has the ol
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,7 +61,7 @@ def migrate_file(path: Path, progress: Progress) -> None:
     with open_file(path) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")  # tables are put in the place of others
         _run("sqlite://", connection, progress)
-        with contextlib.suppress(Exception):  # a full disk: the file stays larger than it need be, and is as good
+        with contextlib.suppress(sqlite3.Error):  # a full disk: the file stays larger than it need be, and is as good
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
