@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from limen.app.running import only_in_development
 from limen.base.config import Config
 from limen.core.guard.ledger import Kind
 from limen.door.asgi import Asgi
@@ -70,9 +71,12 @@ class Site:
             charge=self.charge,
             delay=lambda domain, origin: self.delay,
             assets=self.assets,
-            status=lambda: {"services": [service.uri for service in self.registry]},
+            own={"status.json": only_in_development(self.config, self.status)},
         )
         self.app = Asgi(self.door)
+
+    def status(self) -> Any:
+        return {"services": [service.uri for service in self.registry]}
 
     def charge(self, domain: str, origin: str, kind: Kind) -> None:
         self.charged.append((domain, origin, kind))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.door.answers import data_response
 from limen.door.gate import Gate
 from limen.door.hub import Hub
 from limen.store.relational import Relational
@@ -29,6 +30,11 @@ from .origins import origin_of
 from .vault import socket_path
 
 if TYPE_CHECKING:
+    from limen.base.config import Config
+    from limen.door.http import OwnAddress
+    from limen.door.request import Request
+    from limen.web.response import Response
+
     from .app import App
 
 log = logging.getLogger("limen")
@@ -138,7 +144,7 @@ def make_asgi(app: App) -> Callable[..., Any]:
         charge=gate.charge,
         delay=gate.delay,
         assets=assets(),
-        status=lambda: status(app, hub),
+        own=own_addresses(app, hub),
     )
     life = contextlib.AsyncExitStack()
 
@@ -146,6 +152,26 @@ def make_asgi(app: App) -> Callable[..., Any]:
         await life.enter_async_context(lifespan(app))
 
     return Asgi(door, AsgiWebSockets(app.accept, app.config), start=start, stop=life.aclose)
+
+
+def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
+    """What stands at `/limen/NAME`, by NAME; all else there is `assets`."""
+    return {
+        "status.json": only_in_development(app.config, lambda: status(app, hub)),
+    }
+
+
+def only_in_development(config: Config, data: Callable[[], Any]) -> OwnAddress:
+    """*data*, to whoever asks, in development; else there is nothing."""
+
+    async def answer(request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+        if rest or not config.IS_DEVELOPMENT:
+            raise exc.NotFound
+        if request.method not in ("GET", "HEAD"):
+            raise exc.MethodNotAllowed(allow="GET, HEAD")
+        return data_response(data())
+
+    return answer
 
 
 def assets() -> StaticTree:

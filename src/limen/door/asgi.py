@@ -107,7 +107,7 @@ class Asgi:
         stream = response.stream
         head = request.method == "HEAD"
         headers = [*response.headers]
-        if response.status not in _BODILESS:
+        if response.status not in _BODILESS and response.length is not None:
             headers.append((b"content-length", b"%d" % response.length))
         if request.unread and scope.get("http_version", "1.1")[0] == "1":
             # What is left of the body is not waited for; it must not be taken for the next request either.
@@ -129,8 +129,11 @@ class Asgi:
         unwatch = request.watch()  # a server may go on taking chunks for a client that has left
         try:
             async for chunk in response.stream:
-                left -= len(chunk)
-                await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+                if left is not None:
+                    left -= len(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": left is None or left > 0})
+            if left is None:
+                await send({"type": "http.response.body", "body": b""})
         except asyncio.CancelledError:
             if not request.gone:
                 raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
@@ -20,7 +20,7 @@ from limen.core.guard.ledger import Kind
 from limen.web.headers import NO_STORE, TAGGED, Pair
 from limen.web.response import Response
 
-from .answers import data_response, error_response
+from .answers import error_response
 from .arguments import Malformed, from_body, parse_fields
 from .crosssite import Caller, who_asks
 from .plan import Plan
@@ -40,14 +40,19 @@ _LOG: Final = logging.getLogger("limen.door")
 _KEPT: Final = 1024
 """Most hosts, callers and services that the door remembers at once."""
 
+OwnAddress = Callable[[Request, str, tuple[str, ...]], Awaitable[Response]]
+"""What answers at `/limen/NAME`: given the request, its domain, and the segments behind NAME. Other sites' pages never
+get so far."""
+
 
 class HttpDoor:
     """Plain HTTP calls, files, and Limen's own assets.
 
     *domain_of*: a Host header's domain, None for one that is not ours. *origin_of*: an IP address as the ledger counts
     it. *refused*: seconds until an origin may come again, None if it may now. *charge*: counts a misdeed. *delay*:
-    seconds by which an answer to an origin is slowed. *assets*: the tree at `/limen`. *status*: what
-    `/limen/status.json` shows, in development only. *executor*: where files are read; the loop's own if None.
+    seconds by which an answer to an origin is slowed. *own*: what stands at `/limen/NAME`, by NAME (the table is
+    `app/running.py`'s). *assets*: the tree at `/limen`, for all other names. *executor*: where
+    files are read; the loop's own if None.
     """
 
     def __init__(
@@ -63,7 +68,7 @@ class HttpDoor:
         charge: Callable[[str, str, Kind], object],
         delay: Callable[[str, str], float] | None = None,
         assets: StaticTree | None = None,
-        status: Callable[[], Any] | None = None,
+        own: Mapping[str, OwnAddress] | None = None,
         executor: Executor | None = None,
     ) -> None:
         self._config, self._registry = config, registry
@@ -71,7 +76,7 @@ class HttpDoor:
         self._statics = statics
         self._domain_of, self._origin_of = domain_of, origin_of
         self._refused, self._charge, self._delay = refused, charge, delay
-        self._assets, self._status, self._executor = assets, status, executor
+        self._own_addresses, self._assets, self._executor = own or {}, assets, executor
         self._domains: dict[bytes, str] = {}
         self._principals: dict[tuple[str, str, bool], Principal] = {}
         self._plans: dict[int, Plan] = {}
@@ -103,7 +108,7 @@ class HttpDoor:
         segments = path_segments(request.path)
         first = segments[0]
         if first == "limen" and len(segments) > 1:
-            return await self._own(request, segments)
+            return await self._own(request, domain, segments)
         if first == "ws" and len(segments) == 1:
             upgrade = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
             raise Refused(exc.InvalidCall("This address speaks WebSocket only."), 426, upgrade)
@@ -141,6 +146,10 @@ class HttpDoor:
             self._domains[host] = domain
         return domain
 
+    def principal(self, request: Request, domain: str) -> Principal:
+        """Who stands behind a request that proves nothing of itself."""
+        return self._principal(domain, request.client, request.tls)
+
     def _principal(self, domain: str, client: str, tls: bool) -> Principal:
         key = (domain, client, tls)
         principal = self._principals.get(key)
@@ -162,14 +171,13 @@ class HttpDoor:
     async def _file(self, tree: StaticTree, request: Request, tail: Sequence[str]) -> Response:
         return await tree.answer(request.method, tail, request.headers, query=request.query, executor=self._executor)
 
-    async def _own(self, request: Request, segments: Sequence[str]) -> Response:
+    async def _own(self, request: Request, domain: str, segments: tuple[str, ...]) -> Response:
         """What stands under /limen."""
-        if segments == ("limen", "status.json") and self._status is not None and self._config.IS_DEVELOPMENT:
-            if request.method not in ("GET", "HEAD"):
-                raise exc.MethodNotAllowed(allow="GET, HEAD")
+        own = self._own_addresses.get(segments[1])
+        if own is not None:
             if who_asks(request.method, request.headers, request.tls) is Caller.FOREIGN:
                 raise exc.Forbidden("Another site's page may not ask this.")
-            return data_response(self._status())
+            return await own(request, domain, segments[2:])
         if self._assets is None:
             raise exc.NotFound()
         return await self._file(self._assets, request, segments[1:])

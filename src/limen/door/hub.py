@@ -27,6 +27,7 @@ from limen.core.wamp.effects import Broadcast, Close, Effect, Interrupt, Invoke,
 from limen.core.wamp.messages import Error as WampError
 from limen.core.wamp.realm import Realm
 
+from .bus import Alone, Bus
 from .sessions import Calls, KeptCall, Tab, Tabs
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Hub:
     ) -> None:
         self.config, self.registry, self.pipeline, self.gate = config, registry, pipeline, gate
         self.authorize = authorize
+        self.bus: Bus = Alone()
+        """What the other processes of this server are told."""
         self.tabs = Tabs()
         self.connections: set[Connection] = set()
         self.own: dict[str, Own] = {}

@@ -33,6 +33,9 @@ class _Slot(msgspec.Struct):
     epoch: int
     origin: str
     key_number: int
+    kind: str = "tab"
+    parent: bytes = b""
+    acting: str = ""
 
 
 class _Handles(msgspec.Struct):
@@ -128,8 +131,9 @@ class Slots:
         if at_most is not None and len(handles) - (handle in handles) >= at_most:
             return False
         row = _Slot(
-            slot.user, slot.public, slot.opened, slot.used, slot.login, slot.epoch, slot.origin, slot.key_number
-        )
+            slot.user, slot.public, slot.opened, slot.used, slot.login, slot.epoch, slot.origin, slot.key_number,
+            slot.kind, slot.parent, slot.acting,
+        )  # fmt: skip
         changes = [put(SLOT, handle, before, _encode(row).decode(), keep=0)]
         if handle not in handles:
             changes.append(_listed(slot.user, of_user, [*handles, handle]))
@@ -183,4 +187,7 @@ def _as_slot(domain: str, version: Version) -> Slot:
         row.epoch,
         row.origin,
         row.key_number,
+        row.kind,
+        row.parent,
+        row.acting,
     )

@@ -8,7 +8,8 @@ from .headers import Pair
 
 
 class Response:
-    """*status*, *headers* (names in lower case, no Content-Length), and *body* or a *stream* of exactly *length* bytes.
+    """*status*, *headers* (names in lower case, no Content-Length), and *body* or a *stream* of exactly *length* bytes;
+    without *length* the stream ends where it ends, and whoever reads it sees by the framing whether it was whole.
     *head*: the same headers as lines, if they were made before.
 
     Whoever takes a stream must close it (`aclose`) when the other side goes away: files hang on it.
@@ -34,4 +35,4 @@ class Response:
         self.body = body
         self.stream = stream
         self.head = head
-        self.length = len(body) if length is None else length
+        self.length = len(body) if length is None and stream is None else length

@@ -43,7 +43,9 @@ class Slot:
     *handle*: 16 random bytes. *public*: the tab's X25519 key (32 bytes). *opened*, *used*: when the slot was made
     and last used; *login*: when the password was last given. *epoch*: the epoch in which it was made. *origin*: from
     where.
-    *key_number*: which key of the key file its domain key is of.
+    *key_number*: which key of the key file its domain key is of. *kind*: "tab" (it resumes on a WebSocket), "lane" (its
+    calls come over HTTP, one request each), "child" (a further tab, let in by another: *parent*, with whose login it
+    ends). *acting*: who is really there, where somebody acts as *user*; '' where it is the user.
     """
 
     handle: bytes
@@ -56,6 +58,9 @@ class Slot:
     epoch: int
     origin: str = ""
     key_number: int = 1
+    kind: str = "tab"
+    parent: bytes = b""
+    acting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
