@@ -49,6 +49,7 @@ def make_hub(app: App) -> Hub:
         slots=vault.slots,
         ledger=vault.ledger,
         ledger_store=vault.ledger_store,
+        once=vault.once,
         keys=vault.keys,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
@@ -92,7 +93,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
 
 async def _sweep(app: App, hub: Hub) -> None:
     gate = hub.gate
-    marked = time.monotonic()
+    marked = forgot = time.monotonic()
     elsewhere = Elsewhere(hub, app.vault)
     while True:
         await asyncio.sleep(1.0)
@@ -113,6 +114,9 @@ async def _sweep(app: App, hub: Hub) -> None:
                 marked = time.monotonic()
                 await asyncio.to_thread(app.vault.mark.write)
                 begin_epoch(hub, app.vault.mark.epoch)
+            if time.monotonic() - forgot >= 60.0:
+                forgot = time.monotonic()
+                await asyncio.to_thread(app.vault.once.purge, time.time())
         except Exception:  # a full disk must not end the sweeping
             log.exception("the once-a-second work failed; it goes on")
 

@@ -20,12 +20,13 @@ from limen.store import keyfile
 from limen.store.accounts import Accounts
 from limen.store.ledger import AbuseLedger
 from limen.store.mark import Mark, open_mark
+from limen.store.once import Once
 from limen.store.settings import Settings
 from limen.store.slots import Slots
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.core.guard.accounts import AccountStore, LedgerStore, MetaStore, SlotStore
+    from limen.core.guard.accounts import AccountStore, LedgerStore, MetaStore, OnceStore, SlotStore
     from limen.core.seal.keys import KeyRing
 
     from .datastore import DataStore
@@ -85,6 +86,7 @@ class Vault:
         self.accounts: AccountStore = Accounts(permission.records, storage.profile.records, alone=not self.shared)
         self.slots: SlotStore = Slots(storage.state.records)
         self.ledger_store: LedgerStore = AbuseLedger(storage.abuse.records)
+        self.once: OnceStore = Once(storage.state.records)
         self.meta: MetaStore = Settings(storage.settings.records)
         self.ledger = Ledger(config)
         self.url = storage.settings.url
@@ -112,8 +114,9 @@ class Vault:
         self.accounts.recover()
 
     def purge(self) -> None:
-        """Forgets slots that can't come back in any domain."""
+        """Forgets slots that can't come back in any domain, and what was used once and is over."""
         now, most = time.time(), self.config.most
+        self.once.purge(now)
         self.slots.purge(
             used_before=now - most("SESSION_TIMEOUT"), login_before=now - most("SESSION_MAX_AGE"), epoch=self.mark.epoch
         )

@@ -20,7 +20,7 @@ from limen.service.workers import Workers
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.core.guard.accounts import Account, AccountStore, LedgerRow, LedgerStore, SlotStore
+    from limen.core.guard.accounts import Account, AccountStore, LedgerRow, LedgerStore, OnceStore, SlotStore
     from limen.core.seal.keys import KeyRing
 
 T = TypeVar("T")
@@ -41,11 +41,14 @@ class Gate:
         slots: SlotStore,
         ledger: Ledger,
         ledger_store: LedgerStore,
+        once: OnceStore,
         keys: KeyRing,
     ) -> None:
         self.config, self.accounts, self.slots, self.keys = config, accounts, slots, keys
         self.epoch = 0
         self.ledger = ledger
+        self.once = once
+        """What may be used once; asked by `on_thread`."""
         self._ledger_store = ledger_store
         self._hops = Hops(Workers(THREADS, "limen-gate"))
         self._used: dict[str, dict[bytes, float]] = {}

@@ -1,8 +1,8 @@
 """Who may log in and which tabs may come back: the rows, and the ports through which the doors ask for them.
 
-`limen.store` fills them over any store of records (`accounts.py`, `slots.py`, `ledger.py`, `settings.py` there). Every
-method is synchronous, may be called from any thread, and is durable when it returns. `limen.testing.stores` holds the
-suites.
+`limen.store` fills them over any store of records (`accounts.py`, `slots.py`, `ledger.py`, `once.py`, `settings.py`
+there). Every method is synchronous, may be called from any thread, and is durable when it returns.
+`limen.testing.stores` holds the suites.
 
 All names arrive in the form of `limen.base.names`; all times are seconds since 1970 (UTC).
 """
@@ -184,6 +184,21 @@ class LedgerStore(Protocol):
 
     def clear(self, domain: str | None = None, key: str | None = None) -> int:
         """Forgets all rows, those of a domain, or those of one key; gives how many."""
+        ...
+
+
+class OnceStore(Protocol):
+    """What may be used once: a login's ticket, the nonce of a signed request, a link."""
+
+    def spend(self, domain: str, scope: str, token: bytes, until: float) -> bool:
+        """True the first time, on any server of the store; False ever after, *until* then at least (seconds since
+        1970). *scope*: what kind of token it is; those of two kinds never meet. *token*: any bytes but a secret, such
+        as its hash: it is kept. Who calls must refuse by itself what is over by then.
+        """
+        ...
+
+    def purge(self, now: float) -> int:
+        """Forgets what was kept until before *now*; gives how many."""
         ...
 
 

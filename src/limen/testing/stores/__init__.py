@@ -27,6 +27,7 @@ from limen import exc
 
 from .accounts import AccountStoreSuite
 from .ledger import LedgerStoreSuite
+from .once import OnceStoreSuite
 from .records import WHO, RecordStoreSuite, put
 from .settings import MetaStoreSuite
 from .slots import SlotStoreSuite
@@ -37,13 +38,14 @@ __all__ = [
     "BySubmit",
     "LedgerStoreSuite",
     "MetaStoreSuite",
+    "OnceStoreSuite",
     "RecordStoreSuite",
     "SlotStoreSuite",
     "StoreSuite",
 ]
 
 
-class StoreSuite(RecordStoreSuite, AccountStoreSuite, SlotStoreSuite, LedgerStoreSuite, MetaStoreSuite):
+class StoreSuite(RecordStoreSuite, AccountStoreSuite, SlotStoreSuite, LedgerStoreSuite, OnceStoreSuite, MetaStoreSuite):
     """All of a store."""
 
     def test_it_may_be_claimed_and_claimed_again_afterwards(self, store: Any) -> None:

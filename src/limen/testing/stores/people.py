@@ -10,6 +10,7 @@ import pytest
 from limen.core.guard.accounts import Account, Slot
 from limen.store.accounts import Accounts
 from limen.store.ledger import AbuseLedger
+from limen.store.once import Once
 from limen.store.settings import Settings
 from limen.store.slots import Slots
 
@@ -31,6 +32,10 @@ class PeopleSuite:
     @pytest.fixture
     def ledger(self, store: Any) -> AbuseLedger:
         return AbuseLedger(store.records)
+
+    @pytest.fixture
+    def once(self, store: Any) -> Once:
+        return Once(store.records)
 
     @pytest.fixture
     def settings(self, store: Any) -> Settings:
