@@ -85,6 +85,10 @@ class Connection:
         self._inbox: asyncio.Future[tuple[bytes, bool]] | None = None
         self.wire: Wire
 
+    @property
+    def tls(self) -> bool:
+        return self.wire.tls
+
     # -- what the transport calls -------------------------------------------------------------------------------
     def opened(self, wire: Wire) -> None:
         self.wire = wire

@@ -51,7 +51,7 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """A procedure that Limen itself answers, in a sealed session only: `run(connection, *args)`."""
+    """A procedure that Limen itself answers, in a sealed session only: `run(seat, *args)` (`seat.py`)."""
 
     run: Callable[..., Any]
 

@@ -16,13 +16,13 @@ from limen.core.seal.login import is_record, registration_response
 from .hub import Own
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .seat import Seat
     from .sessions import Tab
 
 
-async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
+async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
     """Registers the resume key of this tab: `limen.slot.open(public: bytes 32)`."""
-    tab, gate = connection.tab, connection.hub.gate
+    tab, gate = seat.tab, seat.hub.gate
     if tab is None:
         raise exc.UnknownSession
     if not isinstance(public, bytes) or len(public) != 32:
@@ -41,11 +41,11 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
         used=now,
         login=tab.login,
         epoch=gate.epoch,
-        origin=connection.origin,
+        origin=seat.origin,
         key_number=number,
     )
     try:
-        await gate.open_slot(slot, connection.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
+        await gate.open_slot(slot, seat.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
         if tab.over:
             raise exc.UnknownSession
         if tab.slot is not None:  # two at once: the tab would know of one only, and the other outlive its logout
@@ -53,14 +53,14 @@ async def slot_open(connection: Connection, public: Any) -> dict[str, Any]:
     except BaseException:  # nobody would know of this slot
         gate.ended[slot.handle] = slot.domain
         raise
-    connection.hub.tabs.bind(tab, slot.handle)
+    seat.hub.tabs.bind(tab, slot.handle)
     domain_key = gate.keys.domain(tab.domain, number).resume.public
     return {"slot": slot.handle, "key": domain_key, "epoch": gate.epoch, "number": number}
 
 
-async def logout(connection: Connection) -> None:
+async def logout(seat: Seat) -> None:
     """Ends the slot and the session: `limen.session.logout()`. The answer, then GOODBYE."""
-    tab, hub = connection.tab, connection.hub
+    tab, hub = seat.tab, seat.hub
     if tab is None:
         raise exc.UnknownSession
     if tab.slot is not None:
@@ -68,44 +68,44 @@ async def logout(connection: Connection) -> None:
     hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout")
 
 
-def _just_logged_in(connection: Connection, tab: Tab) -> None:
+def _just_logged_in(seat: Seat, tab: Tab) -> None:
     """A new password is taken only from who has just given the old one: a thief of the session must not become its
     owner.
 
     Raises `Unauthorized`.
     """
-    fresh = connection.hub.config.domain(tab.domain).PASSWORD_CHANGE_WINDOW
+    fresh = seat.hub.config.domain(tab.domain).PASSWORD_CHANGE_WINDOW
     if not tab.by_password or time.time() - tab.login > fresh:
         raise exc.Unauthorized(
             f"Log in again first: a new password is taken within {fresh / 60:g} minutes of a login with the old one."
         )
 
 
-async def password_begin(connection: Connection, request: Any) -> bytes:
+async def password_begin(seat: Seat, request: Any) -> bytes:
     """OPAQUE registration for the session's own user: `limen.password.begin(request: bytes 32)` gives the response."""
-    tab, gate = connection.tab, connection.hub.gate
+    tab, gate = seat.tab, seat.hub.gate
     if tab is None:
         raise exc.UnknownSession
     if not isinstance(request, bytes) or len(request) != 32:
         raise exc.InvalidCall("limen.password.begin takes OPAQUE's registration request, 32 bytes.")
-    _just_logged_in(connection, tab)
+    _just_logged_in(seat, tab)
     # What is evaluated here could try a guess on an envelope that a login showed: it counts like a login.
-    now, key = time.time(), account_key(gate.account_secret(connection.domain), tab.domain, tab.user)
-    wait = gate.ledger.account_wait(connection.domain, key, connection.origin, now)
+    now, key = time.time(), account_key(gate.account_secret(seat.domain), tab.domain, tab.user)
+    wait = gate.ledger.account_wait(seat.domain, key, seat.origin, now)
     if wait > 0:
         raise exc.Abusive(retry_after=round(wait) or 1)
-    gate.ledger.account_failed(connection.domain, key, connection.origin, now)
+    gate.ledger.account_failed(seat.domain, key, seat.origin, now)
     return registration_response(gate.keys.domain(tab.domain), tab.user, request)
 
 
-async def password_finish(connection: Connection, record: Any) -> None:
+async def password_finish(seat: Seat, record: Any) -> None:
     """Keeps the new record; all other sessions of that user end: `limen.password.finish(record: bytes 192)`."""
-    tab, gate = connection.tab, connection.hub.gate
+    tab, gate = seat.tab, seat.hub.gate
     if tab is None:
         raise exc.UnknownSession
     if not isinstance(record, bytes) or len(record) != 192:
         raise exc.InvalidCall("limen.password.finish takes OPAQUE's registration record, 192 bytes.")
-    _just_logged_in(connection, tab)
+    _just_logged_in(seat, tab)
     if not is_record(record):
         raise exc.InvalidCall("This is not an OPAQUE registration record: nobody could log in with it.")
     account = await gate.on_thread(gate.accounts.get, tab.domain, tab.user)
@@ -114,17 +114,17 @@ async def password_finish(connection: Connection, record: Any) -> None:
     # The slots end first: should the machine stop in between, no old tab outlives the old password.
     await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
     caller = copy_context()
-    caller.run(current.set, State(connection.principal, service="limen.password.finish"))  # for the account's history
+    caller.run(current.set, State(seat.principal, service="limen.password.finish"))  # for the account's history
     fresh = {"reason": "password", "record": record, "key_number": gate.keys.current}
     if await gate.on_thread(caller.run, gate.accounts.update, tab.domain, tab.user, **fresh) is None:
         raise exc.UnknownSession
     tab.record = record
     gate.endings += 1
-    key = account_key(gate.account_secret(connection.domain), tab.domain, tab.user)
-    gate.ledger.account_succeeded(connection.domain, key, connection.origin, time.time())
-    for other in connection.hub.tabs.of_user(tab.domain, tab.user):
+    key = account_key(gate.account_secret(seat.domain), tab.domain, tab.user)
+    gate.ledger.account_succeeded(seat.domain, key, seat.origin, time.time())
+    for other in seat.hub.tabs.of_user(tab.domain, tab.user):
         if other is not tab:
-            connection.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."})
+            seat.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."})
 
 
 OWN = {
