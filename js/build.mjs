@@ -2,6 +2,7 @@
  * Builds the browser's files into src/limen/browser/ and holds their budget: `node js/build.mjs`.
  *
  *     limen.js   a classic script, the global Limen      limen.mjs   the same as a module
+ *     dev.mjs    loaded when a call fails on a server in development
  *     login.mjs  loaded when somebody logs in            argon2.js   the worker it starts
  *     *.d.ts     types
  */
@@ -40,6 +41,7 @@ await Promise.all([
     logOverride: { "empty-import-meta": "silent" },
   }),
   build({ ...shared, entryPoints: [join(here, "src/seal/login.js")], outfile: join(out, "login.mjs"), format: "esm" }),
+  build({ ...shared, entryPoints: [join(here, "src/dev.js")], outfile: join(out, "dev.mjs"), format: "esm" }),
   build({
     ...shared,
     entryPoints: [join(here, "src/argon2.worker.js")],

@@ -57,9 +57,20 @@ export const exc = {};
  */
 function reported(promise) {
   promise.catch((error) => {
-    if (error instanceof LimenError && error.exc !== "Canceled") safely(() => handle(exc, error));
+    if (!(error instanceof LimenError) || error.exc === "Canceled") return;
+    safely(() => handle(exc, error));
+    if (Array.isArray(error.facts.frames) && typeof document === "object") void showFailure(error);
   });
   return promise;
+}
+
+/** Shows a failure of a server in development, over the page. @param {LimenError} error */
+async function showFailure(error) {
+  try {
+    (await import(/* @vite-ignore */ new URL("dev.mjs", SOURCE).href)).show(error);
+  } catch (problem) {
+    console.warn("Limen: the failure can't be shown here", problem, error.facts.traceback);
+  }
 }
 
 /**

@@ -7,8 +7,9 @@ Reading order: `App.__init__` says what a program declares; `App.open` what a ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -131,6 +132,29 @@ class App:
         if self._vault is not None and self._vault.storage is not storage:
             raise exc.StoreError("auth.setup() came too late: users were read or written already; call it first.")
         self._auth_storage = storage
+
+    @contextlib.contextmanager
+    def in_memory(self) -> Iterator[None]:
+        """For the length of the block, all that the program keeps is in memory and empty at first: its records,
+        wherever they are kept else, users, sessions, the abuse ledger. For tests; not while the App is served.
+
+        >>> app = App()
+        >>> with app.in_memory():
+        ...     app.auth.users()
+        []
+        """
+        if self.hub is not None:
+            raise exc.StoreError("This App is being served; begin with in_memory(), and serve it inside the block.")
+        from limen import dbm
+
+        before = self.storage.instead, self._auth_storage, self._vault
+        store = DataStore(dbm.MemDictStore())
+        self.storage.instead, self._auth_storage, self._vault = store, store, None
+        try:
+            yield
+        finally:
+            self.storage.instead, self._auth_storage, self._vault = before
+            self.hub = self._pipeline = None
 
     # -- what a running program holds ---------------------------------------------------------------------------
     def record_stores(self) -> list[RecordStore]:

@@ -144,6 +144,8 @@ class Storage(_Units):
     def __init__(self, default: Callable[[], DataStore]) -> None:
         self._default = default
         self._models: dict[type, tuple[Model, DataStore | None]] = {}
+        self.instead: DataStore | None = None
+        """Where all models are kept in place of what was said for them: for tests, `App.in_memory`."""
 
     def add_models(self, storage: DataStore | None, *models: type) -> None:
         """Keeps records of *models* in *storage*; None: in the default. Saying it again changes it.
@@ -168,22 +170,25 @@ class Storage(_Units):
         if known is None:
             known = self._loaded_anew(cls)
         model, storage = known
-        return model, (storage or self._default()).main()
+        return model, self._store(storage).main()
 
     def models(self) -> list[tuple[Model, RecordStore]]:
         """All models that were added, each with the store of its records."""
-        return [(model, (storage or self._default()).main()) for model, storage in [*self._models.values()]]
+        return [(model, self._store(storage).main()) for model, storage in [*self._models.values()]]
 
     def storages(self) -> list[DataStore]:
         """Each DataStore in which models are kept."""
-        return [self._default(), *(storage for _, storage in [*self._models.values()] if storage is not None)]
+        return [self._store(None), *(self._store(storage) for _, storage in [*self._models.values()] if storage)]
 
     def named(self, name: str) -> tuple[Model, RecordStore]:
         model = _named(name, [model for model, _ in self._models.values()])
         return self.find(model.cls)
 
     def main(self) -> RecordStore:
-        return self._default().main()
+        return self._store(None).main()
+
+    def _store(self, storage: DataStore | None) -> DataStore:
+        return self.instead or storage or self._default()
 
     def _loaded_anew(self, cls: type) -> tuple[Model, DataStore | None]:
         for other, known in self._models.items():

@@ -60,7 +60,15 @@ def operations(app: App) -> dict[str, Operation]:
         app.vault.ledger_store.clear(domain, origin)
         return count
 
+    def debug_listen(port: int) -> str:
+        if not app.config.IS_DEVELOPMENT:
+            raise exc.Forbidden("This server is not in development (--dev): it opens no door for a debugger.")
+        from .debugger import listen
+
+        return listen(port)
+
     return {
+        "debug.listen": debug_listen,
         "user.add": user_add,
         "user.list": user_list,
         "user.passwd": user_passwd,

@@ -11,6 +11,8 @@ from limen import exc
 
 from .db import DB_HELP, NO_DB
 from .db import db as database
+from .debug import debug
+from .shell import shell
 
 
 class Sentences(click.Group):
@@ -70,6 +72,8 @@ _domain = click.option("--domain", default="localhost", show_default=True, help=
 
 
 main.add_command(database)
+main.add_command(debug)
+main.add_command(shell)
 
 
 @main.group()

@@ -17,10 +17,11 @@ from limen.store.settings import Settings
 
 
 @contextlib.contextmanager
-def operator(db: str, keys: str | None, *, make: bool = False) -> Iterator[Callable[..., Any]]:
+def operator(db: str, keys: str | None, *, make: bool = False, running: bool = False) -> Iterator[Callable[..., Any]]:
     """A function `operate(name, **arguments)` for the store *db*; open for the length of the block.
 
-    Raises `StoreError` where there is no such database, unless *make* says that one may be made.
+    Raises `StoreError` where there is no such database, unless *make* says that one may be made; `ConnectionLost` where
+    *running* asks for a server and none runs.
     """
     if not make and is_missing(db):
         raise exc.StoreError(f"There is no database at {db}; `limen serve` and `limen user add` make one.")
@@ -33,6 +34,8 @@ def operator(db: str, keys: str | None, *, make: bool = False) -> Iterator[Calla
         else:
             yield lambda operation, /, **arguments: ask(path, operation, **arguments)
             return
+    if running:
+        raise exc.ConnectionLost(f"No server runs on {db}.")
     app = App()
     app.config.DB = db
     app.config.KEYS = keys or ""

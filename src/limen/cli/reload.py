@@ -1,7 +1,8 @@
 """`limen serve --dev`: this process holds the port and watches; a child serves, and starts anew when a file changes.
 
 Connections that come meanwhile wait in the port's queue: no page sees a refused connection. A program that fails to
-start is left alone until its files change.
+start is left alone until its files change. Users, sessions and records outlive a child: without `--db` they are in a
+file that goes with this process, so that an open page stays logged in.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,13 +27,21 @@ PATIENCE = 15.0
 SKIPPED = {"__pycache__", "node_modules", ".venv", "venv", ".git"}
 
 
-def keep_serving(root: str | Path, sock: socket.socket, command: list[str] | None = None) -> int:
+def keep_serving(root: str | Path, sock: socket.socket, command: list[str] | None = None, *, db: bool = True) -> int:
     """Serves in a child on *sock* until this process is told to stop; the last child's exit code.
 
     *root*: the folder that is watched. *command*: what starts the child (default: the command line of this process).
+    *db*: the command names a store; without it, and without LIMEN_DB, the children share one that ends with this call.
     """
+    if db or os.environ.get("LIMEN_DB"):
+        return _keep_serving(root, sock, command, {})
+    with tempfile.TemporaryDirectory(prefix="limen-dev-", ignore_cleanup_errors=True) as folder:
+        return _keep_serving(root, sock, command, {"LIMEN_DB": f"sqlite:///{folder}/dev.db"})
+
+
+def _keep_serving(root: str | Path, sock: socket.socket, command: list[str] | None, more: dict[str, str]) -> int:
     os.set_inheritable(sock.fileno(), True)
-    environment = {**os.environ, INHERITED: str(sock.fileno())}
+    environment = {**os.environ, **more, INHERITED: str(sock.fileno())}
     command = command or [sys.executable, "-m", "limen.cli", *sys.argv[1:]]
     stopping = False
     told: subprocess.Popen[bytes] | None = None

@@ -98,6 +98,7 @@ def run(
     port: int = 9000,
     tls: str | tuple[str, str] | None = None,
     on_ready: Callable[[str], None] | None = None,
+    on_begin: Callable[[Callable[[], None]], None] | None = None,
 ) -> int:
     """Serves *app* until it is told to stop; the exit code. Options: see `serve`."""
 
@@ -116,6 +117,7 @@ def run(
         names=[app.config.DOMAIN, *sorted(app.domains)],
         directory=os.path.join(os.path.dirname(os.path.abspath(database)), "limen-tls") if database else None,
         on_ready=on_ready,
+        on_begin=on_begin,
         drain=drain,
     )
 
@@ -131,13 +133,15 @@ def serve(
     names: Sequence[str] = ("localhost",),
     directory: str | None = None,
     on_ready: Callable[[str], None] | None = None,
+    on_begin: Callable[[Callable[[], None]], None] | None = None,
     drain: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Serves *app* (ASGI: HTTP and lifespan) and *accept* (WebSockets) until it is told to stop; the exit code.
 
     *port*: 0 takes a free one. *tls*: "local" (own authority, see `limen.cli.tls`), or paths of certificate and key.
     *names*: the host names that are answered for; the first is shown. *directory*: where the files of "local" are kept.
-    *on_ready*: is given the URL; without it a line is printed. *drain*: says goodbye and waits for what runs; nothing
+    *on_ready*: is given the URL; without it a line is printed. *on_begin*: is given what stops the server, from any
+    thread, as SIGTERM does. *drain*: says goodbye and waits for what runs; nothing
     new is accepted meanwhile.
 
     Raises `exc.InvalidAddress` if host or port cannot be listened on.
@@ -163,6 +167,8 @@ def serve(
     )
     say = on_ready or (lambda where: print(f"Limen listens on {where}", flush=True))
     server = _Server(uvicorn_config, lambda: say(url), drain)
+    if on_begin is not None:
+        on_begin(lambda: setattr(server, "should_exit", True))
     with asyncio.Runner(loop_factory=_Loop) as runner:
         runner.run(server.serve(sockets=[sock]))
     if not server.started:

@@ -92,30 +92,31 @@ def serve_target(
     *,
     host: str,
     port: int,
-    domain: tuple[str, ...],
-    db: str | None,
-    keys: str | None,
-    tls: str | None,
-    dev: bool,
-    realm_rules: str,
+    domain: tuple[str, ...] = (),
+    db: str | None = None,
+    keys: str | None = None,
+    tls: str | None = None,
+    dev: bool = False,
+    realm_rules: str = "closed",
+    reload: bool = True,
 ) -> int:
-    """Serves until told to stop; gives the exit status."""
+    """Serves until told to stop; gives the exit status. *reload*: with *dev*, anew after each change of a file."""
     import limen
 
     from .serve import INHERITED, listen
 
-    if dev and INHERITED not in os.environ:
+    if dev and reload and INHERITED not in os.environ:
         # This process holds the port and watches; the program is imported in the child only, anew after each change.
         from .reload import keep_serving
 
-        return keep_serving(_folder(target), listen(host, port))
+        return keep_serving(_folder(target), listen(host, port), db=bool(db))
     # The program may ask for its store while it is imported, so that the options come first; and the default App is the
     # one that a module acts on, unless it makes its own.
-    _apply(limen.default, domain, db, keys, dev)
+    apply(limen.default, domain, db, keys, dev)
     app = load(target)
     disagree(app, domain, db, keys)
     if app is not limen.default:
-        _apply(app, domain, db, keys, dev)
+        apply(app, domain, db, keys, dev)
     app.open_realms = realm_rules == "open"
     return serve_app(app, host=host, port=port, tls=tls)
 
@@ -147,7 +148,8 @@ def disagree(app: App, domain: tuple[str, ...], db: str | None, keys: str | None
             )
 
 
-def _apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, dev: bool) -> None:
+def apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, dev: bool) -> None:
+    """Sets *app* up as the options of the command line say."""
     if domain:
         app.config.DOMAIN = domain_name(domain[0])
         for name in domain[1:]:

@@ -6,6 +6,7 @@ for a page or a script; whoever pastes it into one anyway is safe as well. (Go's
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,7 +15,7 @@ import msgspec
 
 from limen import exc
 from limen.base.values import blame_text, natural, tag
-from limen.web.headers import JSON, NO_STORE, TAGGED, Pair, data_headers
+from limen.web.headers import JSON, NO_STORE, TAGGED, Pair, data_headers, page_headers
 from limen.web.response import Response
 
 _encode = msgspec.json.Encoder().encode
@@ -49,6 +50,19 @@ def to_json(value: Any, *, tagged: bool = False) -> bytes:
 def data_response(value: Any) -> Response:
     """Plain data of the server's own."""
     return Response(200, _JSON_HEADERS, to_json(value))
+
+
+def failure_page(error: exc.Error) -> Response:
+    """An `InternalError` of a server in development as a page, for whoever has followed a link to a service that fails:
+    the traceback, over which `js/src/dev.js` lays source and variables."""
+    trace = html.escape(str(error.facts.get("traceback", "")))
+    page = (
+        '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>The service failed</title>'
+        f'<pre>{trace}</pre><script type="application/json" id="limen-failure">'
+    ).encode()
+    page += to_json(error.to_wire()) + b'</script><script type="module" src="/limen/dev.mjs"></script>'
+    headers = ((b"content-type", b"text/html; charset=utf-8"), *page_headers(), NO_STORE)
+    return Response(error.status, headers, page)
 
 
 def error_response(

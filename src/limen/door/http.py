@@ -20,7 +20,7 @@ from limen.core.guard.ledger import Kind
 from limen.web.headers import NO_STORE, TAGGED, Pair
 from limen.web.response import Response
 
-from .answers import error_response
+from .answers import error_response, failure_page
 from .arguments import Malformed, from_body, parse_fields
 from .crosssite import Caller, who_asks
 from .plan import Plan
@@ -89,6 +89,8 @@ class HttpDoor:
                 request.headers = header_map(request.pairs)
             return await self._route(request)
         except exc.Error as error:
+            if "frames" in error.facts and request.headers.get(b"sec-fetch-dest") == b"document":
+                return failure_page(error)
             return error_response(error, None, request.grant, tagged=request.tagged)
         except Refused as refused:
             more = (*refused.headers, *request.grant)

@@ -256,7 +256,11 @@ class Pipeline:
             return exc.InternalError(incident=incident)
         if service.postmortem_debug:
             pdb.post_mortem(raised.__traceback__)
-        return exc.InternalError(incident=incident, traceback="".join(traceback.format_exception(raised)))
+        from limen.service.failure import frames  # only here, where somebody develops
+
+        lines = "".join(traceback.format_exception(raised))
+        what = f"{type(raised).__name__}: {raised}"[:1000]
+        return exc.InternalError(incident=incident, traceback=lines, raised=what, frames=frames(raised.__traceback__))
 
     def _done(self, service: Service, principal: Principal, started: float, error: exc.Error | None) -> None:
         if self.on_done is not None:
