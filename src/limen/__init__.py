@@ -41,6 +41,7 @@ add_storage = default.add_storage
 auth = default.auth
 server = default.server
 asgi = default.asgi
+on = default.on
 
 __all__ = [
     "Aict",
@@ -61,6 +62,7 @@ __all__ = [
     "exc",
     "field",
     "get_state",
+    "on",
     "realm_rule",
     "server",
     "service",

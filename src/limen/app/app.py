@@ -26,6 +26,7 @@ from limen.web.static import StaticTree
 
 from .auth import Auth
 from .datastore import ROLES, DataStore, Storage
+from .hooks import Hooks
 from .origins import host_name, is_loopback, origin_of
 from .server import Server
 
@@ -68,6 +69,9 @@ class App:
         """`with app.storage("why") as db:` is one unit of work; see `limen.app.datastore`."""
         self.auth = Auth(self)
         self.server = Server(self)
+        self.hooks = Hooks()
+        self.on = self.hooks.on
+        """`@app.on("session.opened")`: a function is called when that happens; see `limen.app.hooks`."""
         self.domains: set[str] = set()
         """Tenants besides `config.DOMAIN`."""
         self.rules: list[Rule] = []
@@ -227,19 +231,22 @@ class App:
         if self.hub is not None:
             self.hub.publish(domain, uri, args, kwargs)
 
-    def end_sessions(self, domain: str, user: str, keep: bytes | None = None) -> None:
-        """Ends all sessions of a user (but the slot *keep*), from any thread."""
-        self.vault.slots.remove_user(domain, user, keep=keep)
+    def end_sessions(self, domain: str, user: str, keep: bytes | None = None, why: str = "ended") -> int:
+        """Ends all sessions of a user (but the slot *keep*), from any thread; gives how many slots. *why*: as the
+        program's hooks are told."""
+        gone = self.vault.slots.remove_user(domain, user, keep=keep)
         if self.hub is not None:
             hub = self.hub
 
             def end() -> None:
                 hub.gate.endings += 1
+                hub.slots_over(gone, why)
                 for tab in hub.tabs.of_user(domain, user):
                     if keep is None or tab.slot != keep:
-                        hub.end_tab(tab, "wamp.close.logout", {"message": "This session was ended."})
+                        hub.end_tab(tab, "wamp.close.logout", {"message": "This session was ended."}, why)
 
             hub.loop.call_soon_threadsafe(end)
+        return len(gone)
 
     def on_loop(self, function: Callable[[], T]) -> T:
         """Runs *function* where the ledger lives: on the server's loop, or here when none runs."""

@@ -67,9 +67,9 @@ class Auth:
         fresh = self._account(tenant, user, password, old.roles, dict(old.profile))
         # Before: should the machine stop in between, no session outlives the old password. After: nor does one that
         # began with it meanwhile.
-        self._app.end_sessions(tenant, user)
+        self._app.end_sessions(tenant, user, why="password")
         self._change(tenant, user, "password", record=fresh.record, key_number=fresh.key_number)
-        self._app.end_sessions(tenant, user)
+        self._app.end_sessions(tenant, user, why="password")
 
     def set_roles(self, name: str, roles: Iterable[str], domain: str | None = None) -> None:
         """Gives a user other roles; they hold from the next login or resume. Raises `RecordNotFound`."""
@@ -81,7 +81,7 @@ class Auth:
         tenant, user = self._names(name, domain)
         self._change(tenant, user, "disabled" if disabled else "enabled", disabled=disabled)
         if disabled:
-            self._app.end_sessions(tenant, user)
+            self._app.end_sessions(tenant, user, why="disabled")
 
     def remove_user(self, name: str, domain: str | None = None, *, erase: bool = False) -> bool:
         """Removes a user; their sessions end. False: there was none.
@@ -97,9 +97,9 @@ class Auth:
             return self._erase(tenant, user)
         # The slots that are kept where the account is end with it. Those that are kept elsewhere end before: should the
         # machine stop in between, none is left for whoever gets that name next. After: nor is one that began meanwhile.
-        self._app.end_sessions(tenant, user)
+        self._app.end_sessions(tenant, user, why="removed")
         found = self._app.vault.accounts.remove(tenant, user, reason="removed")
-        self._app.end_sessions(tenant, user)
+        self._app.end_sessions(tenant, user, why="removed")
         return found
 
     def _erase(self, domain: str, user: str) -> bool:
@@ -107,9 +107,9 @@ class Auth:
         from limen.store.rows import by_caller
 
         app, vault, reason = self._app, self._app.vault, "erase a person"
-        app.end_sessions(domain, user)
+        app.end_sessions(domain, user, why="removed")
         found = vault.accounts.remove(domain, user, reason=reason, erase=True)
-        app.end_sessions(domain, user)
+        app.end_sessions(domain, user, why="removed")
         app.on_loop(lambda: vault.ledger.forget(domain, user))
         vault.ledger_store.forget(domain, user)
         # Made with the key file: the same whenever it is asked for, and nothing that can be computed from the database.

@@ -70,4 +70,4 @@ def begin_epoch(hub: Hub, epoch: int) -> None:
         hub.gate.epoch = epoch
         hub.gate.endings += 1
         for tab in hub.tabs:
-            hub.end_tab(tab, "wamp.close.logout", ENDED)
+            hub.end_tab(tab, "wamp.close.logout", ENDED, "restored")

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.door.answers import data_response
 from limen.door.gate import Gate
-from limen.door.hub import Hub
+from limen.door.hub import TOUCH, Hub
 from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
 from . import control
 from .calllog import CallLog
 from .elsewhere import Elsewhere, begin_epoch
+from .hooks import Event
 from .operations import operations
 from .origins import origin_of
 from .vault import socket_path
@@ -53,7 +54,9 @@ def make_hub(app: App) -> Hub:
         keys=vault.keys,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
-    return Hub(app.config, app.registry, app.pipeline, gate, app.authorize)
+    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize)
+    hub.happened = lambda event, principal=None, **about: app.hooks.happened(Event(event, **about), principal)
+    return hub
 
 
 @contextlib.asynccontextmanager
@@ -79,15 +82,18 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             else:
                 stack.callback(path.unlink, missing_ok=True)
                 stack.callback(listener.close)
+        await app.hooks.started()
         sweeper = asyncio.get_running_loop().create_task(_sweep(app, hub))
         try:
             yield
         finally:
+            await app.hooks.stopping()
             await hub.drain()
             sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sweeper
             await asyncio.to_thread(hub.gate.collect())
+            await app.hooks.stopped()
             app.vault.mark.write()
 
 
@@ -117,6 +123,8 @@ async def _sweep(app: App, hub: Hub) -> None:
             if time.monotonic() - forgot >= 60.0:
                 forgot = time.monotonic()
                 await asyncio.to_thread(app.vault.once.purge, time.time())
+                for domain in sorted({app.config.DOMAIN, *app.domains}):
+                    hub.slots_over(await asyncio.to_thread(app.vault.expire, domain, 2 * TOUCH), "expired")
         except Exception:  # a full disk must not end the sweeping
             log.exception("the once-a-second work failed; it goes on")
 

@@ -26,7 +26,7 @@ from limen.store.slots import Slots
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.core.guard.accounts import AccountStore, LedgerStore, MetaStore, OnceStore, SlotStore
+    from limen.core.guard.accounts import AccountStore, LedgerStore, MetaStore, OnceStore, Slot, SlotStore
     from limen.core.seal.keys import KeyRing
 
     from .datastore import DataStore
@@ -119,6 +119,17 @@ class Vault:
         self.once.purge(now)
         self.slots.purge(
             used_before=now - most("SESSION_TIMEOUT"), login_before=now - most("SESSION_MAX_AGE"), epoch=self.mark.epoch
+        )
+
+    def expire(self, domain: str, late: float) -> list[Slot]:
+        """Ends the slots of a domain that are idle or too old, and gives them. *late*: seconds by which the store may
+        be behind what servers know of a slot's use."""
+        now, config = time.time(), self.config.domain(domain)
+        return self.slots.purge(
+            used_before=now - config.SESSION_TIMEOUT - late,
+            login_before=now - config.SESSION_MAX_AGE,
+            epoch=self.mark.epoch,
+            domain=domain,
         )
 
     @contextlib.contextmanager

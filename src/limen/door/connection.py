@@ -140,7 +140,7 @@ class Connection:
         if tab is not None and tab.connection is self:
             tab.connection = None
             if tab.slot is None:
-                self.hub.tabs.remove(tab)  # it has no key to come back with
+                self.hub.over(tab, "lost")  # it has no key to come back with
             else:
                 self.hub.touch(tab)
                 tab.parked = self.hub.loop.time()
@@ -318,9 +318,7 @@ class Connection:
         tab, self.tab = self.tab, None
         if tab is not None and tab.connection is self:
             tab.connection = None
-            self.hub.tabs.remove(tab)
-            if tab.slot is not None:
-                self.hub.gate.ended[tab.slot] = tab.domain
+            self.hub.over(tab, "logout")
         self.drop(1000, "")
 
     def goodbye(self, reason: str, details: dict[str, Any]) -> None:
@@ -333,6 +331,8 @@ class Connection:
         """The same slot has come back elsewhere; whoever sits here learns when and from where."""
         tab, self.tab = self.tab, None
         if tab is not None:
+            about = {"id": tab.id, "origin": origin, "kind": tab.kind, "why": self.origin}
+            self.hub.happened("session.stolen", self.principal, domain=tab.domain, user=tab.user, **about)
             tab.connection = None
             tab.received = self.channel.received if self.channel is not None else None
             tab.calls.detach(self)

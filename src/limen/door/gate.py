@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from limen import exc
@@ -20,7 +20,7 @@ from limen.service.workers import Workers
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.core.guard.accounts import Account, AccountStore, LedgerRow, LedgerStore, OnceStore, SlotStore
+    from limen.core.guard.accounts import Account, AccountStore, LedgerRow, LedgerStore, OnceStore, Slot, SlotStore
     from limen.core.seal.keys import KeyRing
 
 T = TypeVar("T")
@@ -54,6 +54,12 @@ class Gate:
         self._used: dict[str, dict[bytes, float]] = {}
         self.ended: dict[bytes, str] = {}
         """Slots, and their domains, whose sessions are over and that the store still holds until the next `collect`."""
+        self.reasons: dict[bytes, str] = {}
+        """Why they are over, where that is known."""
+        self.slots_over: Callable[[Sequence[Slot], str], None] = lambda slots, why: None
+        """Told on the loop which slots have gone from the store, and why: each end by one process, that took it."""
+        self.elsewhere: set[tuple[str, str]] = set()
+        """(domain, user): whose sessions have ended that may be at another server; told by `collect`."""
         self.endings = 0
         """How often sessions of users were ended; counted on the loop, after the store knows of it."""
 
@@ -83,6 +89,7 @@ class Gate:
         rows = self.ledger.dirty()
         used, self._used = self._used, {}
         ended = tuple(self.ended.items())
+        elsewhere, self.elsewhere = self.elsewhere, set()
         loop = asyncio.get_running_loop()
 
         def write() -> None:
@@ -94,9 +101,14 @@ class Gate:
             except BaseException:  # a full disk: nothing is lost, the next batch has it
                 loop.call_soon_threadsafe(self._keep, rows, used)
                 raise
+            for domain, user in elsewhere:
+                self.accounts.tell_ended(domain, user)
             for slot, domain in ended:
-                self.slots.remove(domain, slot)
+                gone = self.slots.remove(domain, slot)
                 self.ended.pop(slot, None)
+                why = self.reasons.pop(slot, "logout")
+                if gone:
+                    loop.call_soon_threadsafe(self.slots_over, gone, why)
 
         return write
 

@@ -33,6 +33,7 @@ from .sessions import Calls, KeptCall, Tab, Tabs
 if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.base.principal import Principal
+    from limen.core.guard.accounts import Slot
     from limen.core.wamp.session import Session
     from limen.service.pipeline import Pipeline
     from limen.service.registry import Registry
@@ -45,6 +46,14 @@ log = logging.getLogger("limen.door")
 
 TOUCH = 60.0
 """Seconds by which the store may be behind what it knows of a slot's last use, at most."""
+
+GOODBYES = {
+    "expired": ("limen.close.expired", ""),
+    "forced": ("limen.close.forced", "Somebody has logged in elsewhere, and asked that this session end."),
+    "password": ("wamp.close.logout", "The password was changed."),
+    "logout": ("wamp.close.logout", "The session was ended by a logout."),
+}
+"""Why a session is over, to what its client is told: GOODBYE's reason and words."""
 
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -74,6 +83,9 @@ class Hub:
         self.authorize = authorize
         self.bus: Bus = Alone()
         """What the other processes of this server are told."""
+        self.happened: Callable[..., None] = lambda event, principal=None, **about: None
+        """Told what happens to sessions, for the program (`limen.app.hooks`)."""
+        gate.slots_over = self.slots_over
         self.tabs = Tabs()
         self.connections: set[Connection] = set()
         self.own: dict[str, Own] = {}
@@ -293,14 +305,46 @@ class Hub:
         self.tabs.add(tab)
         return tab
 
-    def end_tab(self, tab: Tab, reason: str, details: dict[str, Any] | None = None) -> None:
-        """Ends a tab for good, and its slot: its connection hears GOODBYE *reason*, its calls are cancelled."""
-        self.tabs.remove(tab)
-        if tab.slot is not None:
-            self.gate.ended[tab.slot] = tab.domain
+    def opened(self, principal: Principal, id: str, kind: str) -> None:
+        """Somebody has come in: the program hears of it."""
+        about = {"id": id, "origin": principal.origin, "kind": kind, "impersonated_by": principal.impersonated_by}
+        self.happened("session.opened", principal, domain=principal.domain, user=principal.user or "", **about)
+
+    def end_tab(self, tab: Tab, reason: str, details: dict[str, Any] | None = None, why: str = "ended") -> None:
+        """Ends a tab for good, and its slot: its connection hears GOODBYE *reason*, its calls are cancelled.
+        *why*: as the program is told (`limen.app.hooks`)."""
+        self.over(tab, why)
         connection, tab.connection = tab.connection, None
         if connection is not None:
             connection.goodbye(reason, details or {})
+
+    def over(self, tab: Tab, why: str) -> None:
+        """A tab is over, and its slot will be."""
+        was_over = tab.over
+        self.tabs.remove(tab)
+        if tab.slot is not None:  # whoever takes the slot out of the store says that it is over
+            self.gate.ended[tab.slot] = tab.domain
+            self.gate.reasons.setdefault(tab.slot, why)
+        elif not was_over:
+            self._closed(tab.domain, tab.user, tab.id, tab.origin, tab.kind, why)
+
+    def slots_over(self, slots: Iterable[Slot], why: str) -> None:
+        """These slots have gone from the store, taken out by this process: their tabs end, and the program hears of
+        it. On the loop."""
+        reason, words = GOODBYES.get(why, ("wamp.close.logout", "This session was ended."))
+        for slot in slots:
+            self.gate.endings += 1
+            if why:  # else it never came to be
+                self._closed(slot.domain, slot.user, slot.id, slot.origin, slot.kind, why, slot.acting)
+            tab = self.tabs.get(slot.handle)
+            if tab is None:
+                self.gate.elsewhere.add((slot.domain, slot.user))
+            elif not tab.over:
+                self.end_tab(tab, reason, {"message": words} if words else {}, why)
+
+    def _closed(self, domain: str, user: str, id: str, origin: str, kind: str, why: str, acting: str = "") -> None:
+        who = {"user": acting, "impersonated_by": user} if acting else {"user": user}
+        self.happened("session.closed", domain=domain, id=id, origin=origin, kind=kind, why=why, **who)
 
     def sweep(self) -> None:
         """Once a second: ends tabs that are idle, too old or parked too long."""
@@ -308,7 +352,7 @@ class Hub:
         for tab in self.tabs:
             config = self.config.domain(tab.domain)
             if wall - tab.used > config.SESSION_TIMEOUT or wall - tab.login > config.SESSION_MAX_AGE:
-                self.end_tab(tab, "limen.close.expired")
+                self.end_tab(tab, "limen.close.expired", why="expired")
             elif tab.parked is not None and now - tab.parked > config.PARK_TIMEOUT:
                 self.tabs.remove(tab)
             else:

@@ -206,6 +206,9 @@ def _enter(
         tab = hub.open_tab(principal, login)
         if slot is not None:
             hub.tabs.bind(tab, slot)
+    if method == "opaque":
+        hub.opened(principal, tab.id, "tab")
+    tab.origin = connection.origin
     tab.connection, tab.parked, tab.used = connection, None, time.time()
     tab.by_password = method == "opaque"
     tab.record = account.record

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -30,10 +29,13 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
     if tab.slot is not None:
         # Else a script in the page could put its own key in the place of the page's, and come back with it elsewhere.
         raise exc.InvalidCall("This session has its slot; there is one for each login.")
+    if not tab.handle:  # two at once: the tab would know of one only, and the other outlive its logout
+        raise exc.InvalidCall("A session opens one slot at a time, and after a failure none: log in again.")
+    handle, tab.handle = tab.handle, b""
     number = gate.keys.current
     now = time.time()
     slot = Slot(
-        handle=secrets.token_bytes(16),
+        handle=handle,
         domain=tab.domain,
         user=tab.user,
         public=public,
@@ -48,10 +50,11 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
         await gate.open_slot(slot, seat.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
         if tab.over:
             raise exc.UnknownSession
-        if tab.slot is not None:  # two at once: the tab would know of one only, and the other outlive its logout
-            raise exc.InvalidCall("A session opens one slot at a time.")
+    except exc.MaxActiveSessions:
+        tab.handle = handle
+        raise
     except BaseException:  # nobody would know of this slot
-        gate.ended[slot.handle] = slot.domain
+        gate.ended[slot.handle], gate.reasons[slot.handle] = slot.domain, ""
         raise
     seat.hub.tabs.bind(tab, slot.handle)
     domain_key = gate.keys.domain(tab.domain, number).resume.public
@@ -64,8 +67,9 @@ async def logout(seat: Seat) -> None:
     if tab is None:
         raise exc.UnknownSession
     if tab.slot is not None:
-        await hub.gate.on_thread(hub.gate.slots.remove, tab.domain, tab.slot)
-    hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout")
+        gone = await hub.gate.on_thread(hub.gate.slots.remove, tab.domain, tab.slot)
+        hub.loop.call_soon(hub.slots_over, gone, "logout")  # after the answer
+    hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout", None, "logout")
 
 
 def _just_logged_in(seat: Seat, tab: Tab) -> None:
@@ -112,7 +116,7 @@ async def password_finish(seat: Seat, record: Any) -> None:
     if account is None or account.disabled:
         raise exc.UnknownSession
     # The slots end first: should the machine stop in between, no old tab outlives the old password.
-    await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
+    gone = await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
     caller = copy_context()
     caller.run(current.set, State(seat.principal, service="limen.password.finish"))  # for the account's history
     fresh = {"reason": "password", "record": record, "key_number": gate.keys.current}
@@ -122,9 +126,12 @@ async def password_finish(seat: Seat, record: Any) -> None:
     gate.endings += 1
     key = account_key(gate.account_secret(seat.domain), tab.domain, tab.user)
     gate.ledger.account_succeeded(seat.domain, key, seat.origin, time.time())
+    # One that began with the old password after that has no place here, either: it logged in while this was under way.
+    gone += await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
+    seat.hub.slots_over(gone, "password")
     for other in seat.hub.tabs.of_user(tab.domain, tab.user):
         if other is not tab:
-            seat.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."})
+            seat.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."}, "password")
 
 
 OWN = {

@@ -13,6 +13,7 @@ Invariants:
 
 from __future__ import annotations
 
+import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,6 +21,7 @@ import msgspec
 
 from limen import exc
 from limen.base import values
+from limen.core.guard.accounts import session_id
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -159,13 +161,20 @@ class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
     __slots__ = (
-        "by_password", "calls", "connection", "domain", "login", "over", "parked", "received", "record", "slot",
-        "stored", "used", "user",
+        "by_password", "calls", "connection", "domain", "handle", "id", "kind", "login", "origin", "over", "parked",
+        "received", "record", "slot", "stored", "used", "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
         self.domain, self.user, self.login, self.calls = domain, user, login, calls
         self.slot: bytes | None = None
+        self.handle = secrets.token_bytes(16)
+        """That its slot will have; empty once it was given away."""
+        self.id = session_id(self.handle)
+        """What the session is called where people see it."""
+        self.kind = "tab"
+        self.origin = ""
+        """Where its last connection came from."""
         self.record = b""
         """The OPAQUE record of the password that this session began with, or has set."""
         self.connection: Any = None
@@ -201,7 +210,7 @@ class Tabs:
         """The tab has registered a resume key; its slot is *slot* from now on."""
         if tab.slot is not None:
             self._by_slot.pop(tab.slot, None)
-        tab.slot = slot
+        tab.slot, tab.handle, tab.id = slot, b"", session_id(slot)
         self._by_slot[slot] = tab
 
     def get(self, slot: bytes) -> Tab | None:

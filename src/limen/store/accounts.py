@@ -31,7 +31,7 @@ from limen.core.guard.accounts import Account
 from limen.core.record.port import ERASE, Change, RecordStore, Version
 
 from .follow import Follower
-from .rows import Edit, alive, by_caller, drop, everything, key, put, until_fresh
+from .rows import Edit, alive, by_caller, drop, everything, key, own, put, until_fresh
 from .slots import ending
 
 log = logging.getLogger("limen")
@@ -151,6 +151,15 @@ class Accounts:
         if since is None or not 0 <= told.number - since <= len(told.users):
             return told.number, None
         return told.number, told.users[len(told.users) - (told.number - since) :]
+
+    def tell_ended(self, domain: str, user: str) -> None:
+        def work() -> None:
+            edit = Edit(self._records, domain)
+            changes = self._telling(edit, user)
+            if changes:
+                edit.commit(own(domain), changes)
+
+        until_fresh(work)
 
     def recover(self) -> None:
         """Brings profiles to where this store is, should a server have stopped in between. For a server's start."""

@@ -10,7 +10,7 @@ Neither keeps history: of a slot that has ended nothing is left to learn.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import msgspec
@@ -69,34 +69,72 @@ class Slots:
     def put(self, slot: Slot, *, at_most: int | None = None) -> bool:
         return until_fresh(lambda: self._put(slot, at_most))
 
-    def remove(self, domain: str, handle: bytes) -> bool:
+    def displace(self, slot: Slot, at_most: int) -> builtins.list[Slot]:
+        def work() -> builtins.list[Slot]:
+            edit = Edit(self._records, slot.domain)
+            row, there = _slots(edit, slot.user)
+            others = [other for _, other in there if other.handle != slot.handle]
+            gone: set[bytes] = set()
+            for oldest in sorted(others, key=lambda s: (bool(s.parent), s.opened, s.handle)):
+                if len(others) - len(gone) < at_most:
+                    break
+                gone |= _family(others, {oldest.handle})
+            left = [handle for handle in _of_user(row) if handle not in gone and handle != slot.handle]
+            changes = self._putting(edit, slot, row, [*left, slot.handle])
+            changes += [drop(SLOT, version, keep=0) for version, other in there if other.handle in gone]
+            self._end(edit, changes)
+            return [other for other in others if other.handle in gone]
+
+        return until_fresh(work)
+
+    def act(self, domain: str, handle: bytes, acting: str) -> bool:
         def work() -> bool:
             edit = Edit(self._records, domain)
             version = alive(edit.read(SLOT, handle))
             if version is None:
                 return False
-            user = _slot(version.fields).user
-            return bool(self._end(edit, ending(edit, user, lambda slot: slot.handle == handle)))
+            row = _slot(version.fields)
+            row.acting = acting
+            self._end(edit, [put(SLOT, handle, version, _encode(row).decode(), keep=0)])
+            return True
 
         return until_fresh(work)
 
-    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[bytes]:
-        def work() -> builtins.list[bytes]:
+    def remove(self, domain: str, handle: bytes) -> builtins.list[Slot]:
+        def work() -> builtins.list[Slot]:
             edit = Edit(self._records, domain)
-            return self._end(edit, ending(edit, user, lambda slot: slot.handle != keep))
+            version = alive(edit.read(SLOT, handle))
+            if version is None:
+                return []
+            user = _slot(version.fields).user
+            return self._ended(edit, [user], lambda slot: slot.handle == handle)
+
+        return until_fresh(work)
+
+    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[Slot]:
+        def work() -> builtins.list[Slot]:
+            return self._ended(Edit(self._records, domain), [user], lambda slot: slot.handle != keep)
 
         return until_fresh(work)
 
     def touch(self, domain: str, used: Mapping[bytes, float]) -> None:
         def work() -> None:
             edit = Edit(self._records, domain)
-            changes = []
-            for handle, time in used.items():
+            rows: dict[bytes, tuple[Version, _Slot]] = {}
+            times = dict(used)
+            while times:
+                handle, time = times.popitem()
                 version = alive(edit.read(SLOT, handle))
-                if version is not None and (row := _slot(version.fields)).used < time:
+                if version is None:
+                    continue
+                row = rows[handle][1] if handle in rows else _slot(version.fields)
+                if row.used < time:
                     row.used = time
-                    changes.append(put(SLOT, handle, version, _encode(row).decode(), keep=0))
-            self._end(edit, changes)
+                    rows[handle] = version, row
+                if row.parent:  # a further tab keeps the one that let it in: they are one login
+                    times[row.parent] = max(time, times.get(row.parent, time))
+            changed = [put(SLOT, key, old, _encode(row).decode(), keep=0) for key, (old, row) in rows.items()]
+            self._end(edit, changed)
 
         until_fresh(work)
 
@@ -112,50 +150,77 @@ class Slots:
                 found += (slot for _, slot in _slots(Edit(self._records, name), user)[1])
         return sorted(found, key=lambda s: (s.opened, s.handle))
 
-    def purge(self, *, used_before: float, login_before: float, epoch: int) -> builtins.list[bytes]:
+    def purge(
+        self, *, used_before: float, login_before: float, epoch: int, domain: str | None = None
+    ) -> builtins.list[Slot]:
         def over(slot: Slot) -> bool:
             return slot.used < used_before or slot.login < login_before or slot.epoch != epoch
 
-        def work(domain: str) -> builtins.list[bytes]:
+        def work(domain: str) -> builtins.list[Slot]:
             users = {slot.user for slot in self.list(domain) if over(slot)}
-            edit = Edit(self._records, domain)
-            return self._end(edit, [change for user in users for change in ending(edit, user, over)])
+            return self._ended(Edit(self._records, domain), users, over)
 
-        return [handle for name in self._records.domains() for handle in until_fresh(partial(work, name))]
+        names = self._records.domains() if domain is None else [domain]
+        return [slot for name in names for slot in until_fresh(partial(work, name))]
 
     # -- inside ------------------------------------------------------------------------------------
     def _put(self, slot: Slot, at_most: int | None) -> bool:
         edit, handle = Edit(self._records, slot.domain), slot.handle
-        of_user, before = edit.read(SLOTS, key(slot.user)), edit.read(SLOT, handle)
+        of_user = edit.read(SLOTS, key(slot.user))
         handles = _of_user(of_user)
         if at_most is not None and len(handles) - (handle in handles) >= at_most:
             return False
+        if slot.parent and slot.parent not in handles:
+            return False
+        self._end(edit, self._putting(edit, slot, of_user, handles if handle in handles else [*handles, handle]))
+        return True
+
+    def _putting(
+        self, edit: Edit, slot: Slot, of_user: Version | None, handles: builtins.list[bytes]
+    ) -> builtins.list[Change]:
+        """What keeps *slot*, with its user's *handles* from now on."""
         row = _Slot(
             slot.user, slot.public, slot.opened, slot.used, slot.login, slot.epoch, slot.origin, slot.key_number,
             slot.kind, slot.parent, slot.acting,
         )  # fmt: skip
-        changes = [put(SLOT, handle, before, _encode(row).decode(), keep=0)]
-        if handle not in handles:
-            changes.append(_listed(slot.user, of_user, [*handles, handle]))
-        self._end(edit, changes)
-        return True
+        changes = [put(SLOT, slot.handle, edit.read(SLOT, slot.handle), _encode(row).decode(), keep=0)]
+        if handles != _of_user(of_user):
+            changes.append(_listed(slot.user, of_user, handles))
+        return changes
 
-    def _end(self, edit: Edit, changes: builtins.list[Change]) -> builtins.list[bytes]:
-        """Writes *changes*, and gives the handles that end with them."""
+    def _ended(self, edit: Edit, users: Iterable[str], which: Callable[[Slot], bool]) -> builtins.list[Slot]:
+        """Ends those slots of *users*, and gives them."""
+        changes: builtins.list[Change] = []
+        gone: builtins.list[Slot] = []
+        for user in users:
+            changes += ending(edit, user, which, gone)
+        self._end(edit, changes)
+        return gone
+
+    def _end(self, edit: Edit, changes: builtins.list[Change]) -> None:
         if changes:
             edit.commit(own(edit.domain), changes)
-        return [change.uuid for change in changes if change.model == SLOT and change.deleted]
 
 
-def ending(edit: Edit, user: str, which: Callable[[Slot], bool] = lambda slot: True) -> list[Change]:
-    """What ends those slots of a user for which *which* is true, to be committed with *edit*."""
+def ending(
+    edit: Edit, user: str, which: Callable[[Slot], bool] = lambda slot: True, ended: list[Slot] | None = None
+) -> list[Change]:
+    """What ends those slots of a user for which *which* is true, and those that they have let in, to be committed with
+    *edit*. They are added to *ended*."""
     before, slots = _slots(edit, user)
-    gone = [version for version, slot in slots if which(slot)]
+    gone = _family([slot for _, slot in slots], {slot.handle for _, slot in slots if which(slot)})
     if before is None or not gone:
         return []
-    left = [slot.handle for _, slot in slots if not which(slot)]
+    if ended is not None:
+        ended += [slot for _, slot in slots if slot.handle in gone]
+    left = [slot.handle for _, slot in slots if slot.handle not in gone]
     rest = _listed(user, before, left) if left else drop(SLOTS, before, keep=0)
-    return [rest, *(drop(SLOT, version, keep=0) for version in gone)]
+    return [rest, *(drop(SLOT, version, keep=0) for version, slot in slots if slot.handle in gone)]
+
+
+def _family(slots: list[Slot], handles: set[bytes]) -> set[bytes]:
+    """These *handles*, and those of the slots that they have let in."""
+    return handles | {slot.handle for slot in slots if slot.parent in handles}
 
 
 def _slots(edit: Edit, user: str) -> tuple[Version | None, list[tuple[Version, Slot]]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Protocol
 
 
@@ -45,7 +46,7 @@ class Slot:
     where.
     *key_number*: which key of the key file its domain key is of. *kind*: "tab" (it resumes on a WebSocket), "lane" (its
     calls come over HTTP, one request each), "child" (a further tab, let in by another: *parent*, with whose login it
-    ends). *acting*: who is really there, where somebody acts as *user*; '' where it is the user.
+    ends). *acting*: as whom the user acts at present (impersonation); '' as themselves.
     """
 
     handle: bytes
@@ -61,6 +62,20 @@ class Slot:
     kind: str = "tab"
     parent: bytes = b""
     acting: str = ""
+
+    @property
+    def id(self) -> str:
+        """What the session is called where people see it."""
+        return session_id(self.handle)
+
+
+def session_id(handle: bytes) -> str:
+    """A name for the session of a slot, which does not tell its handle: 16 hexadecimal digits.
+
+    >>> session_id(bytes(16))
+    '3351d68b083d3636'
+    """
+    return sha256(b"limen session" + handle).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,10 @@ class AccountStore(Protocol):
         """
         ...
 
+    def tell_ended(self, domain: str, user: str) -> None:
+        """Sessions of this user were ended: `ended` says so to the other servers of the database."""
+        ...
+
     def recover(self) -> None:
         """Finishes, when a server starts, what one that stopped had left half done."""
         ...
@@ -136,17 +155,31 @@ class SlotStore(Protocol):
     def get(self, domain: str, handle: bytes) -> Slot | None: ...
 
     def put(self, slot: Slot, *, at_most: int | None = None) -> bool:
-        """Keeps *slot*. With *at_most*: False, and nothing is kept, if that user already has so many others."""
+        """Keeps *slot*. With *at_most*: False, and nothing is kept, if that user already has so many others. False
+        as well for a child whose parent is gone."""
         ...
 
-    def remove(self, domain: str, handle: bytes) -> bool: ...
+    def displace(self, slot: Slot, at_most: int) -> builtins.list[Slot]:
+        """Keeps *slot*, and ends that user's oldest others (with the children of each) until there are no more than
+        *at_most* in all; gives those that ended."""
+        ...
 
-    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[bytes]:
-        """Ends all slots of a user (but the one named *keep*); gives the handles that ended."""
+    def act(self, domain: str, handle: bytes, acting: str) -> bool:
+        """Sets `acting` of the slot. False: there is none."""
+        ...
+
+    def remove(self, domain: str, handle: bytes) -> builtins.list[Slot]:
+        """Ends the slot and those of its children; gives what ended. Of several who remove one slot at once, one gets
+        it: what has to be done once for each end is done by whoever gets the slot."""
+        ...
+
+    def remove_user(self, domain: str, user: str, *, keep: bytes | None = None) -> builtins.list[Slot]:
+        """Ends all slots of a user (but the one named *keep*); gives those that ended."""
         ...
 
     def touch(self, domain: str, used: Mapping[bytes, float]) -> None:
-        """Sets `used` of several slots in one batch; unknown handles are passed over, and `used` never goes back."""
+        """Sets `used` of several slots, and of those that they are children of, in one batch; unknown handles are
+        passed over, and `used` never goes back."""
         ...
 
     def count(self, domain: str, user: str) -> int: ...
@@ -155,9 +188,11 @@ class SlotStore(Protocol):
         """Slots, the oldest first."""
         ...
 
-    def purge(self, *, used_before: float, login_before: float, epoch: int) -> builtins.list[bytes]:
+    def purge(
+        self, *, used_before: float, login_before: float, epoch: int, domain: str | None = None
+    ) -> builtins.list[Slot]:
         """Ends every slot that was last used before *used_before*, or whose login is before *login_before*, or that
-        is of another *epoch*, domain by domain; gives the handles that ended."""
+        is of another *epoch*, domain by domain, or in one *domain*; gives those that ended."""
         ...
 
 

@@ -41,7 +41,7 @@ class SlotStoreSuite(PeopleSuite):
     def test_a_slot_is_there_in_its_domain_only(self, slots: Slots) -> None:
         slots.put(a_slot(1))
         assert slots.get("other.example", a_slot(1).handle) is None
-        assert slots.remove("other.example", a_slot(1).handle) is False
+        assert slots.remove("other.example", a_slot(1).handle) == []
         slots.touch("other.example", {a_slot(1).handle: 999.0})
         assert slots.get("localhost", a_slot(1).handle) == a_slot(1)
 
@@ -61,19 +61,56 @@ class SlotStoreSuite(PeopleSuite):
         assert done.count(True) == slots.count("localhost", "ada") == 3
         assert len(slots.list("localhost", "ada")) == len(slots.list("localhost")) == 3
 
-    def test_removing_says_whether_there_was_one(self, slots: Slots) -> None:
+    def test_removing_gives_the_slot_to_one_of_those_who_remove_it(self, slots: Slots) -> None:
         slots.put(a_slot(1))
-        assert slots.remove("localhost", a_slot(1).handle) is True
-        assert slots.remove("localhost", a_slot(1).handle) is False
+        with ThreadPoolExecutor(THREADS) as pool:
+            gone = list(pool.map(lambda _: slots.remove("localhost", a_slot(1).handle), range(THREADS)))
+        assert [slots for slots in gone if slots] == [[a_slot(1)]]
         assert slots.count("localhost", "ada") == 0
+
+    def test_a_child_ends_with_its_parent_and_a_parent_not_with_its_child(self, slots: Slots) -> None:
+        child = a_slot(2, kind="child", parent=a_slot(1).handle)
+        other = a_slot(3, kind="child", parent=a_slot(1).handle)
+        for slot in (a_slot(1), child, other, a_slot(4)):
+            assert slots.put(slot) is True
+        assert slots.remove("localhost", child.handle) == [child]
+        assert slots.remove("localhost", a_slot(1).handle) == [a_slot(1), other]
+        assert slots.list("localhost", "ada") == [a_slot(4)]
+        assert slots.put(child) is False, "its parent is gone"
+        assert slots.get("localhost", child.handle) is None
+
+    def test_a_child_that_is_used_keeps_its_parent(self, slots: Slots) -> None:
+        child = a_slot(2, kind="child", parent=a_slot(1).handle)
+        slots.put(a_slot(1))
+        slots.put(child)
+        slots.touch("localhost", {child.handle: 500.0, a_slot(1).handle: 300.0})
+        assert [slot.used for slot in slots.list("localhost")] == [500.0, 500.0]
+        assert slots.purge(used_before=400.0, login_before=0.0, epoch=1) == []
+
+    def test_a_slot_takes_the_place_of_the_oldest_and_its_children(self, slots: Slots) -> None:
+        child = a_slot(4, kind="child", parent=a_slot(1).handle)
+        for slot in (a_slot(1), a_slot(2), a_slot(3), child):
+            slots.put(slot)
+        assert slots.displace(a_slot(5), 4) == [a_slot(1), child]
+        assert slots.displace(a_slot(6), 4) == []
+        assert slots.displace(a_slot(7), 2) == [a_slot(2), a_slot(3), a_slot(5)]
+        assert slots.list("localhost", "ada") == [a_slot(6), a_slot(7)]
+        assert slots.count("localhost", "ada") == 2
+
+    def test_a_slot_remembers_as_whom_its_user_acts(self, slots: Slots) -> None:
+        slots.put(a_slot(1))
+        assert slots.act("localhost", a_slot(1).handle, "bob") is True
+        assert slots.get("localhost", a_slot(1).handle) == a_slot(1, acting="bob")
+        assert slots.act("localhost", a_slot(2).handle, "bob") is False
+        assert slots.list("localhost", "ada") == [a_slot(1, acting="bob")]
 
     def test_all_slots_of_a_user_end_but_the_one_that_is_kept(self, slots: Slots) -> None:
         for slot in (a_slot(1), a_slot(2), a_slot(3), a_slot(4, user="bob"), a_slot(5, domain="other.example")):
             slots.put(slot)
         gone = slots.remove_user("localhost", "ada", keep=a_slot(2).handle)
-        assert sorted(gone) == [a_slot(1).handle, a_slot(3).handle]
+        assert gone == [a_slot(1), a_slot(3)]
         assert sorted(s.handle[0] for s in slots.list()) == [2, 4, 5]
-        assert slots.remove_user("localhost", "ada") == [a_slot(2).handle]
+        assert slots.remove_user("localhost", "ada") == [a_slot(2)]
         assert slots.remove_user("localhost", "nobody") == []
 
     def test_no_slot_that_is_made_while_all_are_ended_is_lost_from_sight(self, slots: Slots) -> None:
@@ -137,7 +174,7 @@ class SlotStoreSuite(PeopleSuite):
     ) -> None:
         for slot in (a_slot(1), a_slot(2), a_slot(3, login=150.0, domain="other.example")):
             slots.put(slot)
-        assert sorted(handle[0] for handle in slots.purge(**limits)) == gone
+        assert sorted(slot.handle[0] for slot in slots.purge(**limits)) == gone
         assert [s.handle[0] for s in slots.list()] == [n for n in (1, 2, 3) if n not in gone]
 
     def test_of_slots_that_ended_nothing_is_left(self, store: Any, slots: Slots) -> None:
