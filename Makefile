@@ -25,7 +25,7 @@ demo: ## the todo example on http://localhost:9000, with an SQLite file
 	@exec $(BIN)/limen serve examples/todo/app.py --dev --host $(HOST) --port $(PORT) --db sqlite:///examples/todo/todo.db
 
 test: ## every test of both languages
-	$(NEED) runtime browser test chromium
+	$(NEED) runtime browser test chromium fronts
 	@$(BIN)/python tools/test.py $(ARGS)
 
 lint: ## what reads without running: ruff, mypy, tsc, the floors

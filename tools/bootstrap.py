@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import chromium as chromium_browser
+import fronts as proxy_programs
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -206,12 +207,22 @@ def chromium() -> None:
         raise Missing(chromium_browser.NONE_FOUND, *chromium_browser.REMEDIES)
 
 
+def fronts() -> None:
+    """The proxies that users put before Limen."""
+    missing = [name for name in proxy_programs.NAMES if proxy_programs.find(name) is None]
+    if missing:
+        apt_get(*missing)
+        if missing := [name for name in missing if proxy_programs.find(name) is None]:
+            print(proxy_programs.not_found(*missing), file=sys.stderr)
+
+
 NEEDS: dict[str, Callable[[], None]] = {
     "runtime": runtime,
     "browser": browser,
     "test": test,
     "lint": lint,
     "chromium": chromium,
+    "fronts": fronts,
 }
 
 if __name__ == "__main__":

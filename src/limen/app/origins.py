@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
+from limen.base.proxies import UNIX
+
 
 def host_name(host: str) -> str:
     """The name in a Host header, without port, in lower case.
@@ -39,7 +41,11 @@ def origin_of(client: str) -> str:
 
     >>> origin_of("192.0.2.7"), origin_of("2001:db8::1"), origin_of("::ffff:192.0.2.7")
     ('192.0.2.7', '2001:db8::/64', '192.0.2.7')
+    >>> origin_of("")  # a Unix socket: not '', which is a call in process
+    'unix'
     """
+    if not client:
+        return UNIX
     if ":" not in client:
         return client
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.base.proxies import Proxies
 from limen.door.answers import data_response
 from limen.door.gate import Gate
 from limen.door.hub import TOUCH, Hub
@@ -43,6 +44,7 @@ log = logging.getLogger("limen")
 
 def make_hub(app: App) -> Hub:
     """The hub of *app*, on its stores."""
+    Proxies(app.config.PROXIES)  # a word that is no address is refused at the start
     vault = app.vault
     gate = Gate(
         app.config,

@@ -31,6 +31,10 @@ class Config:
     KEYS: str = ""
     """Path of the key file; empty: beside the SQLite file, or for PostgreSQL in the working folder."""
 
+    PROXIES: tuple[str, ...] = ()
+    """Addresses and networks of the proxies whose Forwarded and X-Forwarded-For/-Proto/-Host headers are believed;
+    "unix": whoever comes over a Unix socket. See `limen.base.proxies`."""
+
     # -- sessions (seconds)
     SESSION_TIMEOUT: float = 3600.0
     """A session without any call for so long ends."""

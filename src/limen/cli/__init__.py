@@ -41,6 +41,12 @@ def main() -> None:
 @click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
 @click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
 @click.option("--tls", default=None, help="'local' makes an own authority and certificate; or CERT,KEY files.")
+@click.option(
+    "--proxy",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Proxy (address, network, 'unix') whose Forwarded or X-Forwarded-… headers are believed; may be repeated.",
+)
 @click.option("--dev", is_flag=True, help="Development: TLS is not forced, modules reload, errors show their source.")
 @click.option(
     "--realm-rules",

@@ -16,6 +16,7 @@ from limen import exc
 from limen.app import App
 from limen.base.config import Config
 from limen.base.names import domain_name
+from limen.base.proxies import Proxies
 
 NO_FILE = "There is no file {}."
 NO_MODULE = "There is no module {!r} here; TARGET is a module, module:app, or a .py file."
@@ -99,6 +100,7 @@ def serve_target(
     dev: bool = False,
     realm_rules: str = "closed",
     reload: bool = True,
+    proxy: tuple[str, ...] = (),
 ) -> int:
     """Serves until told to stop; gives the exit status. *reload*: with *dev*, anew after each change of a file."""
     import limen
@@ -117,6 +119,9 @@ def serve_target(
     disagree(app, domain, db, keys)
     if app is not limen.default:
         apply(app, domain, db, keys, dev)
+    if proxy:
+        Proxies(proxy)
+        app.config.PROXIES = proxy
     app.open_realms = realm_rules == "open"
     return serve_app(app, host=host, port=port, tls=tls)
 
@@ -176,7 +181,7 @@ def serve_app(app: App, *, host: str, port: int, tls: str | tuple[str, str] | No
 
 def plain_advice(app: App, *, tls: bool) -> str:
     """What to say before serving without TLS, where that means that services will be refused; "" otherwise."""
-    if tls or app.config.IS_DEVELOPMENT:
+    if tls or app.config.IS_DEVELOPMENT or app.config.PROXIES:  # a proxy says whether there was TLS
         return ""
     refused = [service.urlpath for service in app.registry if service.ssl is not False]
     if not refused:

@@ -2,8 +2,9 @@
 
     http → HttpDoor · websocket → the handler given in · lifespan → start and stop
 
-Source: the ASGI specification, HTTP & WebSocket 2.5 and Lifespan 2.0. Forwarded headers are never read here; a server
-that rewrites `client` and `scheme` from them must be told not to (uvicorn: `proxy_headers=False`).
+Source: the ASGI specification, HTTP & WebSocket 2.5 and Lifespan 2.0. Forwarded headers are read
+by the doors, from `config.PROXIES`; a server that rewrites `client` and `scheme` itself must be told not to (uvicorn:
+`proxy_headers=False`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
-from urllib.parse import quote
 
 from limen import exc
+from limen.transport.prefix import raw_path
 from limen.web.response import Response
 
 from .http import HttpDoor
@@ -76,14 +77,9 @@ class Asgi:
     # -- http ---------------------------------------------------------------------------------------------------
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        path = scope.get("raw_path")
-        if path is None:
-            path = quote(scope["path"]).encode()
-        if root := scope.get("root_path"):
-            path = path.removeprefix(root.encode()) or b"/"
         request = Request(
             scope["method"],
-            path,
+            raw_path(scope),
             scope.get("query_string", b""),
             scope["headers"],
             client[0] if client else "",

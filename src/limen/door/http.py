@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 from limen.base.principal import Cancellation, Principal
+from limen.base.proxies import HEADERS, look
 from limen.core.guard.ledger import Kind
 from limen.web.headers import NO_STORE, TAGGED, Pair
 from limen.web.response import Response
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("limen.door")
 _KEPT: Final = 1024
 """Most hosts, callers and services that the door remembers at once."""
+
+_FORWARDED: Final = tuple((name, name.encode()) for name in HEADERS)
 
 OwnAddress = Callable[[Request, str, tuple[str, ...]], Awaitable[Response]]
 """What answers at `/limen/NAME`: given the request, its domain, and the segments behind NAME. Other sites' pages never
@@ -87,6 +90,8 @@ class HttpDoor:
         try:
             if request.repeated:
                 request.headers = header_map(request.pairs)
+            if self._config.PROXIES or b"x-forwarded-for" in request.headers or b"forwarded" in request.headers:
+                self._see(request)
             return await self._route(request)
         except exc.Error as error:
             if "frames" in error.facts and request.headers.get(b"sec-fetch-dest") == b"document":
@@ -125,6 +130,14 @@ class HttpDoor:
             if segments[:at] == tree.segments:
                 return await self._file(tree, request, segments[at:])
         raise exc.NotFound()
+
+    def _see(self, request: Request) -> None:
+        """Behind a proxy of `config.PROXIES`: the client's address, TLS and Host instead of the proxy's."""
+        headers = request.headers
+        said = {name: headers[raw].decode("latin-1") for name, raw in _FORWARDED if raw in headers}
+        request.client, request.tls, host = look(self._config.PROXIES, request.client, request.tls, said)
+        if host is not None:
+            headers[b"host"] = host.encode()
 
     def _remember(self, path: bytes, match: Match) -> None:
         """An address that is all of a path means the same service as long as that stands at its URI."""

@@ -20,8 +20,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from limen.base.config import Config
+from limen.base.proxies import HEADERS
+from limen.transport.prefix import raw_path
 from limen.transport.pulse import Pulse
-from limen.transport.upgrade import refuse, shorten
+from limen.transport.upgrade import refuse, seen, shorten
 from limen.transport.wire import Accept, Handshake, Peer, Refusal
 
 log = logging.getLogger("limen.transport")
@@ -45,7 +47,7 @@ class AsgiWebSockets:
     """
 
     def __init__(self, accept: Accept, config: Config) -> None:
-        self.accept = accept
+        self.accept, self.config = accept, config
         self.max_message_size = config.MAX_MESSAGE_SIZE
         self.max_queue_size = config.MAX_QUEUE_SIZE
         self.max_stall = config.MAX_STALL
@@ -54,6 +56,8 @@ class AsgiWebSockets:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         handshake = read_scope(scope)
+        if isinstance(handshake, Handshake):
+            handshake = seen(handshake, self.config)
         answer = handshake if isinstance(handshake, Refusal) else self._ask(handshake)
         if isinstance(answer, Refusal):
             await _refuse(scope, send, answer)
@@ -83,9 +87,10 @@ def read_scope(scope: Message) -> Handshake | Refusal:
         name = raw_name.decode("latin-1").lower()
         if name in headers and name in ("host", "origin"):
             return refuse(400, f"{name} is given twice")
-        headers[name] = raw_value.decode("latin-1")
+        value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers and name in HEADERS else value
     client = scope.get("client")
-    path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    path = raw_path(scope).decode("latin-1")
     return Handshake(
         path,
         headers.get("host", ""),

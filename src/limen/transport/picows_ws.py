@@ -21,7 +21,7 @@ from limen.base.config import Config
 from limen.transport.connection import Connection
 from limen.transport.link import SILENCE, Link
 from limen.transport.pulse import Pulse
-from limen.transport.upgrade import Upgrade, accepted, read_upgrade, refused
+from limen.transport.upgrade import Upgrade, accepted, read_upgrade, refused, seen
 from limen.transport.wire import Accept, Handshake, Peer, Refusal
 
 log = logging.getLogger("limen.transport")
@@ -38,7 +38,7 @@ class PicowsServer:
     """
 
     def __init__(self, accept: Accept, config: Config, close_timeout: float = 5.0) -> None:
-        self.accept = accept
+        self.accept, self.config = accept, config
         self.close_timeout = close_timeout
         self.max_message_size = config.MAX_MESSAGE_SIZE
         self.max_queue_size = config.MAX_QUEUE_SIZE
@@ -110,7 +110,8 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # unknown to its stubs
         address = transport.get_extra_info("peername")
         client = address[0] if isinstance(address, tuple) else ""
         upgrade = read_upgrade(head, client, transport.get_extra_info("ssl_object") is not None)
-        answer = self._ask(upgrade.handshake) if isinstance(upgrade, Upgrade) else upgrade
+        handshake = seen(upgrade.handshake, self._server.config) if isinstance(upgrade, Upgrade) else upgrade
+        answer = self._ask(handshake) if isinstance(handshake, Handshake) else handshake
         if isinstance(answer, Refusal):
             transport.pause_reading()  # picows must not see what comes after a refused request
             transport.write(refused(answer, self._state.default_headers))
@@ -118,10 +119,11 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # unknown to its stubs
             self._server.forget(self, self._state)
             return
         assert isinstance(upgrade, Upgrade)
+        assert isinstance(handshake, Handshake)
         subprotocol, peer = answer
         transport.write(accepted(upgrade.key, subprotocol))
         transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
-        connection = Connection(self._server, self._state, peer, upgrade.handshake, subprotocol)
+        connection = Connection(self._server, self._state, peer, handshake, subprotocol)
         connection.link = Link(transport, connection.cut, self._server.max_queue_size)
         self._server.pulse.add(connection)
         self.take(connection)

@@ -6,9 +6,12 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from limen import exc
+from limen.base.config import Config
+from limen.base.proxies import HEADERS, look
 from limen.transport.wire import Handshake, Refusal
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -54,7 +57,7 @@ def read_upgrade(head: bytes, client: str = "", tls: bool = False) -> Upgrade | 
             return refuse(400, f"{name} is given twice")
         if name == "sec-websocket-protocol":
             protocols += [token.strip(" \t") for token in value.split(",")]
-        headers[name] = value
+        headers[name] = f"{headers[name]}, {value}" if name in headers and name in HEADERS else value
 
     if method != "GET":
         return refuse(400, "a WebSocket is opened with GET")
@@ -78,6 +81,18 @@ def read_upgrade(head: bytes, client: str = "", tls: bool = False) -> Upgrade | 
 
 def _names(headers: dict[str, str], name: str, token: str) -> bool:
     return token in [part.strip(" \t").lower() for part in headers.get(name, "").split(",")]
+
+
+def seen(handshake: Handshake, config: Config) -> Handshake | Refusal:
+    """*handshake*, as the client made it: where a proxy of `config.PROXIES` handed it on, with the client's address,
+    TLS and host; a refusal where that proxy's headers are not to be understood."""
+    try:
+        client, tls, host = look(config.PROXIES, handshake.client, handshake.tls, handshake.headers)
+    except exc.InvalidCall as error:
+        return refuse(400, str(error))
+    if host is None and (client, tls) == (handshake.client, handshake.tls):
+        return handshake
+    return replace(handshake, client=client, tls=tls, host=handshake.host if host is None else host)
 
 
 def refuse(status: int, why: str, headers: tuple[tuple[str, str], ...] = ()) -> Refusal:

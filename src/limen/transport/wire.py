@@ -33,7 +33,9 @@ class Handshake:
 
     *path*: raw path without the query. *host*: the Host header as sent. *origin*: the Origin header, None without one.
     *subprotocols*: as offered, in the client's order. *client*: IP address of the socket's other end ('' if unknown).
-    *tls*: the transport is encrypted. *headers*: names in lower case, the last of repeated ones. *query*: without '?'.
+    *tls*: the transport is encrypted. *headers*: names in lower case, the last of repeated ones (but forwarded headers,
+    which are joined). *query*: without '?'. Behind a proxy of `config.PROXIES`, *host*, *client* and *tls* are what
+    `limen.transport.upgrade.seen` makes of them.
     """
 
     path: str

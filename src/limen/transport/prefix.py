@@ -1,0 +1,35 @@
+"""Which part of a URL's path is Limen's own, where it stands below a prefix of another application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+
+def below(path: bytes, root: bytes) -> bytes:
+    """What is left of the raw *path* below *root* (decoded, as ASGI's root_path and WSGI's SCRIPT_NAME are); all of it
+    where it does not stand there.
+
+    >>> below(b"/app/caf%C3%A9/hello", "/app/café".encode()), below(b"/app", b"/app"), below(b"/apple", b"/app")
+    (b'/hello', b'/', b'/apple')
+    """
+    root = root.rstrip(b"/")
+    if not root:
+        return path
+    end = 0
+    for _ in range(root.count(b"/")):
+        end = path.find(b"/", end + 1)
+        if end < 0:
+            end = len(path)
+            break
+    if unquote_to_bytes(path[:end]) != root:
+        return path
+    return path[end:] or b"/"
+
+
+def raw_path(scope: Mapping[str, Any]) -> bytes:
+    """The path of an ASGI scope, as it was sent, without the query, and without the scope's root_path."""
+    raw: bytes | None = scope.get("raw_path")
+    path = quote(scope["path"]).encode() if raw is None else raw.partition(b"?")[0]
+    return below(path, scope.get("root_path", "").encode())
