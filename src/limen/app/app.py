@@ -231,10 +231,17 @@ class App:
         if self.hub is not None:
             self.hub.publish(domain, uri, args, kwargs)
 
-    def end_sessions(self, domain: str, user: str, keep: bytes | None = None, why: str = "ended") -> int:
-        """Ends all sessions of a user (but the slot *keep*), from any thread; gives how many slots. *why*: as the
-        program's hooks are told."""
-        gone = self.vault.slots.remove_user(domain, user, keep=keep)
+    def end_sessions(
+        self, domain: str, user: str, keep: bytes | None = None, why: str = "ended", key: bytes | None = None
+    ) -> int:
+        """Ends all sessions of a user (but the slot *keep*; with *key* only those that came in with it), from any
+        thread; gives how many slots. *why*: as the program's hooks are told."""
+        slots = self.vault.slots
+        if key is None:
+            gone = slots.remove_user(domain, user, keep=keep)
+        else:
+            of_key = [slot.handle for slot in slots.list(domain, user) if slot.key == key]
+            gone = [slot for handle in of_key for slot in slots.remove(domain, handle)]
         if self.hub is not None:
             hub = self.hub
 
@@ -242,7 +249,7 @@ class App:
                 hub.gate.endings += 1
                 hub.slots_over(gone, why)
                 for tab in hub.tabs.of_user(domain, user):
-                    if keep is None or tab.slot != keep:
+                    if (keep is None or tab.slot != keep) and key in (None, tab.key):
                         hub.end_tab(tab, "wamp.close.logout", {"message": "This session was ended."}, why)
 
             hub.loop.call_soon_threadsafe(end)

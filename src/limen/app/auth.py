@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.base.names import domain_name, user_name
-from limen.core.guard.accounts import Account
+from limen.core.guard.accounts import Account, MachineKey
 
 if TYPE_CHECKING:
+    from limen.core.seal.machine import Credentials
+
     from .app import App
     from .datastore import DataStore
 
@@ -121,6 +123,53 @@ class Auth:
     def users(self, domain: str | None = None) -> list[Account]:
         """All users, or those of one domain, ordered by domain and name."""
         return self._app.vault.accounts.list(domain_name(domain) if domain else None)
+
+    # -- machines ---------------------------------------------------------------------------------------------------
+    def add_machine(
+        self,
+        name: str,
+        domain: str | None = None,
+        roles: Iterable[str] = (),
+        profile: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Adds a user without a password, who comes in with a key (`add_key`); arguments and result as `add_user`."""
+        tenant, user = self._names(name, domain)
+        self._app.domains.add(tenant)
+        if self._app.vault.accounts.get(tenant, user) is not None:
+            return False
+        self._app.end_sessions(tenant, user)  # as in add_user
+        roles = tuple(roles) or (DEFAULT_ROLE,)
+        account = Account(tenant, user, b"", 1, roles, dict(profile or {}), created=time.time())
+        return self._app.vault.accounts.put(account, create=True, reason="added")
+
+    def add_key(
+        self, name: str, domain: str | None = None, *, kind: str = "x25519", public: bytes | None = None
+    ) -> Credentials:
+        """Gives a user one more key, and gives what the program that comes in with it must know: keep it secret.
+
+        *kind*: "x25519" for sealed sessions, "ed25519" for WAMP's cryptosign, "http" for signed requests. *public*:
+        the public half (32 bytes), where the private one was made elsewhere; `private` is then ''.
+
+        Raises `RecordNotFound`, and `InvalidCredential` where that key is known already or can't be one.
+        """
+        from . import machines
+
+        tenant, user = self._names(name, domain)
+        self._get(tenant, user)
+        return machines.add_key(self._app.vault, tenant, user, kind, public)
+
+    def remove_key(self, id: str, domain: str | None = None) -> bool:
+        """Removes the key of that *id* (hexadecimal, as `keys` has it in `MachineKey.id`); the sessions that came in
+        with it end. False: there was none."""
+        from . import machines
+
+        return machines.remove_key(self._app, domain_name(domain or self._app.config.DOMAIN), id)
+
+    def keys(self, name: str | None = None, domain: str | None = None) -> list[MachineKey]:
+        """All keys of machines, or those of one user or domain."""
+        user = None if name is None else user_name(name)
+        tenant = domain_name(domain or self._app.config.DOMAIN) if domain or user else None
+        return self._app.vault.machines.list(tenant, user)
 
     def _names(self, name: str, domain: str | None) -> tuple[str, str]:
         return domain_name(domain or self._app.config.DOMAIN), user_name(name)

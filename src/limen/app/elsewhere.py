@@ -59,6 +59,8 @@ class Elsewhere:
         account = self._vault.accounts.get(tab.domain, tab.user)
         if account is None or account.disabled:
             return False
+        if tab.key and self._vault.machines.get(tab.domain, tab.key) is None:
+            return False
         if tab.slot is not None:  # it ends with a new password, unless that was set in this very session
             return self._vault.slots.get(tab.domain, tab.slot) is not None
         return account.record == tab.record

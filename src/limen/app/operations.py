@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -22,13 +23,16 @@ def operations(app: App) -> dict[str, Operation]:
     """Name to function; each takes JSON-like keyword arguments and gives a JSON-like value."""
     auth = app.auth
 
-    def user_add(name: str, password: str, domain: str, roles: list[str] | None = None) -> None:
+    def refuse_strange(domain: str) -> None:
         if app.hub is not None and app.domain_of(domain_name(domain)) != domain_name(domain):
             # nobody could log in, and nobody would know why
             raise exc.InvalidAddress(
                 f"The server that runs here does not answer for {domain!r}, but for "
                 f"{', '.join(sorted({app.config.DOMAIN, *app.domains}))}; say --domain, here or to `limen serve`."
             )
+
+    def user_add(name: str, password: str, domain: str, roles: list[str] | None = None) -> None:
+        refuse_strange(domain)
         if not auth.add_user(name, password, domain, roles or ()):
             raise exc.Error(f"There is a user {name!r} in {domain!r} already; `limen user passwd` sets a new password.")
 
@@ -44,6 +48,25 @@ def operations(app: App) -> dict[str, Operation]:
     def user_remove(name: str, domain: str, erase: bool = False) -> None:
         if not auth.remove_user(name, domain, erase=erase):
             raise exc.RecordNotFound(f"There is no user {name!r} in {domain!r}.")
+
+    def key_new(
+        name: str, domain: str, roles: list[str] | None = None, kind: str = "x25519", public: str | None = None
+    ) -> dict[str, Any]:
+        refuse_strange(domain)
+        if not auth.add_machine(name, domain, roles or ()) and roles:
+            raise exc.Error(f"There is a user {name!r} in {domain!r} already, who keeps their roles: leave --role out.")
+        made = auth.add_key(name, domain, kind=kind, public=None if public is None else _hexadecimal(public))
+        return asdict(made)
+
+    def key_list(domain: str | None = None) -> list[dict[str, Any]]:
+        return [
+            {"domain": key.domain, "user": key.user, "id": key.id.hex(), "kind": key.kind, "created": key.created}
+            for key in auth.keys(domain=domain)
+        ]
+
+    def key_remove(id: str, domain: str) -> None:
+        if not auth.remove_key(id, domain):
+            raise exc.RecordNotFound(f"There is no key {id!r} in {domain!r}; `limen key list` shows them.")
 
     def abuse_list() -> list[dict[str, Any]]:
         now = time.time()
@@ -73,6 +96,16 @@ def operations(app: App) -> dict[str, Operation]:
         "user.list": user_list,
         "user.passwd": user_passwd,
         "user.remove": user_remove,
+        "key.new": key_new,
+        "key.list": key_list,
+        "key.remove": key_remove,
         "abuse.list": abuse_list,
         "abuse.clear": abuse_clear,
     }
+
+
+def _hexadecimal(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise exc.InvalidCredential("A public key is written in hexadecimal digits.") from None

@@ -53,6 +53,7 @@ def make_hub(app: App) -> Hub:
         ledger=vault.ledger,
         ledger_store=vault.ledger_store,
         once=vault.once,
+        machines=vault.machines,
         keys=vault.keys,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)

@@ -19,6 +19,7 @@ from limen.core.guard.ledger import Ledger
 from limen.store import keyfile
 from limen.store.accounts import Accounts
 from limen.store.ledger import AbuseLedger
+from limen.store.machinekeys import MachineKeys
 from limen.store.mark import Mark, open_mark
 from limen.store.once import Once
 from limen.store.settings import Settings
@@ -26,7 +27,7 @@ from limen.store.slots import Slots
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.core.guard.accounts import AccountStore, LedgerStore, MetaStore, OnceStore, Slot, SlotStore
+    from limen.core.guard.accounts import AccountStore, KeyStore, LedgerStore, MetaStore, OnceStore, Slot, SlotStore
     from limen.core.seal.keys import KeyRing
 
     from .datastore import DataStore
@@ -84,6 +85,7 @@ class Vault:
         self.overheard = storage.abuse.shared
         """Other servers write down there, too, which origins they refuse."""
         self.accounts: AccountStore = Accounts(permission.records, storage.profile.records, alone=not self.shared)
+        self.machines: KeyStore = MachineKeys(permission.records, alone=not self.shared)
         self.slots: SlotStore = Slots(storage.state.records)
         self.ledger_store: LedgerStore = AbuseLedger(storage.abuse.records)
         self.once: OnceStore = Once(storage.state.records)

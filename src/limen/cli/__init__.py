@@ -12,6 +12,11 @@ from limen import exc
 from .db import DB_HELP, NO_DB
 from .db import db as database
 from .debug import debug
+from .key import key
+from .options import db as _db
+from .options import domain as _domain
+from .options import keys as _keys
+from .options import operator as _operator
 from .shell import shell
 
 
@@ -62,24 +67,10 @@ def serve(target: str, **options: Any) -> None:
     sys.exit(serve_target(target, **options))
 
 
-def _operator(db: str | None, keys: str | None, *, make: bool = False) -> Any:
-    from .operate import is_missing, operator
-
-    if not db:
-        raise click.UsageError(NO_DB)
-    if make and is_missing(db):
-        click.echo(f"There was no database at {db}; making one.", err=True)
-    return operator(db, keys, make=make)
-
-
-_db = click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
-_keys = click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
-_domain = click.option("--domain", default="localhost", show_default=True, help="The tenant.")
-
-
 main.add_command(database)
 main.add_command(debug)
 main.add_command(shell)
+main.add_command(key)
 
 
 @main.group()

@@ -9,7 +9,8 @@ from typing import Any, Final
 from limen import exc
 from limen.client.connection import Connection
 from limen.core.seal.channel import BadFrame
-from limen.core.seal.login import ClientLogin, ClientResume, LoginRefused
+from limen.core.seal.login import ClientKey, ClientLogin, ClientResume, LoginRefused
+from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.codecs import Malformed, Unacceptable
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
@@ -88,6 +89,30 @@ async def resume(connection: Connection, domain: str, slot: Slot, entropy: bytes
     if unsure:
         welcome.details["x_received"] = None
     return welcome
+
+
+async def machine(connection: Connection, credentials: Credentials, entropy: bytes) -> Welcome:
+    """A sealed session, by a machine's key. Raises exc.InvalidCredential where the server does not know the key or is
+    not the one that the key is for, else as `login`."""
+    client = ClientKey(
+        credentials.key,
+        credentials.server_key,
+        domain=credentials.domain,
+        subprotocol=connection.subprotocol,
+        id=credentials.handle,
+        entropy=entropy,
+    )
+    details = {"roles": ROLES, "authmethods": ["key"], "authextra": client.extra}
+    hello = connection.codec.encode(Hello(credentials.domain, details))
+    connection.write(hello)
+    challenge, text = await connection.next_frame()
+    extra = _challenge(connection, challenge, text, "key")
+    try:
+        connection.channel = client.answer(hello, challenge, extra)
+    except LoginRefused:
+        raise exc.InvalidCredential("This server is not the one that this key is for.") from None
+    connection.send(Authenticate("", {}))
+    return _sealed_welcome(connection, *await connection.next_frame())
 
 
 def _challenge(connection: Connection, data: bytes, text: bool, method: str) -> dict[str, Any]:

@@ -3,15 +3,17 @@
     opening -> online -> (lost) -> offline -> online …  -> over
 
 How it comes back: an anonymous session by a new HELLO; a sealed one by its slot's key (docs/security.md, Slots and
-resume), which lives in this process's memory. The password is forgotten as soon as it has been used.
+resume), which lives in this process's memory. The password is forgotten as soon as it has been used; a machine's key
+is kept, and opens a new session where the old one is over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ssl import SSLContext
 from typing import Final, Protocol
@@ -22,6 +24,7 @@ from limen.client import handshake
 from limen.client.address import endpoint
 from limen.client.connection import Connection, open_connection
 from limen.core.seal.login import ClientLogin
+from limen.core.seal.machine import Credentials
 from limen.core.wamp.codecs import Codec, codec
 from limen.core.wamp.messages import Goodbye, Message, Welcome
 
@@ -62,10 +65,20 @@ class Owner(Protocol):
 
 
 class Line:
-    """*credentials*: user and password of a sealed session, None: anonymous."""
+    """*credentials*: user and password of a sealed session, or a machine's key; None: anonymous.
+    *open_slot*: leaves a key with the server, to come back with."""
 
-    def __init__(self, url: str, credentials: tuple[str, str] | None, settings: Settings, owner: Owner) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: tuple[str, str] | Credentials | None,
+        settings: Settings,
+        owner: Owner,
+        open_slot: Callable[[], Awaitable[None]],
+    ) -> None:
         self.url, self.domain = endpoint(url)
+        if isinstance(credentials, Credentials) and credentials.domain != self.domain:
+            raise exc.InvalidCredential(f"This key is for {credentials.domain!r}, and not for {self.domain!r}.")
         self.sealed = credentials is not None
         self.settings = settings
         self.codec: Codec = codec(settings.encoding, tagged=self.sealed)
@@ -76,8 +89,9 @@ class Line:
         """The last request id of this connection."""
         self.slot: handshake.Slot | None = None
         self._credentials = credentials
+        self._machine = credentials if isinstance(credentials, Credentials) else None
         self._subprotocol = f"{'limen.1' if self.sealed else 'wamp.2'}.{settings.encoding}"
-        self._owner = owner
+        self._owner, self._open_slot = owner, open_slot
         self._opened = False
         self._returning: asyncio.Task[None] | None = None
         self._farewell: asyncio.Future[None] | None = None
@@ -104,6 +118,11 @@ class Line:
         if returning is not None and returning is not asyncio.current_task():
             returning.cancel()
             await asyncio.gather(returning, return_exceptions=True)
+
+    @property
+    def is_machine(self) -> bool:
+        """It comes in with a key, as often as it must."""
+        return self._machine is not None
 
     @property
     def closing(self) -> bool:
@@ -141,8 +160,16 @@ class Line:
         self.slot = None
         self._owner.ended(error)
 
+    def renew(self, error: exc.Error) -> None:
+        """The server has ended the session: a machine begins another one, for a person the line is over."""
+        if self._machine is None:
+            self.end(error)
+        else:
+            self.slot = None
+            self.drop(str(error))
+
     # -- one attempt --------------------------------------------------------------------------------------------
-    async def _attempt(self, credentials: tuple[str, str] | None) -> tuple[Connection, Welcome]:
+    async def _attempt(self, credentials: tuple[str, str] | Credentials | None) -> tuple[Connection, Welcome]:
         seconds = self.settings.open_timeout
         try:
             async with asyncio.timeout(seconds):
@@ -169,9 +196,11 @@ class Line:
             max_size=settings.max_message_size,
         )
 
-    async def _greet(self, connection: Connection, credentials: tuple[str, str] | None) -> Welcome:
+    async def _greet(self, connection: Connection, credentials: tuple[str, str] | Credentials | None) -> Welcome:
         if not self.sealed:
             return await handshake.anonymous(connection, self.settings.realm or self.domain)
+        if isinstance(credentials, Credentials):
+            return await handshake.machine(connection, credentials, os.urandom(32))
         if credentials is not None:
             user, password = credentials
             machine = ClientLogin(
@@ -196,7 +225,7 @@ class Line:
         if self.closing:
             self.answered()
             return
-        if self.sealed and self.slot is None:  # there is no key to come back with
+        if self.sealed and self.slot is None and self._machine is None:  # there is no key to come back with
             self.end(exc.ConnectionLost(connection.reason))
             return
         self._owner.lost(connection.reason)
@@ -210,9 +239,12 @@ class Line:
             await asyncio.sleep(random.uniform(0, limit))  # noqa: S311  # not a secret
             limit = min(limit * 2, LONGEST_PAUSE)
             try:
-                connection, welcome = await self._attempt(None)
+                connection, welcome = await self._attempt(self._machine if self.slot is None else None)
                 break
             except (exc.UnknownSession, exc.InvalidCredential) as error:
+                if self.slot is not None and self._machine is not None:
+                    self.slot = None
+                    continue
                 # Unauthenticated, as every verdict before WELCOME; but no further attempt would hear another.
                 self.end(error if isinstance(error, exc.UnknownSession) else exc.UnknownSession())
                 return
@@ -222,3 +254,6 @@ class Line:
                     return
         self._returning = None
         self._enter(connection, welcome)
+        if self._machine is not None and self.slot is None:
+            with contextlib.suppress(exc.Error):  # without a slot the key itself brings it back
+                await self._open_slot()

@@ -21,13 +21,14 @@ from typing import Any, Literal
 
 from limen import exc
 from limen.base.values import Encoding
-from limen.client import handshake
+from limen.client import handshake, machine
 from limen.client.address import uri
 from limen.client.calls import Calls
 from limen.client.line import Line, Settings
 from limen.client.stream import Stream
 from limen.client.subscriptions import Handler, Subscriptions
 from limen.core.seal.login import ClientRegistration
+from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.messages import (
     Error,
@@ -54,6 +55,7 @@ def connect(
     user: str | None = None,
     password: str | None = None,
     *,
+    key: str | os.PathLike[str] | Credentials | None = None,
     encoding: Encoding = "msgpack",
     realm: str | None = None,
     timeout: float | None = None,
@@ -64,7 +66,8 @@ def connect(
 ) -> Session:
     """A session with the server at *url* (http, https, ws, wss), to be opened with `async with`.
 
-    *user*, *password*: make it a sealed session; without them it is anonymous and plain WAMP. *encoding*: "msgpack",
+    *user*, *password*: make it a sealed session; so does *key*, the path of a credentials file (`limen key new`), for
+    programs without a person. Without any it is anonymous and plain WAMP. *encoding*: "msgpack",
     "json" or "cbor". *realm*: of an anonymous session with a foreign router; default: the URL's host. *timeout*:
     seconds that a call may take, unless it says otherwise. *patience*: seconds that a connection may stay lost before
     the session is over. *open_timeout*: seconds for each attempt, once for the connection and once for the greeting.
@@ -74,17 +77,21 @@ def connect(
     """
     if (user is None) is not (password is None):
         raise exc.InvalidCredential("A sealed session takes user and password; an anonymous one takes neither.")
-    if user is not None and realm is not None:
+    if key is not None and user is not None:
+        raise exc.InvalidCredential("A session takes user and password, or a key; not both.")
+    if (user is not None or key is not None) and realm is not None:
         raise exc.InvalidAddress("The domain of a sealed session is its URL's host.")
     settings = Settings(encoding, realm, timeout, patience, open_timeout, max_message_size, ssl)
+    if key is not None:
+        return Session(url, machine.read(key), settings)
     return Session(url, (user, password) if user is not None and password is not None else None, settings)
 
 
 class Session:
     """See `connect`. Not to be used from other threads than that of its loop."""
 
-    def __init__(self, url: str, credentials: tuple[str, str] | None, settings: Settings) -> None:
-        self._line = Line(url, credentials, settings, self)
+    def __init__(self, url: str, credentials: tuple[str, str] | Credentials | None, settings: Settings) -> None:
+        self._line = Line(url, credentials, settings, self, self._open_slot)
         self._timeout = settings.timeout
         self._calls = Calls(self._line)
         self._subscriptions = Subscriptions(self)
@@ -214,9 +221,9 @@ class Session:
         """Gives the user of this session a new password; all their other sessions end."""
         if self.user is None:
             raise exc.Unauthorized("An anonymous session has no password.")
-        machine = ClientRegistration(self.user, password, domain=self.domain, entropy=os.urandom(96))
-        response = await self.call("limen.password.begin", machine.request)
-        record = await asyncio.to_thread(machine.record, response)
+        registration = ClientRegistration(self.user, password, domain=self.domain, entropy=os.urandom(96))
+        response = await self.call("limen.password.begin", registration.request)
+        record = await asyncio.to_thread(registration.record, response)
         await self.call("limen.password.finish", record)
 
     def request(self, make: Callable[[int], Message], settle: Reply) -> None:
@@ -288,6 +295,7 @@ class Session:
             self._emit("signed_out", error)
 
     # -- inside -------------------------------------------------------------------------------------------------
+
     async def _open_slot(self) -> None:
         """Leaves a key with the server, to come back with."""
         key = PrivateKey(os.urandom(32))
@@ -295,6 +303,10 @@ class Session:
             opened = await self.apply("limen.slot.open", [key.public], timeout=self._line.settings.open_timeout)
         except exc.OutcomeUnknown:
             raise exc.ConnectionLost("The connection was lost during the login.") from None
+        except exc.MaxActiveSessions:
+            if not self._line.is_machine:  # its key brings it back as well, but for the calls under way
+                raise
+            return
         self._line.slot = handshake.Slot(key, opened["slot"], opened["key"], opened["epoch"])
 
     def _settle(self, request: int, reply: int | exc.Error) -> None:
@@ -320,10 +332,10 @@ class Session:
                 self._emit("taken_over", details)
                 self._line.end(exc.UnknownSession(f"This session goes on elsewhere ({where})."))
             case "limen.close.expired":
-                self._line.end(exc.ExpiredSession())
+                self._line.renew(exc.ExpiredSession())
             case _:
                 said = details.get("message")
-                self._line.end(exc.UnknownSession(said) if isinstance(said, str) else exc.UnknownSession())
+                self._line.renew(exc.UnknownSession(said) if isinstance(said, str) else exc.UnknownSession())
 
     def _emit(self, event: str, *args: Any) -> None:
         for handler in tuple(self._handlers[event]):

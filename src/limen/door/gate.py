@@ -20,7 +20,16 @@ from limen.service.workers import Workers
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.core.guard.accounts import Account, AccountStore, LedgerRow, LedgerStore, OnceStore, Slot, SlotStore
+    from limen.core.guard.accounts import (
+        Account,
+        AccountStore,
+        KeyStore,
+        LedgerRow,
+        LedgerStore,
+        OnceStore,
+        Slot,
+        SlotStore,
+    )
     from limen.core.seal.keys import KeyRing
 
 T = TypeVar("T")
@@ -42,12 +51,13 @@ class Gate:
         ledger: Ledger,
         ledger_store: LedgerStore,
         once: OnceStore,
+        machines: KeyStore,
         keys: KeyRing,
     ) -> None:
         self.config, self.accounts, self.slots, self.keys = config, accounts, slots, keys
         self.epoch = 0
         self.ledger = ledger
-        self.once = once
+        self.machines, self.once = machines, once
         """What may be used once; asked by `on_thread`."""
         self._ledger_store = ledger_store
         self._hops = Hops(Workers(THREADS, "limen-gate"))

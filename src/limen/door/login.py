@@ -1,10 +1,12 @@
-"""The greeting of a sealed connection: a login with a password, or a resume with a slot's key (docs/security.md).
+"""The greeting of a sealed connection: a login with a password or with a machine's key, or a resume with a slot's key
+(docs/security.md).
 
-Both are short coroutines, one per connection, at most LOGIN_TIMEOUT between two frames. What they guard:
+They are short coroutines, one per connection, at most LOGIN_TIMEOUT between two frames. What they guard:
 
 - every KE2 that goes out counts as an attempt until a valid KE3 takes it back (`Ledger.issue`, `succeed`, `lapse`);
-- unknown users get the same bytes from the same work;
-- **a resume changes nothing on the server before its AUTHENTICATE opens**: its message 1 may be anyone's recording.
+- unknown users, and machines, which have no password, get the same bytes from the same work;
+- **a resume, or a login with a key, changes nothing on the server before its AUTHENTICATE opens**: its message 1 may
+  be anyone's recording.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.names import domain_name
 from limen.core.guard.ledger import Kind, account_key
-from limen.core.seal.login import LoginRefused, ServerLogin, ServerResume, slot_of
+from limen.core.seal.login import LoginRefused, ServerLogin, ServerResume, key_of, slot_of
 from limen.core.wamp.codecs import Malformed, Unacceptable
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Hello
 from limen.core.wamp.session import CLIENT_ROLES
@@ -27,7 +29,7 @@ from .connection import Connection, new_session_id
 from .own import OWN
 
 if TYPE_CHECKING:
-    from limen.core.guard.accounts import Account, Slot
+    from limen.core.guard.accounts import Account, MachineKey, Slot
     from limen.core.seal.channel import Channel
 
     from .gate import Gate
@@ -49,8 +51,10 @@ async def greet(connection: Connection, hello: Hello, frame: bytes) -> None:
             await _login(connection, hello, frame)
         elif method == "resume":
             await _resume(connection, hello, frame)
+        elif method == "key":
+            await _key(connection, hello, frame)
         else:
-            sentence = "authmethods must be ['opaque'] or ['resume']"
+            sentence = "authmethods must be ['opaque'], ['resume'] or ['key']"
             connection.refuse("wamp.error.no_matching_auth_method", sentence, 1008)
     except exc.Error as error:
         _abort(connection, error)
@@ -100,7 +104,7 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
             domain=domain,
             subprotocol=f"limen.1.{connection.codec.name}",
             user=user,
-            record=account.record if known and account is not None else None,
+            record=(account.record or None) if known and account is not None else None,
             number=account.key_number if known and account is not None else None,
             entropy=secrets.token_bytes(96),
         )
@@ -168,7 +172,51 @@ async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
     if tab is not None and tab.connection is not None:
         tab.connection.taken_over(connection.origin)
     received = tab.received if tab is not None else None
-    _enter(connection, hello, account, channel, "resume", slot.login, {"x_received": received}, slot=handle)
+    _enter(connection, hello, account, channel, "resume", slot.login, {"x_received": received}, handle, slot.key)
+
+
+async def _key(connection: Connection, hello: Hello, frame: bytes) -> None:
+    """A machine's login: the handshake of a resume, with the key that an operator gave it; then a tab like any."""
+    gate, domain, extra = connection.hub.gate, connection.domain, hello.details.get("authextra")
+    id = key_of(extra)
+    await _slow_down(connection, gate)
+    entry = gate.ledger.issue(domain, connection.origin, Kind.KK1, time.time())
+    try:
+        found = await gate.on_thread(machine, gate, domain, id)
+        own = gate.keys.domain(domain, found[0].key_number if found is not None else None).resume
+        server = ServerResume(
+            own,
+            domain=domain,
+            subprotocol=f"limen.1.{connection.codec.name}",
+            slot=id,
+            public=found[0].public if found is not None else own.public,  # nobody's: the same work, and refused alike
+            epoch=0,
+            entropy=secrets.token_bytes(32),
+        )
+        challenge = connection.codec.encode(Challenge("key", server.challenge(frame, extra)))
+        connection.write(challenge)
+        answer, text = await connection.next_frame()
+        if text:
+            raise LoginRefused("AUTHENTICATE of a login with a key is sealed, so binary")
+        channel, plain = server.accept(challenge, answer)
+        _decode(connection, plain, connection.codec.text)
+        found = await gate.settled(machine, gate, domain, id)
+        if found is None or hello.realm != domain:
+            raise exc.InvalidCredential
+    except BaseException:
+        gate.ledger.lapse(entry, time.time())
+        raise
+    gate.ledger.succeed(entry, time.time())
+    _enter(connection, hello, found[1], channel, "key", time.time(), key=id)
+
+
+def machine(gate: Gate, domain: str, id: bytes, kind: str = "x25519") -> tuple[MachineKey, Account] | None:
+    """The key and its account, if one may come in with it now. On a worker thread: the store is asked."""
+    found = gate.machines.get(domain, id)
+    account = gate.accounts.get(domain, found.user if found is not None else "")  # asked of unknown keys, too
+    if found is None or account is None or account.disabled:
+        return None
+    return (found, account) if found.kind == kind and found.key_number in gate.keys else None
 
 
 def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account] | None:
@@ -181,6 +229,8 @@ def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account] | Non
     now, tab = time.time(), hub.tabs.get(handle)
     used = slot.used if tab is None else max(slot.used, tab.used)  # the store hears of it a little later
     if now - used > config.SESSION_TIMEOUT or now - slot.login > config.SESSION_MAX_AGE:
+        return None
+    if slot.key and gate.machines.get(slot.domain, slot.key) is None:
         return None
     account = gate.accounts.get(slot.domain, slot.user)
     return None if account is None or account.disabled else (slot, account)
@@ -195,6 +245,7 @@ def _enter(
     login: float,
     details: dict[str, Any] | None = None,
     slot: bytes | None = None,
+    key: bytes = b"",
 ) -> None:
     """The session begins, in its old tab or (at a login, after a restart) in a new one; WELCOME is its first frame."""
     hub = connection.hub
@@ -206,12 +257,12 @@ def _enter(
         tab = hub.open_tab(principal, login)
         if slot is not None:
             hub.tabs.bind(tab, slot)
-    if method == "opaque":
+    if method != "resume":
         hub.opened(principal, tab.id, "tab")
     tab.origin = connection.origin
     tab.connection, tab.parked, tab.used = connection, None, time.time()
     tab.by_password = method == "opaque"
-    tab.record = account.record
+    tab.record, tab.key = account.record, key
     if slot is not None:
         hub.gate.touch(tab.domain, slot, tab.used)
     connection.tab, connection.channel = tab, channel

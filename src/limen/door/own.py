@@ -45,6 +45,7 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
         epoch=gate.epoch,
         origin=seat.origin,
         key_number=number,
+        key=tab.key,
     )
     try:
         await gate.open_slot(slot, seat.hub.config.domain(tab.domain).MAX_USER_SESSIONS)

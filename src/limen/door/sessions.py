@@ -161,8 +161,8 @@ class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
     __slots__ = (
-        "by_password", "calls", "connection", "domain", "handle", "id", "kind", "login", "origin", "over", "parked",
-        "received", "record", "slot", "stored", "used", "user",
+        "by_password", "calls", "connection", "domain", "handle", "id", "key", "kind", "login", "origin", "over",
+        "parked", "received", "record", "slot", "stored", "used", "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
@@ -175,6 +175,8 @@ class Tab:
         self.kind = "tab"
         self.origin = ""
         """Where its last connection came from."""
+        self.key = b""
+        """The id of the machine's key that it came in with; b"": it came with a password."""
         self.record = b""
         """The OPAQUE record of the password that this session began with, or has set."""
         self.connection: Any = None

@@ -28,9 +28,11 @@ import msgspec
 from limen import exc
 from limen.base import values
 from limen.core.guard.accounts import Account
-from limen.core.record.port import ERASE, Change, RecordStore, Version
+from limen.core.record.port import ERASE, RecordStore, Version
 
+from .ended import ended_since, telling
 from .follow import Follower
+from .machinekeys import ending_keys
 from .rows import Edit, alive, by_caller, drop, everything, key, own, put, until_fresh
 from .slots import ending
 
@@ -38,9 +40,6 @@ log = logging.getLogger("limen")
 LOGIN = "limen.login"
 ACCOUNT = "limen.account"
 PROFILE = "limen.profile"
-ENDED = "limen.ended"
-LATELY = 64
-"""So many ends of users' sessions are remembered by name."""
 _Make = Callable[[Account | None], Account | None]
 
 
@@ -66,13 +65,6 @@ class _About(msgspec.Struct):
     """So many passwords were set: where this rises in the history, one was."""
 
 
-class _Ended(msgspec.Struct):
-    number: int
-    """How often sessions of a user were ended in this domain."""
-    users: list[str]
-    """Whose, the last of them at the end."""
-
-
 class _Profile(msgspec.Struct):
     user: str
     edition: int
@@ -82,7 +74,6 @@ class _Profile(msgspec.Struct):
 _login = msgspec.json.Decoder(_Login).decode
 _about = msgspec.json.Decoder(_About).decode
 _profile = msgspec.json.Decoder(_Profile).decode
-_ended = msgspec.json.Decoder(_Ended).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -146,20 +137,15 @@ class Accounts:
         return [account for name, user in sorted(users) if (account := self.get(name, user)) is not None]
 
     def ended(self, domain: str, since: int | None) -> tuple[int, Collection[str] | None]:
-        version = alive(self._records.read(domain, ENDED, key(domain))[1])
-        told = _Ended(0, []) if version is None else _ended(version.fields)
-        if since is None or not 0 <= told.number - since <= len(told.users):
-            return told.number, None
-        return told.number, told.users[len(told.users) - (told.number - since) :]
+        return ended_since(self._records, domain, since)
 
     def tell_ended(self, domain: str, user: str) -> None:
         def work() -> None:
             edit = Edit(self._records, domain)
-            changes = self._telling(edit, user)
-            if changes:
-                edit.commit(own(domain), changes)
+            edit.commit(own(domain), [telling(edit, user)])
 
-        until_fresh(work)
+        if not self._alone:
+            until_fresh(work)
 
     def recover(self) -> None:
         """Brings profiles to where this store is, should a server have stopped in between. For a server's start."""
@@ -195,7 +181,7 @@ class Accounts:
             if self._profiles is None:
                 now.profile = shown
             if old is not None and (old.record != account.record or account.disabled > old.disabled):
-                changes += self._telling(edit, user)
+                changes += [] if self._alone else [telling(edit, user)]
             edit.commit(by_caller(domain, reason), [*changes, put(LOGIN, uuid, login, _text(now), keep=0)])
             return account
 
@@ -208,7 +194,7 @@ class Accounts:
         edit, uuid = Edit(self._records, domain), key(user)
         login, about, profile = (edit.read(model, uuid) for model in (LOGIN, ACCOUNT, PROFILE))
         found = alive(login) is not None
-        changes = ending(edit, user)
+        changes = [*ending(edit, user), *ending_keys(edit, user)]
         if login is not None and not login.deleted:
             changes.append(drop(LOGIN, login, keep=0))
         if about is not None and erase and not about.erased:
@@ -219,19 +205,9 @@ class Accounts:
         if profile is not None and not profile.erased:
             changes.append(drop(PROFILE, profile, kind=ERASE))
         if changes:
-            changes += self._telling(edit, user, unnamed=erase)
+            changes += [] if self._alone else [telling(edit, user, unnamed=erase)]
             edit.commit(by_caller(domain, reason), changes)
         return found
-
-    def _telling(self, edit: Edit, user: str, unnamed: bool = False) -> builtins.list[Change]:
-        """Tells other servers of the database that this user's sessions end. *unnamed*: that somebody's do, so that
-        they look at all."""
-        if self._alone:
-            return []
-        before = edit.read(ENDED, key(edit.domain))
-        told = _Ended(0, []) if before is None else _ended(before.fields)
-        fields = _text(_Ended(told.number + 1, [] if unnamed else [*told.users, user][-LATELY:]))
-        return [put(ENDED, key(edit.domain), before, fields, keep=0)]
 
     def _done(self, domain: str) -> None:
         """The account is another one. Only now: what is read from here on has it."""

@@ -36,6 +36,7 @@ class _Slot(msgspec.Struct):
     kind: str = "tab"
     parent: bytes = b""
     acting: str = ""
+    key: bytes = b""
 
 
 class _Handles(msgspec.Struct):
@@ -181,7 +182,7 @@ class Slots:
         """What keeps *slot*, with its user's *handles* from now on."""
         row = _Slot(
             slot.user, slot.public, slot.opened, slot.used, slot.login, slot.epoch, slot.origin, slot.key_number,
-            slot.kind, slot.parent, slot.acting,
+            slot.kind, slot.parent, slot.acting, slot.key,
         )  # fmt: skip
         changes = [put(SLOT, slot.handle, edit.read(SLOT, slot.handle), _encode(row).decode(), keep=0)]
         if handles != _of_user(of_user):
@@ -255,4 +256,5 @@ def _as_slot(domain: str, version: Version) -> Slot:
         row.kind,
         row.parent,
         row.acting,
+        row.key,
     )

@@ -20,7 +20,8 @@ from typing import Any, Protocol
 class Account:
     """One user of one domain, as kept.
 
-    *record*: OPAQUE's registration record (192 bytes), worthless without the key file. *key_number*: which key of the
+    *record*: OPAQUE's registration record (192 bytes), worthless without the key file; b"" for a machine, which has no
+    password (`MachineKey`). *key_number*: which key of the
     key file it was made under. *profile*: JSON-like values that `get_state().profile` shows.
 
     >>> Account("localhost", "ada", b"", 1, roles=("admin",)).disabled
@@ -46,7 +47,8 @@ class Slot:
     where.
     *key_number*: which key of the key file its domain key is of. *kind*: "tab" (it resumes on a WebSocket), "lane" (its
     calls come over HTTP, one request each), "child" (a further tab, let in by another: *parent*, with whose login it
-    ends). *acting*: as whom the user acts at present (impersonation); '' as themselves.
+    ends). *acting*: as whom the user acts at present (impersonation); '' as themselves. *key*: the id of the machine's
+    key that it was opened with, and without which it can't come back; b"" where a password was given.
     """
 
     handle: bytes
@@ -62,6 +64,7 @@ class Slot:
     kind: str = "tab"
     parent: bytes = b""
     acting: str = ""
+    key: bytes = b""
 
     @property
     def id(self) -> str:
@@ -76,6 +79,28 @@ def session_id(handle: bytes) -> str:
     '3351d68b083d3636'
     """
     return sha256(b"limen session" + handle).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineKey:
+    """A key with which a program comes in as *user*, without a password. An account may have several.
+
+    *id*: 16 bytes by which the key is found. *kind*: "x25519" (sealed sessions, Noise KK), "ed25519" (cryptosign on
+    plain WAMP; its id is made of its public half) or "http" (signed requests). *public*: the public half, 32 bytes; of
+    an "http" key the shared secret, sealed with the key file (`limen.core.seal.machine`). *key_number*: which key of
+    the key file that is, or the domain key that the program knows.
+
+    >>> MachineKey("localhost", "robot", b"0123456789abcdef", "x25519", bytes(32), created=7.0)
+    MachineKey(domain='localhost', user='robot', id=b'0123456789abcdef', kind='x25519', key_number=1, created=7.0)
+    """
+
+    domain: str
+    user: str
+    id: bytes
+    kind: str
+    public: bytes = field(repr=False)
+    key_number: int = 1
+    created: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +218,25 @@ class SlotStore(Protocol):
     ) -> builtins.list[Slot]:
         """Ends every slot that was last used before *used_before*, or whose login is before *login_before*, or that
         is of another *epoch*, domain by domain, or in one *domain*; gives those that ended."""
+        ...
+
+
+class KeyStore(Protocol):
+    """Keys of machines by domain and id. They end with their account, in the same transaction."""
+
+    def get(self, domain: str, id: bytes) -> MachineKey | None: ...
+
+    def put(self, machine: MachineKey) -> bool:
+        """Keeps *machine*. False, and nothing is kept: there is a key of that id."""
+        ...
+
+    def remove(self, domain: str, id: bytes) -> MachineKey | None:
+        """Forgets a key, and gives what it was; None: there was none. On other servers of the store, too, its sessions
+        end (`AccountStore.ended`)."""
+        ...
+
+    def list(self, domain: str | None = None, user: str | None = None) -> builtins.list[MachineKey]:
+        """Keys, ordered by domain, user and age."""
         ...
 
 

@@ -63,6 +63,11 @@ def slot_of(extra: object) -> bytes:
     return _take(extra, "slot", SLOT)
 
 
+def key_of(extra: object) -> bytes:
+    """The id of the key in the `authextra` of a HELLO that logs in with one; LoginRefused when there is none."""
+    return _take(extra, "key", SLOT)
+
+
 # -- login ------------------------------------------------------------------------------------------------------
 class ClientLogin:
     """The client of one login. `extra` goes into HELLO as authextra, `user` as authid, `domain` as the realm."""
@@ -236,6 +241,30 @@ class ClientResume:
             raise LoginRefused("this CHALLENGE is not of the server that knows this slot") from error
         th = _resume_hash(self._noise.handshake_hash, hello, challenge)
         return Channel(c2s, s2c, th, "c2s", lane=self._lane)
+
+
+class ClientKey(ClientResume):
+    """The client of a login with a machine's key: a resume whose slot is the key, in no epoch, for accounts outlive
+    them. On the server: `ServerResume` with *slot* = the key's id, *epoch* = 0."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        key: PrivateKey,
+        server_key: bytes,
+        *,
+        domain: str,
+        subprotocol: str,
+        id: bytes,
+        entropy: bytes,
+        lane: str = "ws",
+    ) -> None:
+        """*key*, *server_key*, *id*: from the credentials file. *entropy*: 32 random bytes."""
+        super().__init__(
+            key, server_key, domain=domain, subprotocol=subprotocol, slot=id, epoch=0, entropy=entropy, lane=lane
+        )
+        self.extra = {"key": id, "kk1": self.extra["kk1"]}
 
 
 class ServerResume:

@@ -27,6 +27,7 @@ from limen import exc
 
 from .accounts import AccountStoreSuite
 from .ledger import LedgerStoreSuite
+from .machinekeys import KeyStoreSuite
 from .once import OnceStoreSuite
 from .records import WHO, RecordStoreSuite, put
 from .settings import MetaStoreSuite
@@ -36,6 +37,7 @@ from .submitting import BySubmit
 __all__ = [
     "AccountStoreSuite",
     "BySubmit",
+    "KeyStoreSuite",
     "LedgerStoreSuite",
     "MetaStoreSuite",
     "OnceStoreSuite",
@@ -45,7 +47,9 @@ __all__ = [
 ]
 
 
-class StoreSuite(RecordStoreSuite, AccountStoreSuite, SlotStoreSuite, LedgerStoreSuite, OnceStoreSuite, MetaStoreSuite):
+class StoreSuite(
+    RecordStoreSuite, AccountStoreSuite, KeyStoreSuite, SlotStoreSuite, LedgerStoreSuite, OnceStoreSuite, MetaStoreSuite
+):
     """All of a store."""
 
     def test_it_may_be_claimed_and_claimed_again_afterwards(self, store: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from limen.core.guard.accounts import Account, Slot
 from limen.store.accounts import Accounts
 from limen.store.ledger import AbuseLedger
+from limen.store.machinekeys import MachineKeys
 from limen.store.once import Once
 from limen.store.settings import Settings
 from limen.store.slots import Slots
@@ -28,6 +29,10 @@ class PeopleSuite:
     @pytest.fixture
     def slots(self, store: Any) -> Slots:
         return Slots(store.records)
+
+    @pytest.fixture
+    def machines(self, store: Any) -> MachineKeys:
+        return MachineKeys(store.records)
 
     @pytest.fixture
     def ledger(self, store: Any) -> AbuseLedger:

@@ -1,0 +1,27 @@
+"""What several commands have in common: how they reach the data, and the options that say where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import click
+
+from .db import DB_HELP, NO_DB
+
+db = click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
+keys = click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
+domain = click.option("--domain", default="localhost", show_default=True, help="The tenant.")
+
+
+def operator(db: str | None, keys: str | None, *, make: bool = False) -> AbstractContextManager[Callable[..., Any]]:
+    """`limen.cli.operate.operator` for the options of a command."""
+    from .operate import is_missing
+    from .operate import operator as reach
+
+    if not db:
+        raise click.UsageError(NO_DB)
+    if make and is_missing(db):
+        click.echo(f"There was no database at {db}; making one.", err=True)
+    return reach(db, keys, make=make)
