@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -83,6 +84,8 @@ class App:
         self._own_storage: DataStore | None = None
         self._pipeline: Pipeline | None = None
         self.hub: Hub | None = None
+        self.line: socket.socket | None = None
+        """A worker's way to the others (`limen serve --workers N`); see `limen.app.line`."""
         """Realms and connections, while a server runs."""
 
     # -- what a program declares --------------------------------------------------------------------------------

@@ -72,6 +72,11 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         stack.enter_context(app.vault.claimed())
         hub = app.open()
         hub.begin()
+        if app.line is not None:
+            from .line import Line
+
+            hub.bus = line = await Line.connect(app.line)
+            stack.callback(line.close)
         hub.gate.epoch = app.vault.mark.epoch
         app.vault.recover()
         app.vault.load_ledger()

@@ -103,7 +103,7 @@ class Vault:
             stores = {id(store): store for store in (self.storage.permission, self.storage.state) if store.url}
             stores.pop(id(self.storage.settings), None)
             others = [Settings(store.records) for store in stores.values()]
-            shared = self.storage.settings.shared
+            shared = self.storage.settings.shared and database_path(self.url) is None  # a file has one mark beside it
             self._mark = open_mark(self.meta, self.path, self.config.KEYS, others, shared=shared)
         return self._mark
 

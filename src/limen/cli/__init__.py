@@ -52,6 +52,7 @@ def main() -> None:
     metavar="ADDRESS",
     help="Proxy (address, network, 'unix') whose Forwarded or X-Forwarded-… headers are believed; may be repeated.",
 )
+@click.option("--workers", type=click.IntRange(1, 256), default=None, help="So many processes serve, on one port.")
 @click.option("--dev", is_flag=True, help="Development: TLS is not forced, modules reload, errors show their source.")
 @click.option(
     "--realm-rules",

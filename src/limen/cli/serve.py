@@ -99,6 +99,7 @@ def run(
     tls: str | tuple[str, str] | None = None,
     on_ready: Callable[[str], None] | None = None,
     on_begin: Callable[[Callable[[], None]], None] | None = None,
+    quiet: bool = False,
 ) -> int:
     """Serves *app* until it is told to stop; the exit code. Options: see `serve`."""
 
@@ -119,6 +120,7 @@ def run(
         on_ready=on_ready,
         on_begin=on_begin,
         drain=drain,
+        quiet=quiet,
     )
 
 
@@ -135,6 +137,7 @@ def serve(
     on_ready: Callable[[str], None] | None = None,
     on_begin: Callable[[Callable[[], None]], None] | None = None,
     drain: Callable[[], Awaitable[None]] | None = None,
+    quiet: bool = False,
 ) -> int:
     """Serves *app* (ASGI: HTTP and lifespan) and *accept* (WebSockets) until it is told to stop; the exit code.
 
@@ -142,12 +145,12 @@ def serve(
     *names*: the host names that are answered for; the first is shown. *directory*: where the files of "local" are kept.
     *on_ready*: is given the URL; without it a line is printed. *on_begin*: is given what stops the server, from any
     thread, as SIGTERM does. *drain*: says goodbye and waits for what runs; nothing
-    new is accepted meanwhile.
+    new is accepted meanwhile. *quiet*: what "local" has to say was said by another process.
 
     Raises `exc.InvalidAddress` if host or port cannot be listened on.
     """
     _raise_file_limit()
-    files = _tls_files(tls, [*names, host], directory)
+    files = _tls_files(tls, [*names, host], directory, quiet)
     sock = listen(host, port)
     url = f"{'https' if files else 'http'}://{names[0]}:{sock.getsockname()[1]}"
     uvicorn_config = uvicorn.Config(
@@ -193,14 +196,17 @@ def listen(host: str, port: int) -> socket.socket:
         raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}. Say another --host or --port.") from None
 
 
-def _tls_files(tls: str | tuple[str, str] | None, names: list[str], directory: str | None) -> tuple[str, str] | None:
+def _tls_files(
+    tls: str | tuple[str, str] | None, names: list[str], directory: str | None, quiet: bool
+) -> tuple[str, str] | None:
     if tls is None:
         return None
     if tls == "local":
         from .tls import local_certificate
 
         local = local_certificate(names, directory)
-        print(local.advice, file=sys.stderr, flush=True)
+        if not quiet:
+            print(local.advice, file=sys.stderr, flush=True)
         return str(local.certificate), str(local.key)
     pair = tuple(tls.split(",")) if isinstance(tls, str) else tls
     if len(pair) != 2:

@@ -10,13 +10,17 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.app import App
 from limen.base.config import Config
 from limen.base.names import domain_name
 from limen.base.proxies import Proxies
+from limen.store import group
+
+if TYPE_CHECKING:
+    from .workers import Membership
 
 NO_FILE = "There is no file {}."
 NO_MODULE = "There is no module {!r} here; TARGET is a module, module:app, or a .py file."
@@ -101,6 +105,7 @@ def serve_target(
     realm_rules: str = "closed",
     reload: bool = True,
     proxy: tuple[str, ...] = (),
+    workers: int | None = None,
 ) -> int:
     """Serves until told to stop; gives the exit status. *reload*: with *dev*, anew after each change of a file."""
     import limen
@@ -111,7 +116,18 @@ def serve_target(
         # This process holds the port and watches; the program is imported in the child only, anew after each change.
         from .reload import keep_serving
 
+        if workers is not None:
+            raise exc.InvalidCall("--dev serves in one process, which starts anew when a file changes: leave one out.")
         return keep_serving(_folder(target), listen(host, port), db=bool(db))
+    member = None
+    if workers is not None:
+        from .workers import Membership, supervise
+
+        member = Membership.taken()
+        if member is None:  # this process holds the port; the program is imported in the workers only
+            _folder(target)
+            return supervise(workers, listen(host, port))
+        group.join(member.group)
     # The program may ask for its store while it is imported, so that the options come first; and the default App is the
     # one that a module acts on, unless it makes its own.
     apply(limen.default, domain, db, keys, dev)
@@ -123,7 +139,7 @@ def serve_target(
         Proxies(proxy)
         app.config.PROXIES = proxy
     app.open_realms = realm_rules == "open"
-    return serve_app(app, host=host, port=port, tls=tls)
+    return serve_app(app, host=host, port=port, tls=tls, member=member)
 
 
 def _folder(target: str) -> Path:
@@ -167,16 +183,23 @@ def apply(app: App, domain: tuple[str, ...], db: str | None, keys: str | None, d
         app.config.IS_DEVELOPMENT = True
 
 
-def serve_app(app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None) -> int:
-    """Runs the usual server for *app*."""
+def serve_app(
+    app: App, *, host: str, port: int, tls: str | tuple[str, str] | None = None, member: Membership | None = None
+) -> int:
+    """Runs the usual server for *app*. *member*: as one of several workers."""
     from .serve import run
 
     files: Any = tuple(tls.split(",", 1)) if isinstance(tls, str) and "," in tls else tls
     if isinstance(files, str) and files != "local":
         raise exc.InvalidCall("--tls takes 'local', or CERT,KEY: two files with a comma between.")
-    if advice := plain_advice(app, tls=files is not None):
+    first = member is None or member.first
+    if first and (advice := plain_advice(app, tls=files is not None)):
         print(advice, file=sys.stderr, flush=True)
-    return run(app, host=host, port=port, tls=files)
+    if member is None:
+        return run(app, host=host, port=port, tls=files)
+    from .workers import join
+
+    return run(app, host=host, port=port, tls=files, on_ready=join(app, member), quiet=not first)
 
 
 def plain_advice(app: App, *, tls: bool) -> str:

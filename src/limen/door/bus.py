@@ -17,8 +17,14 @@ Answer = Callable[[Any], Awaitable[Any]]
 class Bus(Protocol):
     """*kind* names what a body is about; each kind has one hearer, and one who answers, in a process."""
 
-    def tell(self, kind: str, body: Any) -> None:
-        """Tells all other processes; in order, at most once, and nobody says whether it arrived."""
+    me: int
+    """The number of this process among all that the server has had; rises with each."""
+    others: set[int]
+    """The numbers of the other processes, as of what was heard last."""
+
+    def tell(self, kind: str, body: Any, to: int = 0) -> None:
+        """Tells all other processes, or the one numbered *to*; in order, at most once, and nobody says whether it
+        arrived. What two processes tell, and that a process is gone, arrives everywhere in one order."""
         ...
 
     def hear(self, kind: str, heard: Hear) -> None:
@@ -30,8 +36,24 @@ class Bus(Protocol):
         seconds."""
         ...
 
+    async def gather(self, kind: str, body: Any, patience: float = 2.0) -> list[Any]:
+        """The answers of all other processes that are not None; of those that come within *patience* seconds."""
+        ...
+
     def answer(self, kind: str, answer: Answer) -> None:
         """Answers what others ask of *kind*; None: this process knows nothing of it."""
+        ...
+
+    async def claim(self, name: str) -> bool:
+        """Whether *name* is this process's from now on, among all of the server; until `release`, or its end."""
+        ...
+
+    def release(self, name: str) -> None:
+        """Gives *name* free; does nothing where it is not this process's."""
+        ...
+
+    def left(self, gone: Callable[[int], None]) -> None:
+        """Calls *gone* with the number of each process that ends."""
         ...
 
 
@@ -43,11 +65,26 @@ class Alone:
     True
     """
 
-    def tell(self, kind: str, body: Any) -> None: ...
+    me = 0
+
+    def __init__(self) -> None:
+        self.others: set[int] = set()
+
+    def tell(self, kind: str, body: Any, to: int = 0) -> None: ...
 
     def hear(self, kind: str, heard: Hear) -> None: ...
 
     async def ask(self, kind: str, body: Any, patience: float = 2.0) -> Any:
         return None
 
+    async def gather(self, kind: str, body: Any, patience: float = 2.0) -> list[Any]:
+        return []
+
     def answer(self, kind: str, answer: Answer) -> None: ...
+
+    async def claim(self, name: str) -> bool:
+        return True
+
+    def release(self, name: str) -> None: ...
+
+    def left(self, gone: Callable[[int], None]) -> None: ...

@@ -3,6 +3,8 @@
 WAL with synchronous=FULL: what was acknowledged survives a power cut, and readers are never held up. Writers begin with
 BEGIN IMMEDIATE: a transaction that reads first and writes later could meet SQLITE_BUSY in spite of the time-out.
 secure_delete: what was erased is overwritten in the file.
+
+The processes of one server (`limen serve --workers N`) each have the file open, and take turns to write (`turn.py`).
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Literal, NoReturn
 from weakref import WeakSet
 
 from limen import exc
+from limen.store import group
 from limen.store.files import sync_folder
 from limen.store.sql import schema
 from limen.store.sql.engine import Duplicate, Parameters, Question, Row, Undo
@@ -26,6 +29,7 @@ from limen.store.sql.statements import SQLITE
 from limen.store.wakes import Wakes
 
 from .claim import Claim
+from .turn import Turn
 
 BUSY: Final = 10.0
 """Seconds that a writer waits for a writer of another process (`limen user` while no server runs)."""
@@ -54,11 +58,11 @@ class SQLite:
     """
 
     dialect: Final[Literal["sqlite", "postgresql"]] = "sqlite"
-    shared = False
     sql = SQLITE
 
     def __init__(self, path: Path, url: str) -> None:
         self.path, self.name = path, url
+        self.shared = bool(group.name)
         self._closed = False
         self._readers: list[sqlite3.Connection] = []
         self._all: list[sqlite3.Connection] = []
@@ -70,10 +74,12 @@ class SQLite:
             pass
         except OSError as error:
             raise exc.StoreError(f"The database {path} can't be made: {error.strerror}.") from None
+        self._turn: AbstractContextManager[None] = Turn(path) if self.shared else nullcontext()
         try:
             self._writer = self._connect()
             self._hand = _Hand(self._writer)
-            self._prepare()
+            with self._turn:
+                self._prepare()
         except sqlite3.Error as error:
             self._close_all()
             raise self._said(error) from None
@@ -118,13 +124,13 @@ class SQLite:
     # -- the file as a whole
     def claim(self) -> Claim:
         """See `limen.store.port.Store.claim`."""
-        return Claim(self.path, self.fold)
+        return Claim(self.path, self.fold, group.name if self.shared else "")
 
     def fold(self) -> None:
         """Folds the WAL into the file; does nothing where someone still reads, or the file is closed."""
         with self._writing:
             if not self._closed:
-                with suppress(sqlite3.Error):  # the WAL stays, and is as good
+                with self._turn, suppress(sqlite3.Error):  # the WAL stays, and is as good
                     self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def close(self) -> None:
@@ -136,7 +142,7 @@ class SQLite:
 
     # -- writing (`write` and `submit` are the queue's)
     def _run(self, jobs: list[Job[Any]]) -> None:
-        with self._writing:
+        with self._writing, self._turn:
             rest = jobs
             while rest:
                 rest = self._commit(rest)
@@ -270,6 +276,8 @@ class SQLite:
         self._closed = True
         for connection in self._all:
             connection.close()
+        if isinstance(self._turn, Turn):
+            self._turn.close()
 
     def _prepare(self) -> None:
         writer = self._writer

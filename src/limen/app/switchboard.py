@@ -1,0 +1,93 @@
+"""The supervisor's half of the bus: what one worker says is brought to the others, by one thread, in one order.
+
+A worker that does not read is nobody's burden: what is for it waits in this process, and where that grows beyond
+MOST_WAITING it is called stuck, which ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .frames import ALL, FIRST, SUPERVISOR, Frames
+from .line import JOINED, LEFT, WON
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class Seat(Frames):
+    """The supervisor's end of one worker's line."""
+
+    def __init__(self, board: Switchboard, number: int) -> None:
+        super().__init__()
+        self._board, self.number = board, number
+
+    def received(self, peer: int, payload: bytes) -> None:
+        self._board.route(self, peer, payload)
+
+    def ended(self) -> None:
+        self._board.gone(self)
+
+
+class Switchboard:
+    """All workers of a server. *ready(number, url)*: a worker answers there; *stuck(number)*: one does not read."""
+
+    def __init__(self, ready: Callable[[int, str], None], stuck: Callable[[int], None]) -> None:
+        self._ready, self._stuck = ready, stuck
+        self._next = FIRST
+        self._seats: dict[int, Seat] = {}
+        self._claims: dict[str, int] = {}
+
+    def seat(self) -> Seat:
+        """For a worker that is to be started; it is one of the others' once it says so."""
+        number, self._next = self._next, self._next + 1
+        return Seat(self, number)
+
+    def route(self, seat: Seat, to: int, payload: bytes) -> None:
+        """A frame of a worker."""
+        if to == SUPERVISOR:
+            self._hear(seat, _decode(payload))
+        elif to != ALL:
+            self._send(to, seat.number, payload)
+        else:
+            for other in tuple(self._seats):
+                if other != seat.number:
+                    self._send(other, seat.number, payload)
+
+    def gone(self, seat: Seat) -> None:
+        """A worker has ended: its claims are free, then the others are told."""
+        if self._seats.pop(seat.number, None) is not None:
+            self._claims = {name: owner for name, owner in self._claims.items() if owner != seat.number}
+            self._tell_all([LEFT, seat.number])
+
+    def _hear(self, seat: Seat, said: list[Any]) -> None:
+        number = seat.number
+        match said:
+            case ["join"]:
+                others = list(self._seats)
+                self._tell_all([JOINED, 0, [number]])
+                self._seats[number] = seat
+                self._tell(number, [JOINED, number, others])
+            case ["ready", url]:
+                self._ready(number, url)
+            case ["claim", name, question]:
+                owner = self._claims.setdefault(name, number)
+                self._tell(number, [WON, question, owner == number])
+            case ["release", name]:
+                if self._claims.get(name) == number:
+                    del self._claims[name]
+
+    def _tell(self, number: int, message: list[Any]) -> None:
+        self._send(number, SUPERVISOR, _encode(message))
+
+    def _tell_all(self, message: list[Any]) -> None:
+        for number in tuple(self._seats):
+            self._tell(number, message)
+
+    def _send(self, to: int, peer: int, payload: bytes) -> None:
+        seat = self._seats.get(to)
+        if seat is not None and seat.transport is not None and not seat.send(peer, payload):
+            self._stuck(to)

@@ -1,0 +1,54 @@
+"""A server of several processes, and questions to each of them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from served import Server
+
+CREW = Path(__file__).with_name("crew.py")
+LIMEN = str(Path(sys.executable).with_name("limen"))
+
+
+class Crew(Server):
+    """`limen serve --workers N` of the program beside this file."""
+
+    def call(self, name: str, **arguments: Any) -> Any:
+        """An HTTP call over a connection of its own, at whichever worker takes it."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("POST", f"/{name}", json.dumps(arguments), {"content-type": "application/json"})
+            answer = connection.getresponse()
+            body = answer.read()
+            assert answer.status == 200, body
+            return json.loads(body)
+        finally:
+            connection.close()
+
+    def pids(self) -> set[int]:
+        """The workers that live: children of the supervisor."""
+        found = set()
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(FileNotFoundError):  # a thread that has just ended
+                found |= {int(pid) for pid in (task / "children").read_text().split()}
+        return found
+
+    def until(self, what: Callable[[], bool], patience: float = 20.0) -> None:
+        """Waits for *what*, which only other processes can bring about."""
+        end = time.monotonic() + patience
+        while not what():
+            assert time.monotonic() < end, "\n".join(self.lines[-20:])
+            time.sleep(0.02)
+
+
+def crew_of(count: int, folder: Path, program: Path = CREW, *options: str) -> Crew:
+    command = [LIMEN, "serve", str(program), "--port", "0", "--db", f"sqlite:///{folder / 'crew.db'}"]
+    return Crew([*command, "--workers", str(count), *options], cwd=folder, env={**os.environ})
