@@ -24,6 +24,7 @@ from .core.record.expression import field
 from .core.record.query import Page
 
 if TYPE_CHECKING:
+    from .app.profiling import profile
     from .app.pyclient import PyClient
     from .client import connect
 
@@ -63,6 +64,7 @@ __all__ = [
     "field",
     "get_state",
     "on",
+    "profile",
     "realm_rule",
     "server",
     "service",
@@ -82,4 +84,8 @@ def __getattr__(name: str) -> Any:
         from .app.pyclient import PyClient
 
         return PyClient
+    if name == "profile":
+        from .app.profiling import profile
+
+        return profile
     raise AttributeError(f"module 'limen' has no attribute {name!r}")

@@ -17,6 +17,7 @@ from .options import db as _db
 from .options import domain as _domain
 from .options import keys as _keys
 from .options import operator as _operator
+from .profile import profile
 from .shell import shell
 
 
@@ -70,6 +71,7 @@ def serve(target: str, **options: Any) -> None:
 
 main.add_command(database)
 main.add_command(debug)
+main.add_command(profile)
 main.add_command(shell)
 main.add_command(key)
 
