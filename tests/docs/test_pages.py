@@ -124,6 +124,8 @@ def limen_takes(words: list[str]) -> bool:
             break
         verbs.append(word)
         help_text = limen_help(*verbs)
+    if "those of `limen serve`" in help_text:
+        help_text += limen_help("serve")
     options = [word.partition("=")[0] for word in words if word.startswith("--")]
     return bool(verbs) and all(re.search(rf"{re.escape(option)}\b", help_text) for option in options)
 
