@@ -25,8 +25,12 @@ from .core.record.query import Page
 
 if TYPE_CHECKING:
     from .app.profiling import profile
-    from .app.pyclient import PyClient
+    from .app.pyclient import AsyncPyClient, PyClient
     from .client import connect
+    from .client.asgi import AsgiClient, AsyncAsgiClient
+    from .client.http import AsyncHttpClient, HttpClient
+    from .client.ws import AsyncWsClient, WsClient
+    from .client.wsgi import AsyncWsgiClient, WsgiClient
 
 default = App()
 """The App that the names below act on."""
@@ -47,11 +51,20 @@ on = default.on
 __all__ = [
     "Aict",
     "App",
+    "AsgiClient",
+    "AsyncAsgiClient",
+    "AsyncHttpClient",
+    "AsyncPyClient",
+    "AsyncWsClient",
+    "AsyncWsgiClient",
     "DataStore",
     "Hict",
+    "HttpClient",
     "Page",
     "PyClient",
     "State",
+    "WsClient",
+    "WsgiClient",
     "add_model",
     "add_storage",
     "asgi",
@@ -74,18 +87,28 @@ __all__ = [
 ]
 
 
+_LATER = {
+    "connect": "limen.client",
+    "profile": "limen.app.profiling",
+    "PyClient": "limen.app.pyclient",
+    "AsyncPyClient": "limen.app.pyclient",
+    "HttpClient": "limen.client.http",
+    "AsyncHttpClient": "limen.client.http",
+    "WsClient": "limen.client.ws",
+    "AsyncWsClient": "limen.client.ws",
+    "AsgiClient": "limen.client.asgi",
+    "AsyncAsgiClient": "limen.client.asgi",
+    "WsgiClient": "limen.client.wsgi",
+    "AsyncWsgiClient": "limen.client.wsgi",
+}
+"""Loaded when first asked for, from these modules: a server does not need them."""
+
+
 def __getattr__(name: str) -> Any:
-    # The clients are loaded when first asked for: a server does not need them.
-    if name == "connect":
-        from .client import connect
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module 'limen' has no attribute {name!r}")
+    from importlib import import_module
 
-        return connect
-    if name == "PyClient":
-        from .app.pyclient import PyClient
-
-        return PyClient
-    if name == "profile":
-        from .app.profiling import profile
-
-        return profile
-    raise AttributeError(f"module 'limen' has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(module), name)
+    return found

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import limen
-from limen import App, PyClient, exc, get_state
+from limen import App, AsyncPyClient, PyClient, exc, get_state
 
 
 @pytest.fixture(scope="module")
@@ -168,21 +168,27 @@ def test_a_failure_tells_nothing_of_the_server(client: PyClient) -> None:
 
 @pytest.mark.parametrize("name", ["count", "count_later", "count_now"])
 async def test_a_stream_comes_as_a_list_or_as_it_comes(app: App, name: str) -> None:
-    client = PyClient(app)
-    assert await client.acall(name, 3) == [0, 1, 2]
+    client = AsyncPyClient(app)
+    assert await client.call(name, 3) == [0, 1, 2]
     assert [n async for n in client.stream(name, 3)] == [0, 1, 2]
     async for n in client.stream(name, 10**6):
         if n == 2:
             break
-    assert await asyncio.to_thread(client.call, name, 2) == [0, 1]
-    client.close()
 
 
-async def test_a_stream_that_breaks_off_gives_what_it_had(app: App) -> None:
-    stream = PyClient(app).stream("breaks_off")
-    assert await anext(stream) == 1
+@pytest.mark.parametrize("name", ["count", "count_later", "count_now"])
+def test_without_a_loop_too(client: PyClient, name: str) -> None:
+    assert client.call(name, 2) == [0, 1]
+    assert list(client.stream(name, 3)) == [0, 1, 2]
+    with client.stream(name, 10**6) as numbers:
+        assert next(numbers) == 0
+
+
+def test_a_stream_that_breaks_off_gives_what_it_had(client: PyClient) -> None:
+    stream = client.stream("breaks_off")
+    assert next(stream) == 1
     with pytest.raises(exc.RecordNotFound, match="That was all"):
-        await anext(stream)
+        next(stream)
 
 
 def test_many_threads_may_use_one_client(client: PyClient) -> None:
@@ -196,7 +202,7 @@ def test_closing_leaves_nothing_and_is_no_end(app: App) -> None:
         assert client.call("add", 1) == 1
         client.close()
         client.close()
-        assert not [thread for thread in threading.enumerate() if thread.name == "limen-pyclient"]
+        assert not [thread for thread in threading.enumerate() if thread.name == "limen-client"]
 
 
 def test_without_an_app_it_is_the_default_one() -> None:

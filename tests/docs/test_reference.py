@@ -17,6 +17,8 @@ from limen import exc
 from limen.base.config import Config
 from limen.cli import main
 from limen.client import connect
+from limen.client.core import AsyncClient
+from limen.client.sync import Client
 from limen.service.service import OPTIONS
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
@@ -142,7 +144,12 @@ def test_every_public_name_of_limen_stands_on_the_page() -> None:
 
 @pytest.mark.parametrize(
     ("heading", "thing"),
-    [("## Session", limen.client.Session), ("## PyClient", limen.PyClient), ("## auth", type(limen.auth))],
+    [
+        ("## Session", limen.client.Session),
+        ("## Clients", Client),
+        ("## Clients", AsyncClient),
+        ("## auth", type(limen.auth)),
+    ],
 )
 def test_every_public_name_of_a_class_stands_below_its_heading(heading: str, thing: type) -> None:
     text = (DOCS / "python.md").read_text().partition(f"\n{heading}\n")[2].partition("\n## ")[0]

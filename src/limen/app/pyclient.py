@@ -13,8 +13,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
-import threading
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import msgpack
@@ -23,11 +22,13 @@ from limen import exc
 from limen.base import values
 from limen.base.names import user_name
 from limen.base.principal import Cancellation, Principal
+from limen.client.core import NOBODY, AsyncClient, Transport, Who
+from limen.client.stream import Push
+from limen.client.sync import Client
+from limen.core.seal.machine import Credentials
 from limen.core.wamp.uris import is_uri
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .app import App
 
 T = TypeVar("T")
@@ -47,65 +48,71 @@ def address(name: str) -> str:
     return uri
 
 
-class PyClient:
-    """Calls the services of *app* (default: the default App) in process.
+class PyTransport(Transport):
+    """Straight to the pipeline."""
 
-    *user*, *roles*: be that user from the start, without a password, as a test may. Its methods block and may be used
-    from any thread that runs no event loop; `acall` is for coroutines.
+    name = "PyClient"
 
-    >>> from limen import App
-    >>> app = App()
-    >>> @app.service()
-    ... def whoami():
-    ...     from limen import get_state
-    ...     return get_state().user
-    >>> with PyClient(app, user="ada") as client:
-    ...     client.safe_call("whoami")
-    'ada'
-    >>> with PyClient(app) as client:
-    ...     client.safe_call("whoami")
-    Traceback (most recent call last):
-    limen.exc.Unauthorized: You must log in first, or you may not do this.
-    """
-
-    def __init__(
-        self,
-        app: App | None = None,
-        *,
-        user: str | None = None,
-        roles: tuple[str, ...] = ("user",),
-        domain: str | None = None,
-    ) -> None:
-        if app is None:
-            from limen import default
-
-            app = default
+    def __init__(self, app: App, user: str | None, roles: tuple[str, ...], domain: str | None) -> None:
         self._app = app
-        self._domain = domain or app.config.DOMAIN
+        self.domain = domain or app.config.DOMAIN
         self._principal = self._anonymous()
         if user is not None:
-            self._principal = app.local(user, domain=self._domain, roles=roles)
-        self._lock = threading.Lock()
-        self._runner: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
+            self._enter(app.local(user, domain=self.domain, roles=roles))
 
     def _anonymous(self) -> Principal:
-        return Principal(self._domain, tls=True)
+        return Principal(self.domain, tls=True)
 
-    # -- who ----------------------------------------------------------------------------------------------------
-    def login(self, user: str, password: str) -> None:
-        """Logs in: both halves of the sealed login, in this process. Raises `InvalidCredential`."""
+    def _enter(self, principal: Principal) -> None:
+        self._principal = principal
+        self.who = Who(principal.user, list(principal.roles), principal.profile)
+
+    async def call(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None, push: Push | None
+    ) -> Any:
+        service = self._app.registry.by_uri(address(name))
+        if service is None:
+            raise exc.NotFound
+        try:
+            async with asyncio.timeout(timeout):
+                outcome = self._app.pipeline.call(
+                    self._principal,
+                    service,
+                    _across(list(args)),
+                    _across(dict(kwargs)),
+                    progress=None if push is None else lambda value: push(_across(value)),
+                    cancellation=Cancellation(),
+                )
+                return _across(await outcome if inspect.isawaitable(outcome) else outcome)
+        except TimeoutError:
+            raise exc.Timeout from None
+
+    async def login(self, credentials: tuple[str, str] | Credentials, *, force: bool) -> None:
+        if isinstance(credentials, Credentials):
+            raise self.unable("come in with a key")
+        self._enter(await asyncio.to_thread(self._check, *credentials))
+
+    async def logout(self) -> None:
+        self._principal, self.who = self._anonymous(), NOBODY
+
+    async def change_password(self, password: str) -> None:
+        assert self._principal.user is not None
+        await asyncio.to_thread(self._app.auth.set_password, self._principal.user, password, self.domain)
+
+    def _check(self, user: str, password: str) -> Principal:
+        """Both halves of the sealed login. Raises `InvalidCredential`."""
         from limen.core.seal.login import ClientLogin, LoginRefused, ServerLogin
 
         vault, name = self._app.vault, user_name(user)
-        account = vault.accounts.get(self._domain, name)
+        account = vault.accounts.get(self.domain, name)
         known = account is not None and not account.disabled
         subprotocol = "limen.1.msgpack"
         client = ClientLogin(
-            user, password, domain=self._domain, subprotocol=subprotocol, entropy=secrets.token_bytes(128)
+            user, password, domain=self.domain, subprotocol=subprotocol, entropy=secrets.token_bytes(128)
         )
         server = ServerLogin(
             vault.keys,
-            domain=self._domain,
+            domain=self.domain,
             subprotocol=subprotocol,
             user=name,
             record=account.record if known and account is not None else None,
@@ -119,97 +126,60 @@ class PyClient:
             raise exc.InvalidCredential from None
         assert account is not None
         profile = {"username": account.user, **account.profile}
-        self._principal = self._app.local(account.user, domain=self._domain, roles=account.roles, profile=profile)
+        return self._app.local(account.user, domain=self.domain, roles=account.roles, profile=profile)
 
-    def logout(self) -> None:
-        """Is nobody again."""
-        self._principal = self._anonymous()
 
-    # -- calls --------------------------------------------------------------------------------------------------
-    def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls a service; a stream's values come as a list. Raises what the service, or the guard, raises."""
-        return self._run(self.acall(name, *args, **kwargs))
+class AsyncPyClient(AsyncClient):
+    """Calls the services of *app* (default: the default App) in process, on the loop it is used on.
 
-    def safe_call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """As `call`, but only when logged in: else `Unauthorized`, and the service is not asked."""
-        if self._principal.user is None:
-            raise exc.Unauthorized
-        return self.call(name, *args, **kwargs)
+    *user*, *roles*: be that user from the start, without a password, as a test may. *domain*: the tenant. *timeout*:
+    seconds that a call may take, unless it says otherwise.
+    """
 
-    async def acall(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
-        """`call` for coroutines."""
-        service = self._app.registry.by_uri(address(name))
-        if service is None:
-            raise exc.NotFound
-        outcome = self._app.pipeline.call(
-            self._principal,
-            service,
-            _across(list(args)),
-            _across(kwargs),
-            progress=None,
-            cancellation=Cancellation(),
-        )
-        return _across(await outcome if inspect.isawaitable(outcome) else outcome)
-
-    async def stream(self, name: str, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        """The values of a streaming service, as they come."""
-        service = self._app.registry.by_uri(address(name))
-        if service is None:
-            raise exc.NotFound
-        queue: asyncio.Queue[Any] = asyncio.Queue()
-        outcome = self._app.pipeline.call(
-            self._principal,
-            service,
-            _across(list(args)),
-            _across(kwargs),
-            progress=queue.put,
-            cancellation=Cancellation(),
-        )
-        task = asyncio.ensure_future(outcome) if inspect.isawaitable(outcome) else None
-        if task is None:
-            return
-        try:
-            while True:
-                getter = asyncio.ensure_future(queue.get())
-                await asyncio.wait({getter, task}, return_when=asyncio.FIRST_COMPLETED)
-                if not getter.done():
-                    getter.cancel()
-                    break
-                yield _across(getter.result())
-            while not queue.empty():
-                yield _across(queue.get_nowait())
-            await task
-        finally:
-            task.cancel()
-
-    # -- its own loop -------------------------------------------------------------------------------------------
-    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        with self._lock:  # several threads may come at once
-            if self._runner is None:
-                loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=loop.run_forever, name="limen-pyclient", daemon=True)
-                thread.start()
-                self._runner = loop, thread
-            loop = self._runner[0]
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
-    def close(self) -> None:
-        """Ends the loop that the blocking methods ran on; the next call begins another."""
-        with self._lock:
-            runner, self._runner = self._runner, None
-        if runner is not None:
-            loop, thread = runner
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.close()
-
-    def __enter__(self) -> PyClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    def __init__(
+        self,
+        app: App | None = None,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = ("user",),
+        domain: str | None = None,
+        timeout: float | None = None,
     ) -> None:
-        self.close()
+        if app is None:
+            from limen import default
+
+            app = default
+        super().__init__(PyTransport(app, user, roles, domain), timeout=timeout)
+
+
+class PyClient(Client):
+    """As `AsyncPyClient`, for code that is not async: coroutines run on a thread in the background.
+
+    >>> from limen import App
+    >>> app = App()
+    >>> @app.service()
+    ... def whoami():
+    ...     from limen import get_state
+    ...     return get_state().user
+    >>> with PyClient(app, user="ada") as client:
+    ...     client.safe_call("whoami")
+    'ada'
+    >>> with PyClient(app) as client:
+    ...     client.call("whoami")
+    Traceback (most recent call last):
+    limen.exc.Unauthorized: Log in first.
+    """
+
+    def __init__(
+        self,
+        app: App | None = None,
+        *,
+        user: str | None = None,
+        roles: tuple[str, ...] = ("user",),
+        domain: str | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        super().__init__(AsyncPyClient(app, user=user, roles=roles, domain=domain, timeout=timeout))
 
 
 def _across(value: T) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from limen import exc
 from limen.base.names import domain_name
@@ -54,3 +54,41 @@ def uri(name: str) -> str:
     if "/" not in name:
         return name
     return _EXTENSION.sub("", name.strip("/")).replace("/", ".")
+
+
+class Site(NamedTuple):
+    """Where a server answers HTTP. *host*: to connect to. *authority*: what its Host header says. *origin*: as people
+    read it. *prefix*: path before every address, "" or "/x". *domain*: the tenant."""
+
+    tls: bool
+    host: str
+    port: int
+    authority: str
+    origin: str
+    prefix: str
+    domain: str
+
+
+def site(url: str) -> Site:
+    """The HTTP server at *url*. exc.InvalidAddress when it is no such URL.
+
+    >>> site("https://Clinic.example/app/")[2:]
+    (443, 'clinic.example', 'https://clinic.example', '/app', 'clinic.example')
+    """
+    at, domain = endpoint(url)
+    parts = urlsplit(at)
+    if parts.query:
+        raise exc.InvalidAddress("A server's URL holds no query here.")
+    tls = parts.scheme == "wss"
+    prefix = quote(unquote(urlsplit(url).path.rstrip("/")), safe="/")
+    origin = f"{'https' if tls else 'http'}://{parts.netloc}"
+    return Site(tls, domain, parts.port or (443 if tls else 80), parts.netloc, origin, prefix, domain)
+
+
+def path(name: str) -> str:
+    """The path of the address that *name* stands for, with whatever must be escaped.
+
+    >>> path("todo.add"), path("/todo/add.json"), path("grüßen")
+    ('/todo/add', '/todo/add', '/gr%C3%BC%C3%9Fen')
+    """
+    return "/" + quote(uri(name).replace(".", "/"), safe="/")

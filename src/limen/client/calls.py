@@ -15,6 +15,7 @@ import msgspec
 
 from limen import exc
 from limen.client.address import uri
+from limen.client.stream import Push
 from limen.core.wamp.messages import Call, Cancel, Result
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class PendingCall:
 
     __slots__ = ("data", "feed", "frame", "future", "id", "repeat", "request", "sent", "timer")
 
-    def __init__(self, future: asyncio.Future[Any], id: bytes, feed: Callable[[Any], None] | None) -> None:
+    def __init__(self, future: asyncio.Future[Any], id: bytes, feed: Push | None) -> None:
         self.future = future
         self.id = id
         self.feed = feed
@@ -113,13 +114,20 @@ class Calls:
             if call.timer is not None:
                 call.timer.cancel()
 
+    def stream(
+        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], timeout: float | None, push: Push
+    ) -> tuple[asyncio.Future[Any], Callable[[], object]]:
+        """Begins a call whose values go to *push*: its future, and what cancels it."""
+        call = self.begin(name, args, kwargs, timeout, push)
+        return call.future, lambda: self.cancel(call)
+
     def begin(
         self,
         name: str,
         args: Sequence[Any],
         kwargs: dict[str, Any],
         timeout: float | None,
-        feed: Callable[[Any], None] | None,
+        feed: Push | None,
     ) -> PendingCall:
         """Sends a call, or has it wait for a connection. Raises exc.InvalidValue for what can't travel."""
         line = self._line

@@ -41,12 +41,13 @@ async def anonymous(connection: Connection, realm: str) -> Welcome:
     return _welcome(connection, *await connection.next_frame())
 
 
-async def login(connection: Connection, login: ClientLogin) -> Welcome:
+async def login(connection: Connection, login: ClientLogin, *, force: bool = False) -> Welcome:
     """A sealed session, by password. Raises exc.InvalidCredential, exc.Abusive, exc.ConnectionLost, …
 
     An ABORT before CHALLENGE is believed as far as its words go; after AUTHENTICATE only sealed frames count.
     """
-    details = {"roles": ROLES, "authmethods": ["opaque"], "authid": login.user, "authextra": login.extra}
+    extra = {**login.extra, "force": True} if force else login.extra
+    details = {"roles": ROLES, "authmethods": ["opaque"], "authid": login.user, "authextra": extra}
     hello = connection.codec.encode(Hello(login.domain, details))
     connection.write(hello)
     challenge, text = await connection.next_frame()

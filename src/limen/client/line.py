@@ -46,6 +46,8 @@ class Settings:
     open_timeout: float = 10.0
     max_message_size: int = 16 * 2**20
     ssl: SSLContext | None = None
+    force: bool = False
+    """A login ends the user's oldest session where they have as many as are allowed."""
 
 
 class Owner(Protocol):
@@ -206,7 +208,7 @@ class Line:
             machine = ClientLogin(
                 user, password, domain=self.domain, subprotocol=self._subprotocol, entropy=os.urandom(128)
             )
-            return await handshake.login(connection, machine)
+            return await handshake.login(connection, machine, force=self.settings.force)
         if self.slot is None:
             raise exc.UnknownSession
         return await handshake.resume(connection, self.domain, self.slot, os.urandom(32))

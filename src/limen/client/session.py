@@ -25,7 +25,7 @@ from limen.client import handshake, machine
 from limen.client.address import uri
 from limen.client.calls import Calls
 from limen.client.line import Line, Settings
-from limen.client.stream import Stream
+from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Handler, Subscriptions
 from limen.core.seal.login import ClientRegistration
 from limen.core.seal.machine import Credentials
@@ -174,7 +174,13 @@ class Session:
 
     def stream(self, name: str, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """The values of a streaming service as they come; begins when the first is asked for. Errors as `call`."""
-        return Stream(self._calls, lambda feed: self._calls.begin(name, args, kwargs, None, feed))
+        return Stream(lambda push: self._begin_stream(name, args, kwargs, push))
+
+    def _begin_stream(
+        self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], push: Push
+    ) -> tuple[asyncio.Future[Any], Callable[[], object]]:
+        """Begins a call whose values go to *push*: the future of its result, and what cancels it."""
+        return self._calls.stream(name, args, dict(kwargs), None, push)
 
     # -- topics, events -----------------------------------------------------------------------------------------
     async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Callable[[], None]:

@@ -4,32 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from limen.client.calls import Calls, PendingCall
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
+Push = Callable[[Any], Awaitable[None] | None]
+"""Takes a value of a stream. What it gives, if anything, is to be awaited before the next, by whoever can wait."""
+Begin = Callable[[Push], tuple[asyncio.Future[Any], Callable[[], object]]]
+"""Begins the call: gives the future of what it returns at its end, and what cancels it."""
+AHEAD: Final = 64
+"""Values that may come before they are taken; then whoever can wait is asked to."""
+
 
 class Feed:
-    """The values of a stream between the connection and whoever iterates. Grows as long as they are not taken: WAMP
-    has no flow control of its own, and to stop reading would stop all other answers too."""
+    """The values of a stream between the connection and whoever iterates. WAMP has no flow control of its own, and to
+    stop reading would stop all other answers too: there it grows as long as they are not taken."""
 
-    __slots__ = ("items", "waiter")
+    __slots__ = ("items", "room", "waiter")
 
     def __init__(self) -> None:
         self.items: deque[Any] = deque()
         self.waiter: asyncio.Future[None] | None = None
+        self.room: asyncio.Future[None] | None = None
 
-    def push(self, value: Any) -> None:
+    def push(self, value: Any) -> Awaitable[None] | None:
         self.items.append(value)
         self.wake()
+        if len(self.items) < AHEAD:
+            return None
+        if self.room is None or self.room.done():
+            self.room = asyncio.get_running_loop().create_future()
+        return self.room
 
     def wake(self, _: object = None) -> None:
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)
+
+    def take(self) -> Any:
+        value = self.items.popleft()
+        if not self.items and self.room is not None and not self.room.done():
+            self.room.set_result(None)
+        return value
 
 
 class Stream(Generic[T]):
@@ -39,12 +55,12 @@ class Stream(Generic[T]):
     `result` is what the service returned at its end, mostly None.
     """
 
-    __slots__ = ("__weakref__", "_begin", "_call", "_calls", "_closed", "_feed", "result")
+    __slots__ = ("__weakref__", "_begin", "_cancel", "_closed", "_feed", "_future", "result")
 
-    def __init__(self, calls: Calls, begin: Callable[[Callable[[Any], None]], PendingCall]) -> None:
-        self._calls = calls
+    def __init__(self, begin: Begin) -> None:
         self._begin = begin
-        self._call: PendingCall | None = None
+        self._cancel: Callable[[], object] = lambda: None
+        self._future: asyncio.Future[Any] | None = None
         self._feed = Feed()
         self._closed = False
         self.result: Any = None
@@ -56,11 +72,11 @@ class Stream(Generic[T]):
         feed = self._feed
         if self._closed:
             raise StopAsyncIteration
-        if self._call is None:
-            self._call = self._begin(feed.push)
-            self._call.future.add_done_callback(feed.wake)
+        if self._future is None:
+            self._future, self._cancel = self._begin(feed.push)
+            self._future.add_done_callback(feed.wake)
         while not feed.items:
-            future = self._call.future
+            future = self._future
             if future.done():
                 if not future.cancelled():
                     self.result = future.result()
@@ -71,24 +87,30 @@ class Stream(Generic[T]):
             except asyncio.CancelledError:
                 self.close()
                 raise
-        value: T = feed.items.popleft()
+        value: T = feed.take()
         return value
 
     def close(self) -> None:
         """Ends the stream: no more values come, and the server is told."""
         self._closed = True
         self._feed.items.clear()
-        if self._call is not None and not self._call.future.done():
-            self._calls.cancel(self._call)
+        if self._future is not None and not self._future.done():
+            self._cancel()
+
+    async def aclose(self) -> None:
+        """As `close`, for `contextlib.aclosing`; comes back when nothing of the call is left here."""
+        self.close()
+        if self._future is not None:
+            await asyncio.wait([self._future])
 
     def __del__(self) -> None:
-        call = self._call
-        if call is None:
+        future = self._future
+        if future is None:
             return
-        if not call.future.done():
+        if not future.done():
             try:  # wherever the garbage collector runs
-                call.future.get_loop().call_soon_threadsafe(self._calls.cancel, call)
+                future.get_loop().call_soon_threadsafe(self._cancel)
             except RuntimeError:  # that loop is closed
-                call.future.cancel()
-        elif not call.future.cancelled():
-            call.future.exception()  # nobody asks any more
+                future.cancel()
+        elif not future.cancelled():
+            future.exception()  # nobody asks any more

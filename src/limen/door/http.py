@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
@@ -24,6 +25,7 @@ from limen.web.response import Response
 from .answers import error_response, failure_page
 from .arguments import Malformed, from_body, parse_fields
 from .crosssite import Caller, who_asks
+from .lines import Lines, wanted
 from .plan import Plan
 from .request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
 from .waiting import Resumed
@@ -249,7 +251,11 @@ class HttpDoor:
                 error = refused.error if isinstance(refused, Refused) else refused
                 self._pipeline.on_done(service, principal, 0.0, error)
             raise
+        accept = headers.get(b"accept")
         cancellation = Cancellation()
+        if method != "HEAD" and (lines := wanted(service, accept)) is not None:
+            call = partial(self._call_service, principal, service, args, kwargs, cancellation=cancellation, text=text)
+            return await self._lines(request, plan, cancellation, Lines(lambda put: call(progress=put), lines))
         value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text)
         if not plan.at_once:
             steps = value.__await__()
@@ -259,7 +265,6 @@ class HttpDoor:
                 value = done.value
             else:
                 value = await self._patiently(request, cancellation, Resumed(steps, future))
-        accept = headers.get(b"accept")
         shape = plan.format(match.extension, bool(match.rest), accept is not None and TAGGED in accept)
         try:
             if shape.own and not service.inline:
@@ -275,6 +280,13 @@ class HttpDoor:
         unwatch = request.watch(cancellation.set)
         try:
             return await rest
+        finally:
+            unwatch()
+
+    async def _lines(self, request: Request, plan: Plan, cancellation: Cancellation, lines: Lines) -> Response:
+        unwatch = request.watch(cancellation.set)
+        try:
+            return await lines.response((*plan.vary, *request.grant), plan.service.csp)
         finally:
             unwatch()
 

@@ -1,0 +1,88 @@
+"""What every client is tried with; served by `limen serve`, and called in the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from limen import App, exc, get_state
+
+app = App()
+app.config.IS_DEVELOPMENT = True
+app.config.MAX_USER_SESSIONS = 50
+news = app.topic("news", safe=False)
+cancelled: list[str] = []
+
+
+class NoneLeft(exc.Error):
+    """Nothing of that article is left."""
+
+    status = 409
+
+
+@app.service(safe=False)
+def add(a: int, b: int = 0) -> int:
+    return a + b
+
+
+@app.service("deep/echo", safe=False, auto_parse=False)
+def echo(value: Any = None) -> Any:
+    return value
+
+
+@app.service(safe=False)
+def out_of_stock(article: str) -> None:
+    raise NoneLeft(f"No {article} is left.", article=article, left=0)
+
+
+@app.service(safe=False)
+async def sleep(seconds: float, name: str = "") -> str:
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        cancelled.append(name)
+        raise
+    return name
+
+
+@app.service(safe=False)
+def was_cancelled(name: str) -> bool:
+    return name in cancelled
+
+
+@app.service(safe=False)
+def count(to: int) -> Iterator[int]:
+    yield from range(to)
+    return "done"
+
+
+@app.service(safe=False)
+async def forever(name: str) -> AsyncIterator[int]:
+    n = 0
+    try:
+        while True:
+            yield n
+            n += 1
+            await asyncio.sleep(0.001)
+    finally:
+        cancelled.append(name)
+
+
+@app.service(safe=False)
+async def breaks_off() -> AsyncIterator[int]:
+    yield 1
+    raise exc.RecordNotFound("That was all.", id=7)
+
+
+@app.service(safe=False)
+def say(text: str) -> None:
+    news.publish(text)
+
+
+@app.service()
+def whoami() -> str | None:
+    return get_state().user
+
+
+app.auth.add_user("ada", "lovelace", roles=["nurse", "user"], profile={"name": "Ada"})

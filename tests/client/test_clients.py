@@ -1,0 +1,237 @@
+"""One API: each client does the same, whatever way it takes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import offered
+import pytest
+from served import Server
+
+import limen
+from limen import exc
+from limen.client.sync import Client
+
+PROGRAM = Path(offered.__file__)
+LIMEN = str(Path(sys.executable).with_name("limen"))
+MAKE: dict[str, Callable[[str], Client]] = {
+    "py": lambda url: limen.PyClient(offered.app),
+    "asgi": lambda url: limen.AsgiClient(offered.app.asgi()),
+    "http": lambda url: limen.HttpClient(url),
+    "ws": lambda url: limen.WsClient(url),
+}
+LISTENING = ["ws"]
+"""Clients that can subscribe."""
+SIGNING_IN = ["py", "ws"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    database = tmp_path_factory.mktemp("clients") / "clients.db"
+    command = [LIMEN, "serve", f"{PROGRAM}:app", "--port", "0", "--dev", "--db", f"sqlite:///{database}"]
+    server = Server(command, cwd=PROGRAM.parent, env=dict(os.environ))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module", params=MAKE)
+def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
+    """Signed out."""
+    with MAKE[request.param](server.url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def typed(server: Server, request: pytest.FixtureRequest) -> Iterator[Client]:
+    """One whose values keep their types: all but the signed-out WsClient, which speaks plain WAMP."""
+    with MAKE[request.param](server.url) as client:
+        if request.param == "ws":
+            client.login("ada", "lovelace")
+        yield client
+
+
+def until(what: Callable[[], bool], patience: float = 5.0) -> None:
+    end = time.monotonic() + patience
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+# -- calls ------------------------------------------------------------------------------------------------------
+VALUES: list[Any] = [
+    None,
+    True,
+    2**80,
+    -1.5,
+    "grüße\n\u2028",
+    b"\x00\xff",
+    Decimal("1.50"),
+    date(2026, 11, 21),
+    UUID(int=7),
+    (1, (2,)),
+    {1, 2},
+    {"a": [1, {"$decimal": "9"}], "b": {}},
+    {1: "one"},
+]
+
+
+@pytest.mark.parametrize("typed", MAKE, indirect=True)
+def test_values_come_back_as_what_they_were(typed: Client) -> None:
+    for value in VALUES:
+        back = typed.call("deep.echo", value)
+        assert back == value
+        assert type(back) is type(value)
+
+
+def test_a_signed_out_websocket_is_plain_wamp(server: Server) -> None:
+    with limen.WsClient(server.url) as client:
+        assert client.call("deep.echo", [Decimal("1.50"), date(2026, 11, 21)]) == ["1.50", "2026-11-21"]
+
+
+def test_arguments_go_by_place_and_by_name_under_any_spelling(client: Client) -> None:
+    for name in ("deep.echo", "/deep/echo", "deep/echo.json"):
+        assert client.call(name, value=[1]) == [1]
+    assert client.call("add", 1, b=2) == 3
+    assert client.apply("add", [1], {"b": 2}) == 3
+
+
+def test_errors_come_by_name_with_their_facts(client: Client) -> None:
+    with pytest.raises(offered.NoneLeft, match="No bolt is left") as raised:
+        client.call("out_of_stock", "bolt")
+    assert raised.value.facts == {"article": "bolt", "left": 0}
+    with pytest.raises(exc.NotFound):
+        client.call("no.such")
+    with pytest.raises(exc.InvalidArguments) as refused:
+        client.call("add", "many")
+    assert list(refused.value.facts["fields"]) == ["a"]
+    with pytest.raises(exc.InvalidValue):
+        client.call("deep.echo", object())
+
+
+def test_many_threads_may_use_one_client(client: Client) -> None:
+    results: dict[int, int] = {}
+    threads = [threading.Thread(target=lambda n=n: results.update({n: client.call("add", n, 1)})) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {n: n + 1 for n in range(20)}
+
+
+def test_a_call_that_takes_too_long_is_given_up_and_cancelled_on_the_server(client: Client) -> None:
+    name = f"late {client!r}"
+    with pytest.raises(exc.Timeout):
+        client.apply("sleep", [60, name], timeout=0.05)
+    until(lambda: client.call("was_cancelled", name))
+
+
+# -- streams ----------------------------------------------------------------------------------------------------
+def test_a_stream_comes_as_a_list_or_value_by_value(client: Client) -> None:
+    assert client.call("count", 3) == [0, 1, 2]
+    stream = client.stream("count", 1000)
+    assert list(stream) == list(range(1000))
+    assert stream.result == "done"
+    assert list(client.stream("count", 0)) == []
+    assert list(client.stream("add", 1, 2)) == []
+
+
+def test_a_stream_that_is_left_ends_on_the_server(client: Client) -> None:
+    name = f"left {client!r}"
+    with client.stream("forever", name) as numbers:
+        assert [next(numbers), next(numbers)] == [0, 1]
+        assert not client.call("was_cancelled", name)
+    until(lambda: client.call("was_cancelled", name))
+    with pytest.raises(StopIteration):
+        next(numbers)
+
+
+def test_a_stream_that_breaks_off_gives_what_it_had_and_then_its_error(client: Client) -> None:
+    stream = client.stream("breaks_off")
+    assert next(stream) == 1
+    with pytest.raises(exc.RecordNotFound, match="That was all") as raised:
+        next(stream)
+    assert raised.value.facts == {"id": 7}
+    with pytest.raises(exc.NotFound):
+        next(client.stream("no.such"))
+
+
+# -- who --------------------------------------------------------------------------------------------------------
+def test_signed_out_nothing_sealed_is_sent(client: Client) -> None:
+    assert (client.user, client.role, client.roles) == (None, "anonymous", [])
+    with pytest.raises(exc.Unauthorized, match="nothing was sent"):
+        client.safe_call("whoami")
+    with pytest.raises(exc.Unauthorized, match="nothing was sent"):
+        client.safe_stream("count", 3)
+    with pytest.raises(exc.Unauthorized):
+        client.call("whoami")
+
+
+@pytest.mark.parametrize("kind", SIGNING_IN)
+def test_a_login_makes_one_a_user_and_a_logout_nobody(server: Server, kind: str) -> None:
+    with MAKE[kind](server.url) as client:
+        with pytest.raises(exc.InvalidCredential):
+            client.login("ada", "wrong")
+        assert client.user is None
+        client.login("Ada", "lovelace")
+        assert (client.user, client.role, client.roles) == ("ada", "nurse", ["nurse", "user"])
+        assert client.profile["name"] == "Ada"
+        assert client.safe_call("whoami") == client.call("whoami") == "ada"
+        assert list(client.safe_stream("count", 2)) == [0, 1]
+        client.logout()
+        assert client.user is None
+        with pytest.raises(exc.Unauthorized):
+            client.safe_call("whoami")
+        assert client.call("add", 1) == 1
+
+
+def test_a_client_that_cannot_says_which_one_can(server: Server) -> None:
+    with limen.HttpClient(server.url) as client, pytest.raises(exc.InvalidCall, match="WsClient can"):
+        client.subscribe("news", print)
+
+
+# -- topics -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", LISTENING)
+def test_handlers_get_the_events_and_may_use_the_client(server: Server, kind: str) -> None:
+    heard: list[Any] = []
+    with MAKE[kind](server.url) as client:
+
+        def handler(text: str) -> None:
+            heard.append((text, client.call("add", len(text))))
+
+        undo = client.subscribe("news", handler)
+        client.call("say", "one")
+        client.call("say", "four")
+        until(lambda: len(heard) == 2)
+        undo()
+        client.call("say", "not heard")
+    assert heard == [("one", 3), ("four", 4)]
+
+
+# -- the end ----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", MAKE)
+def test_closing_leaves_no_thread_and_is_no_end(server: Server, kind: str) -> None:
+    def threads() -> set[int | None]:
+        return {thread.ident for thread in threading.enumerate() if thread.name.startswith("limen-client")}
+
+    client, before = MAKE[kind](server.url), threads()
+    for _ in range(2):
+        assert client.call("add", 1) == 1
+        assert threads() > before
+        client.close()
+        client.close()
+        assert threads() == before
+
+
+def test_a_server_that_is_not_there_is_said_at_once() -> None:
+    for make in (limen.HttpClient, limen.WsClient):
+        with make("http://localhost:9") as client, pytest.raises(exc.ConnectionLost, match="localhost:9"):
+            client.call("add", 1)
