@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from . import dbm, exc
 from .app import App
 from .app.datastore import DataStore
+from .base.files import File, Upload
 from .base.hict import Aict, Hict
 from .base.principal import State, get_state
 from .core.record.expression import field
@@ -58,11 +59,13 @@ __all__ = [
     "AsyncWsClient",
     "AsyncWsgiClient",
     "DataStore",
+    "File",
     "Hict",
     "HttpClient",
     "Page",
     "PyClient",
     "State",
+    "Upload",
     "WsClient",
     "WsgiClient",
     "add_model",

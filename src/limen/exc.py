@@ -206,6 +206,13 @@ class Busy(Error):
     status = 503
 
 
+class NoSpace(Error):
+    """The server has no room for this file now."""
+
+    uri = "limen.error.no_space"
+    status = 507
+
+
 class OutcomeUnknown(Error):
     """The connection was lost; the call may or may not have run."""
 

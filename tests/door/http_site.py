@@ -22,6 +22,7 @@ from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 from limen.service.service import make_service_decorator
 from limen.transport.http_server import HttpServer
+from limen.web.spool import Spool
 from limen.web.static import StaticTree
 
 
@@ -51,6 +52,7 @@ class Site:
     delay: float = 0.0
     statics: list[StaticTree] = field(default_factory=list)
     assets: StaticTree | None = None
+    spool: Spool = field(default_factory=lambda: Spool(None))
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -71,6 +73,7 @@ class Site:
             charge=self.charge,
             delay=lambda domain, origin: self.delay,
             assets=self.assets,
+            spool=self.spool,
             own={"status.json": only_in_development(self.config, self.status)},
         )
         self.app = Asgi(self.door)
@@ -163,3 +166,4 @@ async def serving(site: Site, *, own: bool = True) -> AsyncIterator[Site]:
         await server.wait_closed()
         await asyncio.gather(*state.tasks, return_exceptions=True)
         site.executor.shutdown()
+        site.spool.close()

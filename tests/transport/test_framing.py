@@ -28,7 +28,7 @@ LIMIT = 100_000
 @asynccontextmanager
 async def serving(door: Door, config: Config | None = None) -> AsyncIterator[int]:
     config = config or Config()
-    config.MAX_MESSAGE_SIZE = LIMIT
+    config.MAX_MESSAGE_SIZE, config.MAX_UPLOAD_SIZE = LIMIT, 0
     server = PicowsServer(door.accept, config)
     async with uvicorn_serving(ws=server.protocol, http=HttpServer(config).protocol) as port:
         yield port

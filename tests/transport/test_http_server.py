@@ -57,7 +57,7 @@ def quick() -> Config:
     config.HELLO_TIMEOUT = 0.3
     config.BODY_TIMEOUT = 0.5
     config.MAX_STALL = 0.5
-    config.MAX_MESSAGE_SIZE = 100_000
+    config.MAX_MESSAGE_SIZE, config.MAX_UPLOAD_SIZE = 100_000, 0
     return config
 
 

@@ -36,7 +36,7 @@ def accept(handshake):
     return handshake.subprotocols[0] if handshake.subprotocols else None, Echo()
 
 config = Config()
-config.MAX_MESSAGE_SIZE = 100_000
+config.MAX_MESSAGE_SIZE, config.MAX_UPLOAD_SIZE = 100_000, 0
 websockets = AsgiWebSockets(accept, config)
 
 async def app(scope, receive, send):

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from limen import exc
+from limen.web.opened import SMALL
 from limen.web.response import Response
-from limen.web.static import CHUNK, SMALL, StaticTree
+from limen.web.sending import CHUNK
+from limen.web.static import StaticTree
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
 from limen.service.topic import Topic
 from limen.transport.wire import Handshake, Peer, Refusal
+from limen.web.spool import Spool
 from limen.web.static import StaticTree
 
 from .auth import Auth
@@ -83,6 +84,7 @@ class App:
         self._vault: Vault | None = None
         self._own_storage: DataStore | None = None
         self._pipeline: Pipeline | None = None
+        self._spool: Spool | None = None
         self.hub: Hub | None = None
         self.line: socket.socket | None = None
         """A worker's way to the others (`limen serve --workers N`); see `limen.app.line`."""
@@ -186,6 +188,17 @@ class App:
 
             self._vault = Vault(self._auth_storage or self._default_storage(), self.config)
         return self._vault
+
+    @property
+    def spool(self) -> Spool:
+        """Where files lie on their way; see `limen.web.spool`."""
+        if self._spool is None:
+            from .vault import own_path
+
+            own = own_path(self.vault.url)
+            beside = None if own is None else own.with_name(own.name + ".uploads")
+            self._spool = Spool(self.config.UPLOADS or beside, self.config.UPLOAD_TIMEOUT)
+        return self._spool
 
     @property
     def pipeline(self) -> Pipeline:

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("limen")
 
+SPOOL_SWEEP = 30.0
+"""Seconds between two looks for uploads that nobody has touched for long."""
+
 
 def make_hub(app: App) -> Hub:
     """The hub of *app*, on its stores."""
@@ -81,6 +84,8 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         app.vault.recover()
         app.vault.load_ledger()
         app.vault.purge()
+        await asyncio.to_thread(app.spool.sweep)
+        stack.callback(app.spool.close)
         path = socket_path(app.vault.url, app.config.KEYS)
         if path is not None and not (app.vault.shared and control.is_served(path)):
             try:
@@ -107,7 +112,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
 
 async def _sweep(app: App, hub: Hub) -> None:
     gate = hub.gate
-    marked = forgot = time.monotonic()
+    marked = forgot = swept = time.monotonic()
     elsewhere = Elsewhere(hub, app.vault)
     while True:
         await asyncio.sleep(1.0)
@@ -124,6 +129,9 @@ async def _sweep(app: App, hub: Hub) -> None:
             if app.vault.overheard:
                 await elsewhere.listen(sorted({app.config.DOMAIN, *app.domains}))
             await asyncio.to_thread(follow, app)
+            if time.monotonic() - swept >= SPOOL_SWEEP:
+                swept = time.monotonic()
+                await asyncio.to_thread(app.spool.sweep)
             if time.monotonic() - marked >= 5.0:
                 marked = time.monotonic()
                 await asyncio.to_thread(app.vault.mark.write)
@@ -165,6 +173,7 @@ def make_asgi(app: App) -> Callable[..., Any]:
         delay=gate.delay,
         assets=assets(),
         own=own_addresses(app, hub),
+        spool=app.spool,
     )
     life = contextlib.AsyncExitStack()
 

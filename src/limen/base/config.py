@@ -34,6 +34,9 @@ class Config:
     PROXIES: tuple[str, ...] = ()
     """Addresses and networks of the proxies whose Forwarded and X-Forwarded-For/-Proto/-Host headers are believed;
     "unix": whoever comes over a Unix socket. See `limen.base.proxies`."""
+    UPLOADS: str = ""
+    """Folder in which uploads lie until their function is over; empty: beside the SQLite file, for PostgreSQL in the
+    working folder, for a store in memory in the machine's temporary folder. Servers that share a database share it."""
 
     # -- sessions (seconds)
     SESSION_TIMEOUT: float = 3600.0
@@ -71,6 +74,16 @@ class Config:
     """A WebSocket that has not said HELLO by then, or an HTTP connection that has not sent its head, is closed."""
     BODY_TIMEOUT: float = 30.0
     """An HTTP request whose body is not whole by then is refused."""
+    MAX_UPLOAD_SIZE: int = 256 * 2**20
+    """Bytes of the files of one request, and of one file that a sealed session sends."""
+    MAX_UPLOAD_PARTS: int = 100
+    """Most files of one request."""
+    MAX_USER_UPLOADS: int = 2**30
+    """Bytes that one user may have sent ahead, or have waiting to be read, together."""
+    MAX_OPEN_FILES: int = 16
+    """Most files that one user may be sending at once."""
+    UPLOAD_TIMEOUT: float = 600.0
+    """A file that a session sends ahead, or is given to read, goes when nobody has touched it for so long."""
     PING_INTERVAL: float = 10.0
     PING_TIMEOUT: float = 15.0
     """A peer that has not answered a ping for so long is gone."""

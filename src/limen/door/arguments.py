@@ -13,14 +13,13 @@ The same name from two places is refused. Whatever these bytes are, they end as 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from email.message import Message
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from limen import exc
 from limen.base.limits import load_json
 from limen.base.values import untag
+from limen.web.multipart import BrokenForm, Multipart, TooManyParts
 
 from .request import check_escapes
 
@@ -60,9 +59,9 @@ def parse_fields(data: bytes, what: str = "query") -> Fields:
                 continue
             name, _, value = pair.partition(b"=")
             if plain:
-                _put(fields, name.decode(), value.decode())
+                put_field(fields, name.decode(), value.decode())
             else:
-                _put(fields, _unquoted(name), _unquoted(value))
+                put_field(fields, _unquoted(name), _unquoted(value))
     except UnicodeDecodeError:
         raise exc.InvalidCall(f"The {what} is not UTF-8.") from None
     return fields
@@ -75,7 +74,8 @@ def _unquoted(text: bytes) -> str:
     return text.replace(b"+", b" ").decode()
 
 
-def _put(fields: Fields, name: str, value: str) -> None:
+def put_field(fields: Fields, name: str, value: Any) -> None:
+    """One more field; a name that comes several times holds a list."""
     if name not in fields:
         fields[name] = value
     elif isinstance(fields[name], list):
@@ -84,57 +84,34 @@ def _put(fields: Fields, name: str, value: str) -> None:
         fields[name] = [fields[name], value]
 
 
-def parse_multipart(data: bytes, boundary: bytes) -> Fields:
+def parse_multipart(data: bytes, boundary: bytes | None) -> Fields:
     """The fields of `multipart/form-data` (RFC 7578). Raises `exc.UnsupportedMediaType` for files, `Malformed`.
 
     >>> parse_multipart(b'--x\\r\\nContent-Disposition: form-data; name="a"\\r\\n\\r\\n1\\r\\n--x--\\r\\n', b"x")
     {'a': '1'}
     """
     fields: Fields = {}
-    for part in _parts(data, boundary):
-        head, blank, value = part.partition(b"\r\n\r\n")
-        if not blank or len(head) > 4096:
-            raise Malformed("A part of the form has no head.")
-        disposition = _disposition(head)
-        if disposition.get_filename() is not None:
-            raise exc.UnsupportedMediaType("Files are not taken here.")
-        name = disposition.get_param("name", header="content-disposition")
-        if not isinstance(name, str):
-            raise Malformed("A part of the form has no name.")
-        try:
-            _put(fields, name, value.decode())
-        except UnicodeDecodeError:
-            raise Malformed("The form is not UTF-8.") from None
-    return fields
-
-
-def _parts(data: bytes, boundary: bytes) -> Iterator[bytes]:
-    delimiter = b"\r\n--" + boundary
-    pieces = (b"\r\n" + data).split(delimiter, MAX_FIELDS + 1)
-    if len(pieces) > MAX_FIELDS + 1:
-        raise exc.InvalidCall(f"The form has more than {MAX_FIELDS} fields.")
-    if len(pieces) < 2 or pieces[-1].rstrip(b"\r\n") != b"--":
-        raise Malformed("The form does not end with its boundary.")
-    for piece in pieces[1:-1]:
-        padding, end, part = piece.partition(b"\r\n")
-        if not end or padding.strip(b" \t"):
-            raise Malformed("A boundary of the form is not alone on its line.")
-        yield part
-
-
-def _disposition(head: bytes) -> Message:
-    message = Message()
+    name, pieces = None, []
     try:
-        lines = head.decode().split("\r\n")
+        form = Multipart(boundary, MAX_FIELDS)
+        for event in (*form.feed(data), None):
+            if isinstance(event, bytes):
+                pieces.append(event)
+                continue
+            if name is not None:
+                put_field(fields, name, b"".join(pieces).decode())
+            if event is not None:
+                name, pieces = event.name, []
+                if event.filename is not None:
+                    raise exc.UnsupportedMediaType("Files are not taken here.")
+        form.finish()
+    except BrokenForm as broken:
+        raise Malformed(str(broken)) from None
+    except TooManyParts:
+        raise exc.InvalidCall(f"The form has more than {MAX_FIELDS} fields.") from None
     except UnicodeDecodeError:
         raise Malformed("The form is not UTF-8.") from None
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip().lower() == "content-disposition":
-            message["content-disposition"] = value.strip()
-    if message.get_content_disposition() != "form-data":
-        raise Malformed("A part of the form is no form-data.")
-    return message
+    return fields
 
 
 def media_type(value: bytes) -> tuple[bytes, bytes | None]:
@@ -174,8 +151,6 @@ def from_body(data: bytes, content_type: bytes | None) -> tuple[list[Any], Field
     if kind == b"application/x-www-form-urlencoded":
         return [], parse_fields(data, "form"), True
     if kind == b"multipart/form-data":
-        if not boundary or len(boundary) > 70:
-            raise Malformed("The form names no boundary.")
         return [], parse_multipart(data, boundary), True
     raise exc.UnsupportedMediaType(
         "The body is to be application/json, application/limen+json, application/x-www-form-urlencoded or "

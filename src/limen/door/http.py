@@ -16,17 +16,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
+from limen.base.files import File
 from limen.base.principal import Cancellation, Principal
 from limen.base.proxies import HEADERS, look
 from limen.core.guard.ledger import Kind
+from limen.service.pipeline import discard
 from limen.web.headers import NO_STORE, TAGGED, Pair
 from limen.web.response import Response
+from limen.web.spool import Spool
 
 from .answers import error_response, failure_page
 from .arguments import Malformed, from_body, parse_fields
 from .crosssite import Caller, who_asks
+from .downloads import download
 from .lines import Lines, wanted
 from .plan import Plan
+from .receiving import Receiver
 from .request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
 from .waiting import Resumed
 
@@ -56,8 +61,8 @@ class HttpDoor:
     *domain_of*: a Host header's domain, None for one that is not ours. *origin_of*: an IP address as the ledger counts
     it. *refused*: seconds until an origin may come again, None if it may now. *charge*: counts a misdeed. *delay*:
     seconds by which an answer to an origin is slowed. *own*: what stands at `/limen/NAME`, by NAME (the table is
-    `app/running.py`'s). *assets*: the tree at `/limen`, for all other names. *executor*: where
-    files are read; the loop's own if None.
+    `app/running.py`'s). *spool*: where uploads lie meanwhile. *assets*: the tree at `/limen`, for all other
+    names. *executor*: where files are read; the loop's own if None.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class HttpDoor:
         delay: Callable[[str, str], float] | None = None,
         assets: StaticTree | None = None,
         own: Mapping[str, OwnAddress] | None = None,
+        spool: Spool | None = None,
         executor: Executor | None = None,
     ) -> None:
         self._config, self._registry = config, registry
@@ -82,6 +88,7 @@ class HttpDoor:
         self._domain_of, self._origin_of = domain_of, origin_of
         self._refused, self._charge, self._delay = refused, charge, delay
         self._own_addresses, self._assets, self._executor = own or {}, assets, executor
+        self._receiver = Receiver(config, spool or Spool(None))
         self._domains: dict[bytes, str] = {}
         self._principals: dict[tuple[str, str, bool], Principal] = {}
         self._plans: dict[int, Plan] = {}
@@ -232,6 +239,17 @@ class HttpDoor:
                     kwargs = parse_fields(request.query)
                 if args or kwargs:
                     text = {*range(len(args)), *kwargs}
+                taking = self._pipeline.plan(service) if request.unread else None
+                if taking is not None and taking.files and method not in ("GET", "HEAD"):
+                    # What is refused shall not be sent first. The pipeline asks again.
+                    self._pipeline.admit(principal, service)
+                    taken = await self._take(principal, request, taking.files, taking.body, service.max_upload)
+                    if taken is not None:
+                        if not kwargs.keys().isdisjoint(taken):
+                            discard(None, taken)
+                            raise exc.InvalidCall("An argument came in the query and in the body.")
+                        kwargs = {**kwargs, **taken}
+                        text = {*range(len(args)), *kwargs}
                 if request.unread and method not in ("GET", "HEAD"):
                     config = self._config
                     data = await request.body(config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT)
@@ -265,6 +283,8 @@ class HttpDoor:
                 value = done.value
             else:
                 value = await self._patiently(request, cancellation, Resumed(steps, future))
+        if type(value) is File:
+            return await download(request, service, value, self._executor)
         shape = plan.format(match.extension, bool(match.rest), accept is not None and TAGGED in accept)
         try:
             if shape.own and not service.inline:
@@ -274,6 +294,15 @@ class HttpDoor:
         except exc.InvalidValue as error:
             raise Refused(error, 500) from None  # the service's fault, not the caller's
         return plan.response(shape, method, body, request.grant)
+
+    async def _take(
+        self, principal: Principal, request: Request, files: frozenset[str], body: str | None, most: int | None
+    ) -> dict[str, Any] | None:
+        try:
+            return await self._receiver.take(request, files, body, most)
+        except Malformed as malformed:
+            self._charge(principal.domain, principal.origin, Kind.MALFORMED)
+            raise malformed.error from None
 
     async def _patiently(self, request: Request, cancellation: Cancellation, rest: Resumed) -> Any:
         """The result of a service that waits; if the client goes away meanwhile, the service is cancelled."""

@@ -68,9 +68,12 @@ class Plan:
             return Format(data_headers(TAGGED, service.csp), _tagged)
         own = service.output.get(extension)
         formatter = own or BUILT_IN[extension]
-        kind = content_type(extension, formatter)
+        kind = _BYTES if service.force_download else content_type(extension, formatter)
         disposition = None
-        if kind == _BYTES:
+        if service.force_download or service.content_disposition is not None:
+            how = "attachment" if service.force_download else service.content_disposition
+            disposition = f'{how}; filename="{service.urlpath.rpartition("/")[2]}.{extension}"'
+        elif kind == _BYTES:
             disposition = f'attachment; filename="answer.{extension}"'
         elif named:
             disposition = f'inline; filename="answer.{extension}"'

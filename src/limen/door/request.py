@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
@@ -14,6 +14,8 @@ from .waiting import Resumed
 
 MAX_PATH: Final = 8 * 1024
 """Bytes of a path and of a query, each; more is refused with 414."""
+PROGRESS: Final = 64 * 1024
+"""Bytes of a large body that must come within the time that a small one has."""
 _REMEMBERED: Final = 1024
 """Paths whose segments are remembered; only those of at most 128 bytes."""
 
@@ -136,6 +138,37 @@ class Request:
                 return await self._pieces(message, limit)
         except TimeoutError:
             raise Refused(exc.Timeout("The body did not come in time."), 408) from None
+
+    async def pieces(self, limit: int, patience: float) -> AsyncIterator[bytes]:
+        """The body, piece by piece, as large as *limit* bytes. It may take its time, but `PROGRESS` bytes must come
+        within *patience* seconds. Raises as `body`, at whatever piece."""
+        length = self.headers.get(b"content-length")
+        if length is not None:
+            if not length.isdigit():
+                raise exc.InvalidCall("Content-Length is no number.")
+            if len(length) > 18 or int(length) > limit:
+                raise _too_large(limit)
+        loop = asyncio.get_running_loop()
+        size, fresh, left = 0, 0, patience
+        while self.unread:
+            before = loop.time()
+            try:
+                async with asyncio.timeout(left):
+                    message = await self.receive()
+            except TimeoutError:
+                raise Refused(exc.Timeout("The body did not come in time."), 408) from None
+            left -= loop.time() - before
+            if message["type"] != "http.request":
+                raise Gone
+            piece: bytes = message.get("body", b"")
+            size, fresh = size + len(piece), fresh + len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            if fresh >= PROGRESS:
+                fresh, left = 0, patience
+            self.unread = message.get("more_body", False)
+            if piece:
+                yield piece
 
     async def _pieces(self, message: Any, limit: int) -> bytes:
         """The body from its first piece on."""

@@ -24,6 +24,7 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
+from limen.base.files import Upload
 from limen.base.hints import hints
 from limen.base.values import MAX_DIGITS, MAX_EXPONENT
 
@@ -106,9 +107,9 @@ def reader_for(kind: Any) -> Reader:
     if convert is None:
         return _by_class(kind)
     convert_text = _converter(kind, strict=False) or convert
-    if _mentions(kind, Decimal):
+    if mentions(kind, Decimal):
         convert = _bounded(convert)
-    if _mentions(kind, Decimal) or _mentions(kind, float):
+    if mentions(kind, Decimal) or mentions(kind, float):
         convert_text = _bounded(convert_text)
     if _holds_many(kind):
         convert_text = _wrapping(convert_text)
@@ -185,8 +186,8 @@ def _first(reads: list[Read], members: tuple[Any, ...]) -> Read:
 
 
 def _wrapping(convert: Read) -> Read:
-    """One text for a list is a list of that one: `?tag=a` as well as `?tag=a&tag=b`."""
-    return lambda value: convert([value] if isinstance(value, str) else value)
+    """One text (or file of a form) for a list is a list of that one: `?tag=a` as well as `?tag=a&tag=b`."""
+    return lambda value: convert([value] if isinstance(value, str | Upload) else value)
 
 
 def _bounded(convert: Read) -> Read:
@@ -241,7 +242,7 @@ def _field_names(kind: Any) -> list[str] | None:
     return list(hints(kind)) if typing.is_typeddict(kind) else None
 
 
-def _mentions(kind: Any, what: type, seen: tuple[Any, ...] = ()) -> bool:
+def mentions(kind: Any, what: type, seen: tuple[Any, ...] = ()) -> bool:
     """Whether a value of *kind* may hold a *what*."""
     if kind is what:
         return True
@@ -250,7 +251,7 @@ def _mentions(kind: Any, what: type, seen: tuple[Any, ...] = ()) -> bool:
     inside = list(get_args(kind))
     if _field_names(get_origin(kind) or kind) is not None:
         inside += hints(get_origin(kind) or kind).values()
-    return any(_mentions(part, what, (*seen, kind)) for part in inside if not isinstance(part, str | int | bytes))
+    return any(mentions(part, what, (*seen, kind)) for part in inside if not isinstance(part, str | int | bytes))
 
 
 def parts(value: Any, kind: Any) -> Iterator[tuple[str, Any, Any]]:

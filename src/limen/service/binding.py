@@ -24,8 +24,9 @@ from typing import Any
 import msgspec
 
 from limen import exc
+from limen.base.files import Upload
 from limen.base.parse import auto_parse
-from limen.service.annotations import Reader, raw, readers
+from limen.service.annotations import Reader, mentions, raw, readers
 
 _MOST_FIELDS = 50
 """Most wrong fields named at once."""
@@ -52,6 +53,8 @@ class Binding:
         "_rest_positional",
         "_taken",
         "_too_few",
+        "body",
+        "files",
     )
 
     def __init__(self, function: Callable[..., Any], parse: bool = True) -> None:
@@ -59,6 +62,12 @@ class Binding:
         hints = readers(function)
         parameters = list(inspect.signature(function).parameters.values())
         by_parameter = {p.name: hints.get(p.name, otherwise) for p in parameters}
+        files = {name: reader.kind for name, reader in hints.items() if mentions(reader.kind, Upload)}
+        self.files = frozenset(files)
+        """The parameters that take an `Upload`, or several."""
+        single = [name for name, kind in files.items() if kind in (Upload, Upload | None)]
+        self.body = single[0] if len(files) == len(single) == 1 else None
+        """The one parameter that takes a file, where there is just that one: it may be a request's whole body."""
         positional = [p for p in parameters if p.kind in (_P.POSITIONAL_ONLY, _P.POSITIONAL_OR_KEYWORD)]
         self._names = [p.name for p in positional]
         self._by_position = [by_parameter[p.name] for p in positional]

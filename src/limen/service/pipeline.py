@@ -28,6 +28,7 @@ from typing import Any
 
 from limen import exc
 from limen.base.config import Config
+from limen.base.files import Upload
 from limen.base.principal import Cancellation, Principal, State, current
 from limen.core.guard.ledger import Kind as Misdeed
 from limen.service.binding import Binding
@@ -98,8 +99,8 @@ class Pipeline:
         started = perf_counter()
         kind = service.kind
         try:
-            self._admit(principal, service)
-            plan: Binding = service.plan or self._plan(service)
+            self.admit(principal, service)
+            plan = service.plan or self.plan(service)
             now = service.at_once and (progress is None or kind is PLAIN)
             if now:
                 state = self._state(principal, service)
@@ -115,7 +116,10 @@ class Pipeline:
             value = context.run(_run_now, state, service.function, values, named)
             if kind is STREAM:
                 value = stream_now(context, value)
+            if plan.files:
+                discard(args, kwargs)
         except BaseException as raised:
+            discard(args, kwargs)
             error = self._error(service, raised)
             self._done(service, principal, started, error)
             if error is raised:
@@ -126,7 +130,7 @@ class Pipeline:
         return value
 
     # -- guard --------------------------------------------------------------------------------------------------
-    def _admit(self, principal: Principal, service: Service) -> None:
+    def admit(self, principal: Principal, service: Service) -> None:
         """TLS, abuse, sealing. A call in process (origin '') has no transport to look at."""
         origin, ssl = principal.origin, service.ssl
         if origin and not principal.tls and ssl is not False and (ssl or not self._config.IS_DEVELOPMENT):
@@ -158,7 +162,11 @@ class Pipeline:
             state = self._states[key] = State(principal, service.uri, _NEVER)
         return state
 
-    def _plan(self, service: Service) -> Binding:
+    def plan(self, service: Service) -> Binding:
+        """How *service* takes its arguments; worked out at its first call."""
+        if service.plan is not None:
+            known: Binding = service.plan
+            return known
         plan = Binding(service.function, service.auto_parse)
         object.__setattr__(service, "plan", plan)
         return plan
@@ -200,6 +208,8 @@ class Pipeline:
                 raise
             raise error from None
         finally:
+            if service.plan.files:
+                discard(values, named)
             self._done(service, state.principal, started, error)
 
     def _run(
@@ -229,6 +239,9 @@ class Pipeline:
                 return function(*values, **named)
             except (StopIteration, GeneratorExit, asyncio.CancelledError) as odd:  # these mean something to a coroutine
                 raise RuntimeError(f"the function raised {type(odd).__name__}") from odd
+            finally:
+                if kind is PLAIN and service.plan.files:
+                    discard(values, named)  # here rather than on the loop: to remove a large file takes a while
 
         def late(error: BaseException) -> None:
             if not isinstance(error, _Denied):
@@ -265,6 +278,14 @@ class Pipeline:
     def _done(self, service: Service, principal: Principal, started: float, error: exc.Error | None) -> None:
         if self.on_done is not None:
             self.on_done(service, principal, perf_counter() - started, error)
+
+
+def discard(args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:
+    """The call is over, or there is none: what files came with it, and were not kept, go."""
+    for value in (*(args or ()), *(kwargs or {}).values()):
+        for item in value if type(value) is list else (value,):
+            if type(item) is Upload:
+                item.discard()
 
 
 def _run_now(state: State, function: Callable[..., Any], values: list[Any], named: dict[str, Any]) -> Any:

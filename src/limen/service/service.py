@@ -22,6 +22,10 @@
 | *check_abusive* | True | refuse anonymous calls from an origin past the abuse limit |
 | *csp* | None | Content-Security-Policy of the answer |
 | *methods* | None | HTTP methods besides POST |
+| *max_upload* | None | bytes of the files of one call; `config.MAX_UPLOAD_SIZE` at most |
+| *content_disposition* | None | "attachment", or "inline" to let a browser show what is safe to show |
+| *force_download* | False | a browser saves the answer, whatever it is |
+| *accel* | None | who sends a `File`: "X-Sendfile", or the internal path of an nginx ("/files/") |
 | *cors* | () | origins whose pages may call; "*" for all |
 | *log_exc* | True | unexpected exceptions are logged with their traceback |
 | *postmortem_debug* | False | in development: the debugger opens where the exception was raised |
@@ -84,6 +88,10 @@ class Service:
     check_abusive: bool = True
     csp: str | None = None
     methods: tuple[str, ...] | None = None
+    max_upload: int | None = None
+    content_disposition: str | None = None
+    force_download: bool = False
+    accel: str | None = None
     cors: tuple[str, ...] = ()
     log_exc: bool = True
     postmortem_debug: bool = False
@@ -128,6 +136,10 @@ OPTIONS = (
     "check_abusive",
     "csp",
     "methods",
+    "max_upload",
+    "content_disposition",
+    "force_download",
+    "accel",
     "cors",
     "log_exc",
     "postmortem_debug",
@@ -153,6 +165,10 @@ def make_service_decorator(add: Callable[[Service], object]) -> Any:
         check_abusive: bool = True,
         csp: str | None = None,
         methods: Iterable[str] | None = None,
+        max_upload: int | None = None,
+        content_disposition: str | None = None,
+        force_download: bool = False,
+        accel: str | None = None,
         cors: Iterable[str] = (),
         log_exc: bool = True,
         postmortem_debug: bool = False,
@@ -175,6 +191,10 @@ def make_service_decorator(add: Callable[[Service], object]) -> Any:
             "check_abusive": check_abusive,
             "csp": csp,
             "methods": None if methods is None else tuple(m.upper() for m in _texts("methods", methods)),
+            "max_upload": max_upload,
+            "content_disposition": content_disposition,
+            "force_download": force_download,
+            "accel": accel,
             "cors": _texts("cors", cors),
             "log_exc": log_exc,
             "postmortem_debug": postmortem_debug,
@@ -242,6 +262,11 @@ def _kind(function: Callable[..., Any]) -> Kind:
     return Kind.ASYNC if inspect.iscoroutinefunction(function) else Kind.PLAIN
 
 
+_FLAGS = (
+    "safe", "auto_parse", "check_abusive", "force_download", "log_exc", "postmortem_debug", "inline", "force_define",
+)  # fmt: skip
+
+
 # -- options that contradict each other -------------------------------------------------------------------------
 def _texts(name: str, value: Iterable[str]) -> tuple[str, ...]:
     texts = (value,) if isinstance(value, str) else tuple(value)
@@ -251,7 +276,7 @@ def _texts(name: str, value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _check(options: dict[str, Any]) -> None:
-    for name in ("safe", "auto_parse", "check_abusive", "log_exc", "postmortem_debug", "inline", "force_define"):
+    for name in _FLAGS:
         if not isinstance(options[name], bool):
             raise TypeError(f"{name} is True or False, not {options[name]!r}.")
     if options["ssl"] not in (None, True, False):
@@ -270,7 +295,19 @@ def _check(options: dict[str, Any]) -> None:
         raise ValueError(f"cors names origins as 'https://example.org', or '*'; {unknown[0]!r} is neither.")
     if options["csp"] is not None and (not isinstance(options["csp"], str) or not options["csp"].isprintable()):
         raise ValueError("csp is a Content-Security-Policy, a text on one line.")
+    _check_files(options)
     _check_sealing(options)
+
+
+def _check_files(options: dict[str, Any]) -> None:
+    most = options["max_upload"]
+    if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+        raise ValueError(f"max_upload is a number of bytes, not {most!r}.")
+    if options["content_disposition"] not in (None, "attachment", "inline"):
+        raise ValueError(f'content_disposition is "attachment" or "inline", not {options["content_disposition"]!r}.')
+    accel = options["accel"]
+    if accel is not None and accel != "X-Sendfile" and not re.fullmatch(r"/([A-Za-z0-9_.~-]+/)+", str(accel)):
+        raise ValueError(f'accel is "X-Sendfile", or the path of an internal location like "/files/", not {accel!r}.')
 
 
 def _check_seconds(name: str, value: Any) -> None:

@@ -42,6 +42,8 @@ MAX_FRAMING = 65536
 """Bytes of a chunked body that may be framing, over as many as are body."""
 LAST_CALL = 1.0
 """Seconds that a connection which has said nothing yet may still speak when the server ends."""
+PROGRESS = 65536
+"""Bytes of a body that must come within BODY_TIMEOUT: a large one may take longer, but not stand still."""
 SLICE = 16384
 """Bytes that are parsed in one go: what was pipelined behind them waits unparsed."""
 
@@ -56,7 +58,8 @@ _IDLE, _HEAD, _BODY = 0, 1, 2
 class HttpServer:
     """Makes the HTTP connections of one server.
 
-    *config*: HELLO_TIMEOUT (for the head), BODY_TIMEOUT, MAX_MESSAGE_SIZE (for the body) and MAX_STALL are read once.
+    *config*: HELLO_TIMEOUT (for the head), BODY_TIMEOUT, MAX_UPLOAD_SIZE and MAX_MESSAGE_SIZE (together the largest
+    body that any address takes; what each takes is the application's to say) and MAX_STALL are read once.
     *keep_alive*: seconds that a connection may say nothing between two requests.
     """
 
@@ -64,7 +67,7 @@ class HttpServer:
         self.keep_alive = keep_alive
         self.head_timeout = config.HELLO_TIMEOUT
         self.body_timeout = config.BODY_TIMEOUT
-        self.max_body = config.MAX_MESSAGE_SIZE
+        self.max_body = config.MAX_UPLOAD_SIZE + config.MAX_MESSAGE_SIZE
         self.max_stall = config.MAX_STALL
         self.pulse = Pulse(min(1.0, self.head_timeout / 4, self.body_timeout / 4, self.max_stall / 4, keep_alive / 4))
         self.protocol = partial(HttpProtocol, self)
@@ -107,6 +110,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._length = 0
         self._chunked = False
         self._body_size = 0
+        self._progress = 0
+        """Bytes of the body that were here when its time was last counted anew."""
         self._framing = 0
         self._other_upgrade = False
         self._last = False
@@ -154,7 +159,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _parse(self, data: bytes) -> None:
         start, end = 0, len(data)
         while start < end:
-            piece = data if end <= SLICE else data[start : start + SLICE]
+            # Of a body whose length is known nothing need be looked for: all of what is here is body.
+            size = SLICE if self._phase is not _BODY or self._chunked else max(SLICE, self._length - self._body_size)
+            piece = data if not start and end <= size else data[start : start + size]
             start += len(piece)
             try:
                 if not self._parse_piece(piece, start == end):
@@ -218,7 +225,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._phase = _HEAD
-        self._hosts = self._length = self._body_size = self._framing = 0
+        self._hosts = self._length = self._body_size = self._progress = self._framing = 0
         self._chunked = self._other_upgrade = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -325,10 +332,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         cycle = self.cycle
-        if self._chunked:
-            self._body_size += len(body)
-            if self._body_size > self._server.max_body:
-                raise Refused(413, "The body is too large.")
+        self._body_size += len(body)
+        if self._chunked and self._body_size > self._server.max_body:
+            raise Refused(413, "The body is too large.")
+        if self._body_size - self._progress >= PROGRESS:
+            self._progress = self._body_size
+            self._deadline = self.loop.time() + self._server.body_timeout
         if cycle.response_complete:
             return
         cycle.body += body

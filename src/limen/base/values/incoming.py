@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from limen import exc
+from limen.base.files import Given, Sent
 from limen.base.values.refused import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, Refused, too_deep
 
 _MAX_COLLISIONS = 8
@@ -156,6 +157,8 @@ _READERS: dict[str, tuple[type, Callable[[Any], Any]]] = {
     "$frozenset": (list, _distinct(frozenset)),
     "$dict": (list, _dict),
     "$error": (dict, _error),
+    "$upload": (str, Sent),
+    "$file": (dict, lambda facts: Given(**facts)),
 }
 """Each tag: the plain type it holds, and how that is read (ValueError, TypeError, ArithmeticError: it can't be)."""
 

@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from limen import exc
+from limen.base.files import File, Given, Sent, Upload
 from limen.base.values.refused import MAX_DEPTH, MAX_DIGITS, MAX_EXPONENT, SAFE_INT, Encoding, Refused, too_deep
 
 Walk = Callable[[Any, int], Any]
@@ -173,6 +174,19 @@ def _walker(encoding: Encoding, tagged: bool) -> Walk:
             raise too_deep()
         return {"$error": dict_(wire, depth + 1)}
 
+    def sent(value: Sent, depth: int) -> Any:
+        if not tagged:
+            raise Refused("A file that was sent ahead stands in sealed calls only.")
+        return wrapped("$upload", value.id, depth)
+
+    def given(value: Given, depth: int) -> Any:
+        if depth >= MAX_DEPTH:
+            raise too_deep()
+        return {"$file": value.facts()} if tagged else value.facts()
+
+    def file(value: File | Upload, depth: int) -> Any:
+        raise Refused("A file is the whole result of a service, or an argument of a call; it stands in nothing else.")
+
     def other(value: Any, depth: int) -> Any:
         for kind, make in by_base:
             if isinstance(value, kind):
@@ -200,6 +214,10 @@ def _walker(encoding: Encoding, tagged: bool) -> Walk:
         date: text("$date", date.isoformat),
         time: text("$time", _clock),
         timedelta: text("$timedelta", _seconds if tagged else _iso_duration),
+        Sent: sent,
+        Given: given,
+        File: file,
+        Upload: file,
     }
     bases = (tuple, bytes, set, frozenset, Decimal, UUID, datetime, date, time, timedelta)  # datetime is a date
     by_base: list[tuple[type, Walk]] = [
