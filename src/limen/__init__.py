@@ -47,6 +47,7 @@ add_storage = default.add_storage
 auth = default.auth
 server = default.server
 asgi = default.asgi
+wsgi = default.wsgi
 on = default.on
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "static",
     "storage",
     "topic",
+    "wsgi",
 ]
 
 

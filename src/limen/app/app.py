@@ -311,6 +311,18 @@ class App:
 
         return make_asgi(self)
 
+    def wsgi(self) -> Callable[..., Any]:
+        """The App as a WSGI application: plain calls, files, and the sealed HTTP lane; no WebSockets.
+
+        Nothing is opened before the first request: a server may fork before it. See docs/servers.md for which
+        processes and threads it may run.
+        """
+        from limen.door.wsgi import Wsgi
+
+        from .background import Background
+
+        return Wsgi(Background(self).begin)
+
     def local(self, user: str | None = None, **more: Any) -> Principal:
         """A principal for calls in this process (tests, scripts): sealed, if *user* is given."""
         return Principal(

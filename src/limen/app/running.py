@@ -33,7 +33,7 @@ from .vault import socket_path
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.door.http import OwnAddress
+    from limen.door.http import HttpDoor, OwnAddress
     from limen.door.request import Request
     from limen.web.response import Response
 
@@ -153,15 +153,13 @@ def follow(app: App) -> None:
                 records.follow(1.0)
 
 
-def make_asgi(app: App) -> Callable[..., Any]:
-    """The ASGI callable: HTTP, WebSocket and lifespan."""
-    from limen.door.asgi import Asgi
+def make_door(app: App) -> HttpDoor:
+    """The HTTP door of *app*, whoever carries the requests."""
     from limen.door.http import HttpDoor
-    from limen.transport.asgi_ws import AsgiWebSockets
 
     hub = app.open()
     gate = hub.gate
-    door = HttpDoor(
+    return HttpDoor(
         config=app.config,
         registry=app.registry,
         pipeline=app.pipeline,
@@ -175,6 +173,14 @@ def make_asgi(app: App) -> Callable[..., Any]:
         own=own_addresses(app, hub),
         spool=app.spool,
     )
+
+
+def make_asgi(app: App) -> Callable[..., Any]:
+    """The ASGI callable: HTTP, WebSocket and lifespan."""
+    from limen.door.asgi import Asgi
+    from limen.transport.asgi_ws import AsgiWebSockets
+
+    door = make_door(app)
     life = contextlib.AsyncExitStack()
 
     async def start() -> None:
