@@ -320,7 +320,8 @@ export class Session {
   /** @param {Connection} connection @param {wamp.Message} message */
   #goodbye(connection, { uri, details }) {
     connection.close([wamp.GOODBYE, {}, "wamp.close.goodbye_and_out"]);
-    if (uri === "wamp.close.system_shutdown") return this.#dropped(); // it will be back
+    // it will be back, or wants us back: who we are, or what we may, is another now
+    if (uri === "wamp.close.system_shutdown" || uri === "limen.close.changed") return this.#dropped();
     const reason = uri.replace(/^.*\./, "");
     const error =
       reason === "taken_over"

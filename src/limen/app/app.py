@@ -30,6 +30,7 @@ from .auth import Auth
 from .datastore import ROLES, DataStore, Storage
 from .hooks import Hooks
 from .origins import host_name, is_loopback, origin_of
+from .permissions import Permissions
 from .server import Server
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class App:
         """`with app.storage("why") as db:` is one unit of work; see `limen.app.datastore`."""
         self.auth = Auth(self)
         self.server = Server(self)
+        self.permissions = Permissions(self)
         self.hooks = Hooks()
         self.on = self.hooks.on
         """`@app.on("session.opened")`: a function is called when that happens; see `limen.app.hooks`."""
@@ -180,6 +182,14 @@ class App:
             self._own_storage = DataStore(dbm.SQLStore(url) if url else dbm.MemDictStore())
         return self._own_storage
 
+    def auth_storage(self) -> DataStore:
+        """Which DataStore keeps accounts, sessions and permissions."""
+        return self._auth_storage or self._default_storage()
+
+    def has_storage(self) -> bool:
+        """Something is kept somewhere."""
+        return self._auth_storage is not None or self._own_storage is not None
+
     @property
     def vault(self) -> Vault:
         """Accounts, slots, ledger and keys; opened when first needed."""
@@ -206,7 +216,8 @@ class App:
         if self._pipeline is None:
             from limen.service.pipeline import Pipeline
 
-            self._pipeline = Pipeline(self.config)
+            self.permissions.load()
+            self._pipeline = Pipeline(self.config, rulebook=self.permissions.rulebook)
         return self._pipeline
 
     def open(self) -> Hub:
@@ -236,6 +247,8 @@ class App:
         """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule."""
         principal, topic = session.principal, self.registry.topic(uri)
         if principal is None:
+            return False
+        if not self.permissions.rulebook.allows(principal, uri):
             return False
         if topic is not None and action == "subscribe":
             return topic.may_subscribe(principal)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.base.names import domain_name, user_name
-from limen.core.guard.accounts import Account, MachineKey
+from limen.core.guard.accounts import Account, MachineKey, Permission
 
 if TYPE_CHECKING:
     from limen.core.seal.machine import Credentials
@@ -77,6 +77,13 @@ class Auth:
         """Gives a user other roles; they hold from the next login or resume. Raises `RecordNotFound`."""
         tenant, user = self._names(name, domain)
         self._change(tenant, user, "roles", roles=tuple(roles) or (DEFAULT_ROLE,))
+
+    def set_profile(self, name: str, profile: Mapping[str, Any], domain: str | None = None) -> None:
+        """Changes what is kept of a user: the values of *profile* are put into theirs, None takes one out. It holds
+        from the next login or return of a session. Raises `RecordNotFound`."""
+        tenant, user = self._names(name, domain)
+        known = dict(self._get(tenant, user).profile) | dict(profile)
+        self._change(tenant, user, "profile", profile={key: value for key, value in known.items() if value is not None})
 
     def disable(self, name: str, domain: str | None = None, disabled: bool = True) -> None:
         """Shuts a user out (or lets them in again); their sessions end. Raises `RecordNotFound`."""
@@ -170,6 +177,38 @@ class Auth:
         user = None if name is None else user_name(name)
         tenant = domain_name(domain or self._app.config.DOMAIN) if domain or user else None
         return self._app.vault.machines.list(tenant, user)
+
+    # -- sessions -----------------------------------------------------------------------------------------------
+    def sessions(self, name: str | None = None, domain: str | None = None) -> list[dict[str, Any]]:
+        """The sessions of a user, or of all, the oldest first: dicts of `domain`, `user`, `id`, `kind` ("tab", "lane"
+        or "child"), `opened`, `used`, `login` (seconds since 1970), `origin`, `acting` (as whom, or ''), `parent` (the
+        id of the session that let it in, or ''). `used` is behind by up to a minute."""
+        tenant = domain_name(domain) if domain else self._app.config.DOMAIN if name else None
+        found = self._app.vault.slots.list(tenant, user_name(name) if name else None)
+        return [{"domain": slot.domain, "user": slot.user, **slot.shown()} for slot in found]
+
+    def end_sessions(self, name: str, domain: str | None = None) -> int:
+        """Ends all sessions of a user, who may log in again; gives how many. Raises `RecordNotFound`."""
+        tenant, user = self._names(name, domain)
+        self._get(tenant, user)
+        return self._app.end_sessions(tenant, user)
+
+    # -- permissions --------------------------------------------------------------------------------------------
+    def grant(self, role: str, pattern: str, domain: str | None = None) -> bool:
+        """Lets users with *role* use *pattern*: the address of a service or topic, "ward.close", or "ward." for all
+        that begins with it. From then on that address is closed to all roles that were not granted it; of several
+        patterns the longest decides. It holds at once, here and within a second in other processes of the same
+        database. False: it was granted already. Raises InvalidAddress."""
+        return self._app.permissions.grant(role, pattern, domain)
+
+    def revoke(self, role: str, pattern: str, domain: str | None = None) -> bool:
+        """Takes back what `grant` gave. False: it was not granted. An address that no pattern names any more is open
+        to whom the program lets."""
+        return self._app.permissions.revoke(role, pattern, domain)
+
+    def permissions(self, domain: str | None = None) -> list[Permission]:
+        """All that was granted, or what was in one domain, ordered by domain, pattern and role."""
+        return self._app.permissions.list(domain)
 
     def _names(self, name: str, domain: str | None) -> tuple[str, str]:
         return domain_name(domain or self._app.config.DOMAIN), user_name(name)

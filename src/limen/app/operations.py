@@ -68,6 +68,29 @@ def operations(app: App) -> dict[str, Operation]:
         if not auth.remove_key(id, domain):
             raise exc.RecordNotFound(f"There is no key {id!r} in {domain!r}; `limen key list` shows them.")
 
+    def user_set(name: str, domain: str, roles: list[str] | None = None, profile: dict[str, Any] | None = None) -> None:
+        if roles:
+            auth.set_roles(name, roles, domain)
+        if profile:
+            auth.set_profile(name, profile, domain)
+
+    def user_disable(name: str, domain: str, disabled: bool = True) -> None:
+        auth.disable(name, domain, disabled)
+
+    def user_sessions(name: str | None = None, domain: str | None = None) -> list[dict[str, Any]]:
+        return auth.sessions(name, domain)
+
+    def user_end(name: str, domain: str) -> int:
+        return auth.end_sessions(name, domain)
+
+    def permission_list(domain: str | None = None) -> list[dict[str, Any]]:
+        return [{"domain": p.domain, "role": p.role, "pattern": p.pattern} for p in auth.permissions(domain)]
+
+    def explain_(user: str, name: str, domain: str | None = None) -> list[dict[str, Any]]:
+        from .explain import explain
+
+        return explain(app, user, name, domain)
+
     def abuse_list() -> list[dict[str, Any]]:
         now = time.time()
         ledger = app.vault.ledger
@@ -99,6 +122,14 @@ def operations(app: App) -> dict[str, Operation]:
         "key.new": key_new,
         "key.list": key_list,
         "key.remove": key_remove,
+        "user.set": user_set,
+        "user.disable": user_disable,
+        "user.sessions": user_sessions,
+        "user.end": user_end,
+        "permission.grant": auth.grant,
+        "permission.revoke": auth.revoke,
+        "permission.list": permission_list,
+        "explain": explain_,
         "abuse.list": abuse_list,
         "abuse.clear": abuse_clear,
     }

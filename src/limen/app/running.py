@@ -61,6 +61,7 @@ def make_hub(app: App) -> Hub:
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
     hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize)
+    app.permissions.load()
     hub.happened = lambda event, principal=None, **about: app.hooks.happened(Event(event, **about), principal)
     return hub
 
@@ -80,6 +81,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
 
             hub.bus = line = await Line.connect(app.line)
             stack.callback(line.close)
+        hub.bus.hear("session.over", hub.heard_over)
         hub.gate.epoch = app.vault.mark.epoch
         app.vault.recover()
         app.vault.load_ledger()
@@ -126,8 +128,9 @@ async def _sweep(app: App, hub: Hub) -> None:
             await asyncio.to_thread(gate.collect())
             if app.vault.shared:
                 await elsewhere.look()
+            app.permissions.take(await asyncio.to_thread(app.permissions.news, _domains(app)))
             if app.vault.overheard:
-                await elsewhere.listen(sorted({app.config.DOMAIN, *app.domains}))
+                await elsewhere.listen(_domains(app))
             await asyncio.to_thread(follow, app)
             if time.monotonic() - swept >= SPOOL_SWEEP:
                 swept = time.monotonic()
@@ -139,10 +142,14 @@ async def _sweep(app: App, hub: Hub) -> None:
             if time.monotonic() - forgot >= 60.0:
                 forgot = time.monotonic()
                 await asyncio.to_thread(app.vault.once.purge, time.time())
-                for domain in sorted({app.config.DOMAIN, *app.domains}):
+                for domain in _domains(app):
                     hub.slots_over(await asyncio.to_thread(app.vault.expire, domain, 2 * TOUCH), "expired")
         except Exception:  # a full disk must not end the sweeping
             log.exception("the once-a-second work failed; it goes on")
+
+
+def _domains(app: App) -> list[str]:
+    return sorted({app.config.DOMAIN, *app.domains})
 
 
 def follow(app: App) -> None:

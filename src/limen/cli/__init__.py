@@ -17,8 +17,10 @@ from .options import db as _db
 from .options import domain as _domain
 from .options import keys as _keys
 from .options import operator as _operator
+from .permission import explain, permission
 from .profile import profile
 from .shell import shell
+from .users import COMMANDS as USER_COMMANDS
 
 
 class Sentences(click.Group):
@@ -70,6 +72,8 @@ def serve(target: str, **options: Any) -> None:
 
 
 main.add_command(database)
+main.add_command(permission)
+main.add_command(explain)
 main.add_command(debug)
 main.add_command(profile)
 main.add_command(shell)
@@ -78,7 +82,11 @@ main.add_command(key)
 
 @main.group()
 def user() -> None:
-    """Users: add, list, passwd, remove. Speaks to the running server, or opens the file when none runs."""
+    """Users and their sessions. Speaks to the running server, or opens the file when none runs."""
+
+
+for _command in USER_COMMANDS:
+    user.add_command(_command)
 
 
 def _password(prompt: str) -> str:

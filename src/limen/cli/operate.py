@@ -45,6 +45,24 @@ def operator(db: str, keys: str | None, *, make: bool = False, running: bool = F
         yield lambda operation, /, **arguments: table[operation](**arguments)
 
 
+@contextlib.contextmanager
+def program(target: str, db: str | None, keys: str | None) -> Iterator[Callable[..., Any]]:
+    """A function `operate` for the program *target* on its store, or on *db*, which no server may have."""
+    import limen
+
+    from .target import apply, load
+
+    apply(limen.default, (), db, keys, False)
+    app = load(target)
+    if app is not limen.default:
+        apply(app, (), db, keys, False)
+    with app.vault.claimed():
+        app.permissions.load()
+        app.vault.load_ledger()
+        table = operations(app)
+        yield lambda operation, /, **arguments: table[operation](**arguments)
+
+
 def is_missing(db: str) -> bool:
     """The URL *db* names a file, and it is not there."""
     path = database_path(db)

@@ -333,6 +333,8 @@ class Session:
         match message.reason:
             case "wamp.close.system_shutdown":
                 self._line.drop("The server is shutting down.")  # and we come back when it does
+            case "limen.close.changed":
+                self._line.drop("Who one is here, or what one may, has changed.")  # and we come back as that
             case "limen.close.taken_over":
                 where = f"{details.get('from')}, {details.get('when')}"
                 self._emit("taken_over", details)

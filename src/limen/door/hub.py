@@ -55,6 +55,9 @@ GOODBYES = {
 }
 """Why a session is over, to what its client is told: GOODBYE's reason and words."""
 
+CHANGED = "limen.close.changed"
+"""GOODBYE to a session that is to come back at once: who it is, or what it may, is another by then."""
+
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
@@ -305,6 +308,14 @@ class Hub:
         self.tabs.add(tab)
         return tab
 
+    def review(self, domain: str) -> None:
+        """Who may do what in *domain* has changed: sessions that listen where they may not any more begin anew."""
+        realm = self._realms.get(domain)
+        for session in tuple(realm.sessions.values()) if realm is not None else ():
+            topics = [subscription.uri for subscription in session.subscriptions.values()]
+            if not all(self.authorize(session, "subscribe", topic) for topic in topics):
+                session.peer.goodbye(CHANGED, {})
+
     def opened(self, principal: Principal, id: str, kind: str) -> None:
         """Somebody has come in: the program hears of it."""
         about = {"id": id, "origin": principal.origin, "kind": kind, "impersonated_by": principal.impersonated_by}
@@ -331,16 +342,29 @@ class Hub:
     def slots_over(self, slots: Iterable[Slot], why: str) -> None:
         """These slots have gone from the store, taken out by this process: their tabs end, and the program hears of
         it. On the loop."""
-        reason, words = GOODBYES.get(why, ("wamp.close.logout", "This session was ended."))
+        away = []
         for slot in slots:
             self.gate.endings += 1
             if why:  # else it never came to be
                 self._closed(slot.domain, slot.user, slot.id, slot.origin, slot.kind, why, slot.acting)
-            tab = self.tabs.get(slot.handle)
-            if tab is None:
+            if not self._end_slot(slot.handle, why):
+                away.append(slot.handle)
                 self.gate.elsewhere.add((slot.domain, slot.user))
-            elif not tab.over:
-                self.end_tab(tab, reason, {"message": words} if words else {}, why)
+        if away:
+            self.bus.tell("session.over", {"slots": away, "why": why})
+
+    def heard_over(self, body: Any) -> None:
+        """Another process of this server has ended these slots."""
+        for handle in body["slots"]:
+            self._end_slot(handle, body["why"])
+
+    def _end_slot(self, handle: bytes, why: str) -> bool:
+        """Ends the tab of a slot; False: it is not here."""
+        tab = self.tabs.get(handle)
+        if tab is not None and not tab.over:
+            reason, words = GOODBYES.get(why, ("wamp.close.logout", "This session was ended."))
+            self.end_tab(tab, reason, {"message": words} if words else {}, why)
+        return tab is not None
 
     def _closed(self, domain: str, user: str, id: str, origin: str, kind: str, why: str, acting: str = "") -> None:
         who = {"user": acting, "impersonated_by": user} if acting else {"user": user}

@@ -32,8 +32,9 @@ from limen.base.files import Upload
 from limen.base.principal import Cancellation, Principal, State, current
 from limen.core.guard.ledger import Kind as Misdeed
 from limen.service.binding import Binding
-from limen.service.guard import permit
+from limen.service.guard import permit, wants_tls, wants_user
 from limen.service.hops import Hops
+from limen.service.rulebook import Rulebook
 from limen.service.running import Progress, Sink, ThreadStream, Under, stream_async, stream_now, stream_on_loop
 from limen.service.service import Kind, Service
 from limen.service.workers import Workers
@@ -61,10 +62,12 @@ class _Denied(Exception):
 
 class Pipeline:
     """*config*: whether this is development, and how many threads. *executor*: worker threads for plain functions; any
-    serves, `limen.service.workers.Workers` (the default) is the fastest."""
+    serves, `limen.service.workers.Workers` (the default) is the fastest. *rulebook*: permissions said at run time."""
 
-    def __init__(self, config: Config, *, executor: Executor | None = None) -> None:
+    def __init__(self, config: Config, *, executor: Executor | None = None, rulebook: Rulebook | None = None) -> None:
         self._config = config
+        self._rulebook = rulebook or Rulebook()
+        self._rules = self._rulebook.by_domain
         self._executor = executor
         self._hops: Hops | None = None
         self._states: dict[tuple[int, str], State] = {}
@@ -108,6 +111,8 @@ class Pipeline:
                 state = State(principal, service.uri, cancellation or Cancellation())
             if service.roles or service.check_perm is not None:
                 self._permit(service, state)
+            if self._rules:
+                self._obey(service, principal)
             values, named = plan.bind(args or [], kwargs, text)
             context = copy_context()
             if not now:
@@ -132,14 +137,14 @@ class Pipeline:
     # -- guard --------------------------------------------------------------------------------------------------
     def admit(self, principal: Principal, service: Service) -> None:
         """TLS, abuse, sealing. A call in process (origin '') has no transport to look at."""
-        origin, ssl = principal.origin, service.ssl
-        if origin and not principal.tls and ssl is not False and (ssl or not self._config.IS_DEVELOPMENT):
+        origin = principal.origin
+        if origin and not principal.tls and wants_tls(service, development=self._config.IS_DEVELOPMENT):
             raise exc.RequireSSL()
         if not principal.sealed and origin and service.check_abusive:
             wait = self._refused(principal.domain, origin)
             if wait is not None:
                 raise exc.Abusive(retry_after=wait)
-        if service.safe and not (principal.sealed and principal.user is not None):
+        if wants_user(service) and not (principal.sealed and principal.user is not None):
             self._charge(principal.domain, origin, Misdeed.UNSEALED)
             raise exc.Unauthorized("Log in first.")
 
@@ -150,6 +155,14 @@ class Pipeline:
             permit(state, service.roles, check_perm)
         except exc.Unauthorized:
             self._charge(state.domain, state.origin, Misdeed.DENIED)
+            raise
+
+    def _obey(self, service: Service, principal: Principal) -> None:
+        """What was said at run time (`rulebook`), besides."""
+        try:
+            self._rulebook.check(principal, service.uri)
+        except exc.Unauthorized:
+            self._charge(principal.domain, principal.origin, Misdeed.DENIED)
             raise
 
     def _state(self, principal: Principal, service: Service) -> State:

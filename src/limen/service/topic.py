@@ -7,7 +7,7 @@ from typing import Any
 
 from limen import exc
 from limen.base.principal import Principal, State, get_state
-from limen.service.guard import permit
+from limen.service.guard import permit, wants_user
 from limen.service.service import address
 
 Send = Callable[[str, str, list[Any], dict[str, Any]], None]
@@ -57,7 +57,7 @@ class Topic:
 
     def may_subscribe(self, principal: Principal) -> bool:
         """Whether *principal* may listen."""
-        if self.safe and not (principal.sealed and principal.user is not None):
+        if wants_user(self) and not (principal.sealed and principal.user is not None):
             return False
         try:
             permit(State(principal, self.uri), self.roles, self.check_perm)

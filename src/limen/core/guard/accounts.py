@@ -71,6 +71,12 @@ class Slot:
         """What the session is called where people see it."""
         return session_id(self.handle)
 
+    def shown(self) -> dict[str, Any]:
+        """The session, for people to look at: nothing that anybody could come in with."""
+        parent = session_id(self.parent) if self.parent else ""
+        about = {name: getattr(self, name) for name in ("kind", "opened", "used", "login", "origin", "acting")}
+        return {"id": self.id, "parent": parent, **about}
+
 
 def session_id(handle: bytes) -> str:
     """A name for the session of a slot, which does not tell its handle: 16 hexadecimal digits.
@@ -101,6 +107,15 @@ class MachineKey:
     public: bytes = field(repr=False)
     key_number: int = 1
     created: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """That *role* may use *pattern* in *domain*: an address, "ward.close", or all that begins with one, "ward."."""
+
+    domain: str
+    role: str
+    pattern: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +252,25 @@ class KeyStore(Protocol):
 
     def list(self, domain: str | None = None, user: str | None = None) -> builtins.list[MachineKey]:
         """Keys, ordered by domain, user and age."""
+
+
+class PermissionStore(Protocol):
+    """Permissions by domain."""
+
+    def grant(self, domain: str, role: str, pattern: str, *, reason: str = "") -> bool:
+        """Keeps the permission, with who gave it. False: it is there already."""
+        ...
+
+    def revoke(self, domain: str, role: str, pattern: str, *, reason: str = "") -> bool:
+        """Takes it away; its history stays. False: there is none."""
+        ...
+
+    def list(self, domain: str | None = None) -> builtins.list[Permission]:
+        """All, or those of one domain, ordered by domain, pattern and role."""
+        ...
+
+    def changes(self, domain: str) -> int:
+        """How often the permissions of the domain have changed, whoever did it; 0 where there never was one."""
         ...
 
 

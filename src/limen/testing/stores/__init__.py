@@ -29,6 +29,7 @@ from .accounts import AccountStoreSuite
 from .ledger import LedgerStoreSuite
 from .machinekeys import KeyStoreSuite
 from .once import OnceStoreSuite
+from .permissions import PermissionStoreSuite
 from .records import WHO, RecordStoreSuite, put
 from .settings import MetaStoreSuite
 from .slots import SlotStoreSuite
@@ -41,6 +42,7 @@ __all__ = [
     "LedgerStoreSuite",
     "MetaStoreSuite",
     "OnceStoreSuite",
+    "PermissionStoreSuite",
     "RecordStoreSuite",
     "SlotStoreSuite",
     "StoreSuite",
@@ -48,7 +50,14 @@ __all__ = [
 
 
 class StoreSuite(
-    RecordStoreSuite, AccountStoreSuite, KeyStoreSuite, SlotStoreSuite, LedgerStoreSuite, OnceStoreSuite, MetaStoreSuite
+    RecordStoreSuite,
+    AccountStoreSuite,
+    KeyStoreSuite,
+    SlotStoreSuite,
+    PermissionStoreSuite,
+    LedgerStoreSuite,
+    OnceStoreSuite,
+    MetaStoreSuite,
 ):
     """All of a store."""
 

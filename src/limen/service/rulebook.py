@@ -1,0 +1,87 @@
+"""Permissions as they are now: which roles may use which addresses, said at run time, beside what the code says.
+
+A rule gives a role an address, `todo.add`, or whatever begins with one, `todo.`. An address that some rule names is
+closed to all roles that no rule gives it to; of several rules the one with the longest pattern is asked. They only ever
+close: what the code asks for (`roles`, `check_perm`, a realm rule) holds as well.
+
+    >>> rulebook = Rulebook()
+    >>> rulebook.set("localhost", [("nurse", "ward."), ("chief", "ward."), ("chief", "ward.close")])
+    >>> pattern, roles = rulebook.rule("localhost", "ward.list")
+    >>> pattern, sorted(roles)
+    ('ward.', ['chief', 'nurse'])
+    >>> rulebook.rule("localhost", "ward.close")
+    ('ward.close', frozenset({'chief'}))
+    >>> rulebook.rule("localhost", "wardrobe"), rulebook.rule("other.example", "ward.close")
+    (None, None)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from limen import exc
+from limen.base.principal import Principal
+from limen.service.service import address
+
+Rule = tuple[str, frozenset[str]]
+"""A pattern, and the roles that may."""
+
+
+def pattern_of(text: str) -> str:
+    """A pattern as it is kept: an address with dots, with one at its end for all below. Raises InvalidAddress.
+
+    >>> pattern_of("todo/add"), pattern_of("todo.")
+    ('todo.add', 'todo.')
+    """
+    below = isinstance(text, str) and text.endswith((".", "/"))
+    uri = address(text[:-1] if below else text).replace("/", ".")
+    return uri + "." if below else uri
+
+
+class Rulebook:
+    """By domain. Changed and asked on the event loop, or where none runs.
+
+    A call looks at `by_domain` first, which holds only domains that have a rule: without any, nothing is asked.
+    """
+
+    __slots__ = ("by_domain",)
+
+    def __init__(self) -> None:
+        self.by_domain: dict[str, dict[str, frozenset[str]]] = {}
+
+    def set(self, domain: str, rules: Iterable[tuple[str, str]]) -> None:
+        """Puts (role, pattern)s in the place of all rules of the domain."""
+        roles: dict[str, set[str]] = {}
+        for role, pattern in rules:
+            roles.setdefault(pattern, set()).add(role)
+        if roles:
+            self.by_domain[domain] = {pattern: frozenset(who) for pattern, who in roles.items()}
+        else:
+            self.by_domain.pop(domain, None)
+
+    def rule(self, domain: str, uri: str) -> Rule | None:
+        """The rule that decides about *uri*; None: no rule names it."""
+        rules = self.by_domain.get(domain)
+        if rules is None:
+            return None
+        roles = rules.get(uri)
+        if roles is not None:
+            return uri, roles
+        end = uri.rfind(".")
+        while end >= 0:
+            pattern = uri[: end + 1]
+            roles = rules.get(pattern)
+            if roles is not None:
+                return pattern, roles
+            end = uri.rfind(".", 0, end)
+        return None
+
+    def allows(self, principal: Principal, uri: str) -> bool:
+        """Whether the rules let *principal* use *uri*."""
+        rule = self.rule(principal.domain, uri)
+        return rule is None or not rule[1].isdisjoint(principal.roles)
+
+    def check(self, principal: Principal, uri: str) -> None:
+        """Raises Forbidden where `allows` says no."""
+        if not self.allows(principal, uri):
+            raise exc.Forbidden("Your role does not allow this.")
