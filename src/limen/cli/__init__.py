@@ -9,6 +9,7 @@ import click
 
 from limen import exc
 
+from .call import call
 from .db import DB_HELP, NO_DB
 from .db import db as database
 from .debug import debug
@@ -17,6 +18,7 @@ from .options import db as _db
 from .options import domain as _domain
 from .options import keys as _keys
 from .options import operator as _operator
+from .options import password
 from .permission import explain, permission
 from .profile import profile
 from .shell import shell
@@ -78,6 +80,7 @@ main.add_command(debug)
 main.add_command(profile)
 main.add_command(shell)
 main.add_command(key)
+main.add_command(call)
 
 
 @main.group()
@@ -89,13 +92,6 @@ for _command in USER_COMMANDS:
     user.add_command(_command)
 
 
-def _password(prompt: str) -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    password: str = click.prompt(prompt, hide_input=True, confirmation_prompt=True)
-    return password
-
-
 @user.command("add")
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, help="May be given again; the first is the main one. Default: user.")
@@ -105,7 +101,7 @@ def _password(prompt: str) -> str:
 def user_add(name: str, roles: tuple[str, ...], domain: str, db: str | None, keys: str | None) -> None:
     """Add the user NAME; the password is asked for, or read as one line from standard input."""
     with _operator(db, keys, make=True) as operate:
-        operate("user.add", name=name, password=_password("Password"), domain=domain, roles=list(roles))
+        operate("user.add", name=name, password=password("Password"), domain=domain, roles=list(roles))
     click.echo(f"Added {name} in {domain}.")
 
 
@@ -130,7 +126,7 @@ def user_list(domain: str | None, db: str | None, keys: str | None) -> None:
 def user_passwd(name: str, domain: str, db: str | None, keys: str | None) -> None:
     """Give NAME a new password; all of that user's sessions end."""
     with _operator(db, keys) as operate:
-        operate("user.passwd", name=name, password=_password("New password"), domain=domain)
+        operate("user.passwd", name=name, password=password("New password"), domain=domain)
     click.echo(f"{name} in {domain} has a new password; open sessions were ended.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -25,3 +26,11 @@ def operator(db: str | None, keys: str | None, *, make: bool = False) -> Abstrac
     if make and is_missing(db):
         click.echo(f"There was no database at {db}; making one.", err=True)
     return reach(db, keys, make=make)
+
+
+def password(prompt: str, *, confirm: bool = True) -> str:
+    """A password, asked for at the terminal; else one line of standard input. Never an argument: those are seen."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    said: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm)
+    return said
