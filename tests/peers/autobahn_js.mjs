@@ -1,4 +1,5 @@
 /** Autobahn-JS as a puppet. It takes the WebSocket that Node has (22 and later), else that of `ws`. */
+import nacl from "tweetnacl";
 import { WebSocket as WsWebSocket } from "ws";
 
 globalThis.WebSocket ??= WsWebSocket;
@@ -26,14 +27,25 @@ const procedures = {
   hang: () => new Promise(() => {}),
 };
 
+const signing = (seed) => {
+  const key = nacl.sign.keyPair.fromSeed(Buffer.from(seed, "hex"));
+  return {
+    authmethods: ["cryptosign"],
+    authid: "device",
+    authextra: { pubkey: autobahn.auth_cryptosign.public_key(key), channel_binding: null },
+    onchallenge: (session, method, extra) => autobahn.auth_cryptosign.sign_challenge(key, extra),
+  };
+};
+
 await obey(
   {
-    open: ({ session, url, realm }) =>
+    open: ({ session, url, realm, seed }) =>
       new Promise((resolve, reject) => {
         const connection = new autobahn.Connection({
           url,
           realm,
-          serializers: [new SERIALIZERS[session]()],
+          serializers: [new SERIALIZERS[session.split("-")[0]]()],
+          ...(seed && signing(seed)),
           max_retries: 0,
           on_user_error: () => {},
         });

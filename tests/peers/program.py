@@ -6,10 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from limen import service, topic
+from limen import auth, get_state, service, topic
 
 news = topic("news", safe=False)
 ended = asyncio.Event()
+auth.add_machine("device", roles=["machine"])
+auth.add_key(
+    "device", kind="ed25519", public=bytes.fromhex("03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8")
+)
+"""Of the private key 000102…1f, which the peers know."""
+
+
+@service(safe=False, ssl=False, roles=["machine"])
+def whoami() -> list[str | None]:
+    return [get_state().user, *get_state().roles]
 
 
 @service(safe=False, ssl=False)

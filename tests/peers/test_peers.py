@@ -65,6 +65,34 @@ def fresh_uri() -> str:
     return f"com.example.n{next(_uris)}"
 
 
+# -- cryptosign --------------------------------------------------------------------------------------------------
+SEED = bytes(range(32)).hex()
+
+
+@each("name", [name for name in NAMES if name[1] != "msgpack"])
+def test_a_peer_that_signs_has_a_user_and_roles(server: Server, puppets: dict[str, Puppet], name: Name) -> None:
+    peer = Peer(puppets[name[0]], f"{name[1]}-signed")
+    url = f"ws://localhost:{server.port}/ws"
+    peer.ask("open", url=url, realm="localhost", seed=SEED)
+    assert peer.call("whoami") == [[["device", "machine"]], {}]
+    peer.ask("close")
+
+
+@each("name", [name for name in NAMES if name[1] == "json"])
+def test_a_peer_that_signs_with_another_key_is_refused(server: Server, puppets: dict[str, Puppet], name: Name) -> None:
+    peer = Peer(puppets[name[0]], f"{name[1]}-refused")
+    url = f"ws://localhost:{server.port}/ws"
+    with pytest.raises(Refused):
+        peer.ask("open", url=url, realm="localhost", seed=bytes(32).hex())
+
+
+@each("name", NAMES[:1])  # one: each attempt counts
+def test_a_peer_that_does_not_sign_is_nobody(peers: Peers, name: Name) -> None:
+    with pytest.raises(Refused) as refused:
+        peers[name].call("whoami")
+    assert refused.value.error == "wamp.error.not_authorized"
+
+
 # -- services of the server -------------------------------------------------------------------------------------
 @each("name")
 def test_a_service_of_the_server_is_called(peers: Peers, name: Name) -> None:

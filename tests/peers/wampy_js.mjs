@@ -1,7 +1,9 @@
 /** Wampy as a puppet. */
+import nacl from "tweetnacl";
 import { Wampy } from "wampy";
 import { CborSerializer } from "wampy/CborSerializer.js";
 import { JsonSerializer } from "wampy/JsonSerializer.js";
+import { sign } from "wampy/cryptosign.js";
 import { MsgpackSerializer } from "wampy/MsgpackSerializer.js";
 import { WebSocket } from "ws";
 import { hear, obey } from "./lines.mjs";
@@ -24,13 +26,25 @@ const procedures = {
   hang: () => new Promise(() => {}),
 };
 
+const signing = (seed) => {
+  const { publicKey } = nacl.sign.keyPair.fromSeed(Buffer.from(seed, "hex"));
+  return {
+    authid: "device",
+    authmethods: ["cryptosign"],
+    authextra: { pubkey: Buffer.from(publicKey).toString("hex"), channel_binding: null },
+    authPlugins: { cryptosign: sign(seed) },
+    authMode: "auto",
+  };
+};
+
 await obey(
   {
-    open: async ({ session, url, realm }) => {
+    open: async ({ session, url, realm, seed }) => {
       const wampy = (sessions[session] = new Wampy(url, {
         realm,
         ws: WebSocket,
-        serializer: new SERIALIZERS[session](),
+        serializer: new SERIALIZERS[session.split("-")[0]](),
+        ...(seed && signing(seed)),
         autoReconnect: false,
         onClose: () => hear(session, { closed: null }),
       }));

@@ -138,5 +138,7 @@ def test_who_may_subscribe() -> None:
     assert [Topic("t", roles=("admin",)).may_subscribe(p) for p in (anyone, ada)] == [False, False]
     only_ada = Topic("t", check_perm=lambda state: state.user == "ada" and state.service == "t")
     assert [only_ada.may_subscribe(p) for p in (anyone, ada)] == [False, True]
-    with pytest.raises(ValueError, match="check_perm"):
-        Topic("t", safe=False, roles=("admin",))
+    signed = Principal("localhost", "192.0.2.1", user="pump", roles=("admin",))
+    in_clear = Topic("t", safe=False, roles=("admin",))
+    assert [in_clear.may_subscribe(p) for p in (anyone, ada, signed)] == [False, False, True]
+    assert not Topic("t", roles=("admin",)).may_subscribe(signed)

@@ -152,7 +152,7 @@ def test_one_text_for_a_list_of_texts(service: Any) -> None:
         ({"cache": True}, "safe=False"),
         ({"methods": ["GET"]}, "safe=False"),
         ({"cors": ["*"]}, "safe=False"),
-        ({"safe": False, "roles": ["admin"]}, "check_perm"),
+        ({"safe": False, "cache": True, "roles": ["admin"]}, "roles might refuse"),
         ({"safe": False, "cache": 60, "check_perm": bool}, "others"),
         ({"safe": False, "cache": -1}, "above 0"),
         ({"safe": False, "cache": float("inf")}, "above 0"),

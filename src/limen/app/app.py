@@ -280,6 +280,7 @@ class App:
                 for tab in hub.tabs.of_user(domain, user):
                     if (keep is None or tab.slot != keep) and key in (None, tab.key):
                         hub.end_tab(tab, "wamp.close.logout", {"message": "This session was ended."}, why)
+                hub.end_signed(domain, user, key)
 
             hub.loop.call_soon_threadsafe(end)
         return len(gone)

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from limen.door.sessions import Tab
+
 if TYPE_CHECKING:
-    from limen.door.hub import Hub
-    from limen.door.sessions import Tab
+    from limen.door.hub import Hub, Signed
 
     from .vault import Vault
 
@@ -34,36 +35,44 @@ class Elsewhere:
 
     async def look(self) -> None:
         """Ends here what was ended elsewhere. On the loop."""
-        tabs: dict[str, list[Tab]] = {}
-        for tab in self._hub.tabs:
-            tabs.setdefault(tab.domain, []).append(tab)
-        for domain in [domain for domain in self._seen if domain not in tabs]:
+        sessions: dict[str, list[Tab | Signed]] = {}
+        for session in (*self._hub.tabs, *self._hub.signed()):
+            sessions.setdefault(session.domain, []).append(session)
+        for domain in [domain for domain in self._seen if domain not in sessions]:
             del self._seen[domain], self._last[domain]  # who comes there later is looked at, whatever was before
-        for domain, there in tabs.items():
+        for domain, there in sessions.items():
             number, gone = await asyncio.to_thread(self._gone, domain, there)
             # News are looked at twice: a session may have begun meanwhile with what was read before them.
             self._seen[domain] = self._last.get(domain, -1)
             self._last[domain] = number
-            for tab in gone:
-                if not tab.over:
-                    self._hub.gate.endings += 1
-                    self._hub.end_tab(tab, "wamp.close.logout", ENDED)
+            for session in gone:
+                self._hub.gate.endings += 1
+                if not isinstance(session, Tab):
+                    session.goodbye("wamp.close.logout", ENDED)
+                elif not session.over:
+                    self._hub.end_tab(session, "wamp.close.logout", ENDED)
 
-    def _gone(self, domain: str, tabs: Iterable[Tab]) -> tuple[int, list[Tab]]:
-        """On a thread: which of *tabs* are over, by what the store says."""
+    def _gone(self, domain: str, sessions: Iterable[Tab | Signed]) -> tuple[int, list[Tab | Signed]]:
+        """On a thread: which of *sessions* are over, by what the store says."""
         number, users = self._vault.accounts.ended(domain, self._seen.get(domain))
-        concerned = [tab for tab in tabs if users is None or tab.user in users]
-        return number, [tab for tab in concerned if not self._is_alive(tab)]
+        concerned = [session for session in sessions if users is None or _user(session) in users]
+        return number, [session for session in concerned if not self._is_alive(session)]
 
-    def _is_alive(self, tab: Tab) -> bool:
-        account = self._vault.accounts.get(tab.domain, tab.user)
+    def _is_alive(self, session: Tab | Signed) -> bool:
+        account = self._vault.accounts.get(session.domain, _user(session))
         if account is None or account.disabled:
             return False
-        if tab.key and self._vault.machines.get(tab.domain, tab.key) is None:
+        if session.key and self._vault.machines.get(session.domain, session.key) is None:
             return False
-        if tab.slot is not None:  # it ends with a new password, unless that was set in this very session
-            return self._vault.slots.get(tab.domain, tab.slot) is not None
-        return account.record == tab.record
+        if not isinstance(session, Tab):
+            return True
+        if session.slot is not None:  # it ends with a new password, unless that was set in this very session
+            return self._vault.slots.get(session.domain, session.slot) is not None
+        return account.record == session.record
+
+
+def _user(session: Tab | Signed) -> str:
+    return (session.user if isinstance(session, Tab) else session.principal.user) or ""
 
 
 def begin_epoch(hub: Hub, epoch: int) -> None:

@@ -58,6 +58,7 @@ class Connection:
         "codec",
         "domain",
         "hub",
+        "key",
         "origin",
         "principal",
         "realm",
@@ -75,6 +76,8 @@ class Connection:
         self.channel: Channel | None = None
         self.session: Session | None = None
         self.tab: Tab | None = None
+        self.key = b""
+        """The id of the machine's key with which an unsealed session has signed in."""
         self.realm: Realm
         """Its session's."""
         self.principal = Principal(domain, origin)
@@ -185,12 +188,17 @@ class Connection:
 
             self._greeting = self.hub.loop.create_task(greet(self, message, data))
             return
-        greeting = handshake(message, lambda realm: realm == self.domain, (ANONYMOUS,))
+        greeting = handshake(message, lambda realm: realm == self.domain, (ANONYMOUS, "cryptosign"))
         if isinstance(greeting, Abort):
             if greeting.reason == PROTOCOL_VIOLATION:
                 self.blame(Kind.MALFORMED)
             self.send(greeting)
             self.drop(1008, "")
+            return
+        if greeting.method != ANONYMOUS:
+            from .cryptosign import greet as greet_signed
+
+            self._greeting = self.hub.loop.create_task(greet_signed(self, greeting))
             return
         retry_after = self.hub.gate.refused(self.domain, self.origin)
         if retry_after is not None:

@@ -154,15 +154,17 @@ class Gate:
             if endings == self.endings:
                 return found
 
-    def principal(self, account: Account, origin: str, tls: bool, session: int) -> Principal:
-        """The principal of a sealed session, with roles and profile as they are now."""
+    def principal(
+        self, account: Account, origin: str, tls: bool, session: int | None, sealed: bool = True
+    ) -> Principal:
+        """The principal of a user's session, with roles and profile as they are now."""
         profile: Mapping[str, Any] = {"username": account.user, **account.profile}
         return Principal(
             domain=account.domain,
             origin=origin,
             user=account.user,
             roles=account.roles or ("user",),
-            sealed=True,
+            sealed=sealed,
             tls=tls,
             profile=profile,
             session=session,

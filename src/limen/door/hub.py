@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -68,6 +68,19 @@ class Own:
     run: Callable[..., Any]
 
 
+class Signed(Protocol):
+    """An unsealed session that may have a user: *key* is the id of the machine's key with which it has signed in, b""
+    without one."""
+
+    key: bytes
+    principal: Principal
+
+    @property
+    def domain(self) -> str: ...
+
+    def goodbye(self, reason: str, details: dict[str, Any]) -> None: ...
+
+
 class Hub:
     """Realms by domain, tabs, and the calls under way. Lives on one event loop.
 
@@ -91,6 +104,8 @@ class Hub:
         gate.slots_over = self.slots_over
         self.tabs = Tabs()
         self.connections: set[Connection] = set()
+        self.guests: set[Signed] = set()
+        """What listens over plain HTTP."""
         self.own: dict[str, Own] = {}
         self._realms: dict[str, Realm] = {}
         self._deadline: asyncio.TimerHandle | None = None
@@ -106,14 +121,14 @@ class Hub:
         """A server starts on the running loop: of one that ran before on another loop nothing is left."""
         self._loop = asyncio.get_running_loop()
         self._realms, self._deadline = {}, None
-        self.tabs, self.connections = Tabs(), set()
+        self.tabs, self.connections, self.guests = Tabs(), set(), set()
 
     def is_crowded(self, origin: str) -> bool:
         """*origin* has as many connections without a login as one may have."""
         most = self.config.MAX_ORIGIN_CONNECTIONS
         if len(self.connections) < most:  # nobody can have so many: the usual case is not counted out
             return False
-        return sum(c.origin == origin and c.tab is None for c in self.connections) >= most
+        return sum(c.origin == origin and c.principal.user is None for c in self.connections) >= most
 
     # -- realms -------------------------------------------------------------------------------------------------
     def realm(self, domain: str) -> Realm:
@@ -339,6 +354,16 @@ class Hub:
         elif not was_over:
             self._closed(tab.domain, tab.user, tab.id, tab.origin, tab.kind, why)
 
+    def end_signed(self, domain: str, user: str, key: bytes | None = None) -> None:
+        """Ends the unsealed sessions in which *user* has signed in (with *key*, if one is named). On the loop."""
+        for session in self.signed():
+            if session.domain == domain and session.principal.user == user and key in (None, session.key):
+                session.goodbye("wamp.close.logout", {"message": "This session was ended."})
+
+    def signed(self) -> list[Signed]:
+        """The unsealed sessions that have a user, over WebSockets and HTTP."""
+        return [*(c for c in self.connections if c.key), *(guest for guest in self.guests if guest.key)]
+
     def slots_over(self, slots: Iterable[Slot], why: str) -> None:
         """These slots have gone from the store, taken out by this process: their tabs end, and the program hears of
         it. On the loop."""
@@ -398,8 +423,8 @@ class Hub:
             await asyncio.wait(tasks, timeout=seconds)
         for tab in self.tabs:
             self.touch(tab)
-        for connection in tuple(self.connections):
-            connection.goodbye("wamp.close.system_shutdown", {})
+        for session in (*self.connections, *self.guests):
+            session.goodbye("wamp.close.system_shutdown", {})
 
 
 def _digest(uri: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> bytes:

@@ -87,7 +87,7 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
     domain, user = _domain(connection, hello), hello.details.get("authid")
     if not isinstance(user, str):
         raise exc.InvalidCredential
-    await _slow_down(connection, gate)
+    await slow_down(connection, gate)
     entry = gate.ledger.issue(
         connection.domain,
         connection.origin,
@@ -179,7 +179,7 @@ async def _key(connection: Connection, hello: Hello, frame: bytes) -> None:
     """A machine's login: the handshake of a resume, with the key that an operator gave it; then a tab like any."""
     gate, domain, extra = connection.hub.gate, connection.domain, hello.details.get("authextra")
     id = key_of(extra)
-    await _slow_down(connection, gate)
+    await slow_down(connection, gate)
     entry = gate.ledger.issue(domain, connection.origin, Kind.KK1, time.time())
     try:
         found = await gate.on_thread(machine, gate, domain, id)
@@ -292,7 +292,7 @@ def _decode(connection: Connection, data: bytes, text: bool) -> Authenticate:
     return message
 
 
-async def _slow_down(connection: Connection, gate: Gate) -> None:
+async def slow_down(connection: Connection, gate: Gate) -> None:
     """Past the soft limit answers come later, for everybody at that origin; past the hard one none is worked out."""
     domain, origin = connection.domain, connection.origin
     if gate.refused(domain, origin) is None and (delay := gate.delay(domain, origin)):

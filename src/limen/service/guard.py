@@ -29,15 +29,20 @@ def has_role(roles: tuple[str, ...], asked: tuple[str, ...]) -> bool:
 
 
 def permit(state: State, roles: tuple[str, ...], check_perm: Callable[[State], object] | None) -> None:
-    """Raises Forbidden unless the caller has one of the *roles* (if there are any) and *check_perm* (if there is one)
-    says so. What *check_perm* raises itself is raised.
+    """Raises Unauthorized where *roles* are asked for and there is no user; Forbidden unless the caller has one of them
+    (if there are any) and *check_perm* (if there is one) says so. What *check_perm* raises itself is raised.
 
     >>> from limen.base.principal import Principal
     >>> permit(State(Principal("localhost", user="ada", roles=("user",))), ("admin", "user"), lambda state: state.user)
     >>> permit(State(Principal("localhost", user="eve", roles=("user",))), ("admin",), None)
     Traceback (most recent call last):
     limen.exc.Forbidden: Your role does not allow this.
+    >>> permit(State(Principal("localhost")), ("anonymous",), None)
+    Traceback (most recent call last):
+    limen.exc.Unauthorized: Log in first.
     """
+    if roles and state.user is None:
+        raise exc.Unauthorized("Log in first.")
     if not has_role(state.roles, roles):
         raise exc.Forbidden("Your role does not allow this.")
     if check_perm is not None and not check_perm(state):

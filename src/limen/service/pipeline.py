@@ -140,13 +140,14 @@ class Pipeline:
         origin = principal.origin
         if origin and not principal.tls and wants_tls(service, development=self._config.IS_DEVELOPMENT):
             raise exc.RequireSSL()
-        if not principal.sealed and origin and service.check_abusive:
+        if principal.user is None and origin and service.check_abusive:
             wait = self._refused(principal.domain, origin)
             if wait is not None:
                 raise exc.Abusive(retry_after=wait)
-        if wants_user(service) and not (principal.sealed and principal.user is not None):
+        user = principal.user
+        if (wants_user(service) and not (principal.sealed and user is not None)) or (service.roles and user is None):
             self._charge(principal.domain, origin, Misdeed.UNSEALED)
-            raise exc.Unauthorized("Log in first.")
+            raise exc.Unauthorized("Log in first." if user is None else "This answers in sealed sessions only.")
 
     def _permit(self, service: Service, state: State) -> None:
         """Roles, and check_perm unless that is asked on the worker thread, where it may block as its function may."""

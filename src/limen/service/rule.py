@@ -17,7 +17,8 @@ class Rule:
     """Allows *actions* (some of ACTIONS) at *uri*.
 
     *match*: "exact", or "prefix" for whatever begins with *uri* (`sensor.` allows `sensor.1.read`, and not `sensors`).
-    *domain*: only there; None: in every domain. *safe*: only sealed sessions. *roles*, *check_perm*: as for services.
+    *domain*: only there; None: in every domain. *safe*: only sealed sessions. *roles*, *check_perm*: as for services;
+    with safe=False and *roles* also users who came in by a signature (cryptosign).
 
     >>> rule = Rule(["publish"], "sensor.", match="prefix", safe=False)
     >>> anybody = Principal("localhost")
@@ -49,8 +50,6 @@ class Rule:
             raise ValueError(f"match is 'exact' or 'prefix', not {match!r}")
         self.uri, self.match, self.domain, self.safe = uri, match, domain, safe
         self.roles, self.check_perm = tuple(roles), check_perm
-        if self.roles and not safe:
-            raise ValueError("roles need a user, and safe=False lets everybody in: leave safe out, or use check_perm.")
 
     def allows(self, principal: Principal, action: str, uri: str) -> bool:
         """Whether *principal* may do *action* at *uri* by this rule."""

@@ -18,7 +18,7 @@
 | *auto_parse* | True | texts become what they say (`limen.base.parse`), where an argument has no annotation |
 | *cache* | False | True (an hour) or seconds: HTTP answers GET, and says that the answer may be kept |
 | *check_perm* | None | a plain function of the `State`; what is not true is refused; None: any authenticated user |
-| *roles* | () | one of these roles |
+| *roles* | () | one of these roles; with safe=False of a user who came in by a signature (cryptosign, signed request) |
 | *check_abusive* | True | refuse anonymous calls from an origin past the abuse limit |
 | *csp* | None | Content-Security-Policy of the answer |
 | *methods* | None | HTTP methods besides POST |
@@ -324,12 +324,11 @@ def _check_sealing(options: dict[str, Any]) -> None:
                 raise ValueError(
                     f"{name} is for plain HTTP, where a sealed service never answers: leave it out, or say safe=False."
                 )
-    elif options["roles"]:
-        raise ValueError("roles need a user, and safe=False lets everybody in: leave safe out, or use check_perm.")
-    if options["cache"] and options["check_perm"] is not None:
-        raise ValueError(
-            "cache shows one caller's answer to others, whom check_perm might refuse: leave one of them out."
-        )
+    for name in ("check_perm", "roles"):
+        if options["cache"] and options[name]:
+            raise ValueError(
+                f"cache shows one caller's answer to others, whom {name} might refuse: leave one of them out."
+            )
 
 
 def _check_output(output: Mapping[str, Any]) -> None:

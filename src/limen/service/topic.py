@@ -40,8 +40,6 @@ class Topic:
         check_perm: Callable[[State], object] | None = None,
         send: Send | None = None,
     ) -> None:
-        if not safe and roles:
-            raise ValueError("roles need a user, and safe=False lets everybody in: leave safe out, or use check_perm.")
         self.uri = address(uri).replace("/", ".")
         self.safe, self.roles, self.check_perm = safe, tuple(roles), check_perm
         self._send = send
