@@ -169,7 +169,9 @@ class Knock:
         await self.send(Hello(realm or self.domain, {"roles": ROLES}))
         return self._enter(await self.receive())
 
-    async def challenge(self, user: str = "ada", password: str = PASSWORD, domain: str | None = None) -> bytes:
+    async def challenge(
+        self, user: str = "ada", password: str = PASSWORD, domain: str | None = None, *, force: bool = False
+    ) -> bytes:
         """HELLO of a login, and the CHALLENGE that answers it, as it came."""
         self.login_machine = ClientLogin(
             user,
@@ -179,7 +181,7 @@ class Knock:
             entropy=secrets.token_bytes(128),
             ksf=opaque.identity,
         )
-        extra = {"ke1": self.login_machine.extra["ke1"]}
+        extra = {"ke1": self.login_machine.extra["ke1"], **({"force": True} if force else {})}
         details = {"roles": ROLES, "authmethods": ["opaque"], "authid": user, "authextra": extra}
         self._hello = await self.send(Hello(domain or self.domain, details))
         self._challenge = await self._challenged()
@@ -197,8 +199,8 @@ class Knock:
         assert type(message) is Challenge
         return self.login_machine.answer(self._hello, self._challenge, message.extra)
 
-    async def login(self, user: str = "ada", password: str = PASSWORD) -> Welcome:
-        await self.challenge(user, password)
+    async def login(self, user: str = "ada", password: str = PASSWORD, *, force: bool = False) -> Welcome:
+        await self.challenge(user, password, force=force)
         return await self.answer()
 
     async def guess(self, user: str = "ada") -> None:

@@ -2,7 +2,7 @@
 
     {"t":1763728496.123,"call":"todo.add","domain":"localhost","user":"ada","origin":"192.0.2.7","ms":0.310,"out":"ok"}
 
-Arguments and results are never written.
+`by`, behind the user: who acts as them. Arguments and results are never written.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class CallLog:
         if len(self._middles) >= 4096:
             self._middles.clear()
         call, domain, user, origin = map(json.dumps, (key[0], principal.domain, principal.user, principal.origin))
-        middle = f',"call":{call},"domain":{domain},"user":{user},"origin":{origin},"ms":'
+        by = f',"by":{json.dumps(principal.impersonated_by)}' if principal.impersonated_by is not None else ""
+        middle = f',"call":{call},"domain":{domain},"user":{user}{by},"origin":{origin},"ms":'
         known = self._middles[key] = principal, middle
         return known
 

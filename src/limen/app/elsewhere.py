@@ -55,13 +55,17 @@ class Elsewhere:
     def _gone(self, domain: str, sessions: Iterable[Tab | Signed]) -> tuple[int, list[Tab | Signed]]:
         """On a thread: which of *sessions* are over, by what the store says."""
         number, users = self._vault.accounts.ended(domain, self._seen.get(domain))
-        concerned = [session for session in sessions if users is None or _user(session) in users]
+        concerned = [session for session in sessions if users is None or not users_of(session).isdisjoint(users)]
         return number, [session for session in concerned if not self._is_alive(session)]
 
     def _is_alive(self, session: Tab | Signed) -> bool:
         account = self._vault.accounts.get(session.domain, _user(session))
         if account is None or account.disabled:
             return False
+        for name in users_of(session) - {account.user}:  # as whom they act
+            other = self._vault.accounts.get(session.domain, name)
+            if other is None or other.disabled:
+                return False
         if session.key and self._vault.machines.get(session.domain, session.key) is None:
             return False
         if not isinstance(session, Tab):
@@ -73,6 +77,12 @@ class Elsewhere:
 
 def _user(session: Tab | Signed) -> str:
     return (session.user if isinstance(session, Tab) else session.principal.user) or ""
+
+
+def users_of(session: Tab | Signed) -> set[str]:
+    """Its user, and the one as whom they act."""
+    acting = session.acting if isinstance(session, Tab) else ""
+    return {_user(session), acting} - {""}
 
 
 def begin_epoch(hub: Hub, epoch: int) -> None:

@@ -47,6 +47,14 @@ class Config:
     """A new password is taken from within a session so long after its login."""
     MAX_USER_SESSIONS: int = 32
     """Most slots (tabs) of one user at once; one more is refused with MaxActiveSessions."""
+    SESSION_ADMIN_ROLES: tuple[str, ...] = ()
+    """Users with one of these roles list and end the sessions of others in their domain; (): nobody does."""
+    CHILD_SESSIONS: bool = True
+    """An open tab lets in further tabs of the same browser."""
+    IMPERSONATOR_ROLES: tuple[str, ...] = ()
+    """Users with one of these roles may act as another user of their domain; (): nobody may."""
+    IMPERSONATE_IMPERSONATORS: bool = False
+    """… also as one who has such a role themselves."""
     PARK_TIMEOUT: float = 60.0
     """So long a lost session keeps its running calls and their results for a resume."""
     PARK_MAX_RESULTS: int = 256

@@ -155,9 +155,15 @@ class Gate:
                 return found
 
     def principal(
-        self, account: Account, origin: str, tls: bool, session: int | None, sealed: bool = True
+        self,
+        account: Account,
+        origin: str,
+        tls: bool,
+        session: int | None,
+        sealed: bool = True,
+        by: str | None = None,
     ) -> Principal:
-        """The principal of a user's session, with roles and profile as they are now."""
+        """The principal of a user's session, with roles and profile as they are now. *by*: who acts as that user."""
         profile: Mapping[str, Any] = {"username": account.user, **account.profile}
         return Principal(
             domain=account.domain,
@@ -167,12 +173,17 @@ class Gate:
             sealed=sealed,
             tls=tls,
             profile=profile,
+            impersonated_by=by,
             session=session,
         )
 
-    async def open_slot(self, slot: Any, at_most: int) -> None:
-        """Keeps a new slot. Raises `MaxActiveSessions` where the user has *at_most* already."""
-        if not await self.on_thread(self.slots.put, slot, at_most=at_most):
+    async def open_slot(self, slot: Slot, at_most: int, *, force: bool = False) -> None:
+        """Keeps a new slot. Where the user has *at_most* already it raises `MaxActiveSessions`, or, with *force*, ends
+        the oldest."""
+        if force:
+            self.slots_over(await self.on_thread(self.slots.displace, slot, at_most), "forced")
+        elif not await self.on_thread(self.slots.put, slot, at_most=at_most):
             raise exc.MaxActiveSessions(
-                f"This user has {at_most} open sessions, the most that are allowed; log out elsewhere first."
+                f"This user has {at_most} open sessions, the most that are allowed; log out elsewhere, "
+                "or log in with `force`, which ends the oldest."
             )

@@ -319,7 +319,7 @@ class Hub:
     def open_tab(self, principal: Principal, login: float) -> Tab:
         config = self.config.domain(principal.domain)
         calls = Calls(config.PARK_TIMEOUT, config.PARK_MAX_RESULTS)
-        tab = Tab(principal.domain, principal.user or "", login, calls)
+        tab = Tab(principal.domain, principal.impersonated_by or principal.user or "", login, calls)
         self.tabs.add(tab)
         return tab
 
@@ -330,6 +330,11 @@ class Hub:
             topics = [subscription.uri for subscription in session.subscriptions.values()]
             if not all(self.authorize(session, "subscribe", topic) for topic in topics):
                 session.peer.goodbye(CHANGED, {})
+
+    def refresh(self, tab: Tab) -> None:
+        """Who a session is has changed: it is to come back at once, and is that from then on."""
+        if tab.connection is not None:
+            tab.connection.goodbye(CHANGED, {})
 
     def opened(self, principal: Principal, id: str, kind: str) -> None:
         """Somebody has come in: the program hears of it."""
@@ -398,6 +403,10 @@ class Hub:
     def sweep(self) -> None:
         """Once a second: ends tabs that are idle, too old or parked too long."""
         now, wall = self.loop.time(), time.time()
+        for tab in self.tabs:
+            parent = self.tabs.get(tab.parent) if tab.parent else None
+            if parent is not None and parent.used < tab.used:
+                parent.used = tab.used  # they are one login: it is in use
         for tab in self.tabs:
             config = self.config.domain(tab.domain)
             if wall - tab.used > config.SESSION_TIMEOUT or wall - tab.login > config.SESSION_MAX_AGE:

@@ -26,6 +26,7 @@ from limen.core.wamp.messages import Abort, Authenticate, Challenge, Hello
 from limen.core.wamp.session import CLIENT_ROLES
 
 from .connection import Connection, new_session_id
+from .identity import identity
 from .own import OWN
 
 if TYPE_CHECKING:
@@ -167,12 +168,12 @@ async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
         gate.ledger.lapse(entry, time.time())
         raise
     gate.ledger.succeed(entry, time.time())
-    slot, account = found
+    slot, account, by = found
     tab = hub.tabs.get(handle)
     if tab is not None and tab.connection is not None:
         tab.connection.taken_over(connection.origin)
     received = tab.received if tab is not None else None
-    _enter(connection, hello, account, channel, "resume", slot.login, {"x_received": received}, handle, slot.key)
+    _enter(connection, hello, account, channel, "resume", slot.login, {"x_received": received}, slot, slot.key, by)
 
 
 async def _key(connection: Connection, hello: Hello, frame: bytes) -> None:
@@ -219,8 +220,9 @@ def machine(gate: Gate, domain: str, id: bytes, kind: str = "x25519") -> tuple[M
     return (found, account) if found.kind == kind and found.key_number in gate.keys else None
 
 
-def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account] | None:
-    """The slot and its user, if it may be resumed on this connection. On a worker thread: the store is asked."""
+def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account, str | None] | None:
+    """The slot, its user and who acts as them, if it may be resumed on this connection. On a worker thread: the store
+    is asked."""
     hub, gate = connection.hub, connection.hub.gate
     config = hub.config.domain(connection.domain)
     slot = gate.slots.get(connection.domain, handle)
@@ -232,8 +234,10 @@ def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account] | Non
         return None
     if slot.key and gate.machines.get(slot.domain, slot.key) is None:
         return None
-    account = gate.accounts.get(slot.domain, slot.user)
-    return None if account is None or account.disabled else (slot, account)
+    if slot.kind == "child" and (slot.origin != connection.origin or not config.CHILD_SESSIONS):
+        return None  # a key that a script in the page had let in is of no use elsewhere
+    found = identity(gate, config, slot)
+    return None if found is None else (slot, *found)
 
 
 def _enter(
@@ -244,19 +248,20 @@ def _enter(
     method: str,
     login: float,
     details: dict[str, Any] | None = None,
-    slot: bytes | None = None,
+    slot: Slot | None = None,
     key: bytes = b"",
+    by: str | None = None,
 ) -> None:
     """The session begins, in its old tab or (at a login, after a restart) in a new one; WELCOME is its first frame."""
     hub = connection.hub
     config = hub.config.domain(account.domain)
     session = new_session_id()
-    principal = hub.gate.principal(account, connection.origin, connection.wire.tls, session)
-    tab = hub.tabs.get(slot) if slot is not None else None
+    principal = hub.gate.principal(account, connection.origin, connection.wire.tls, session, by=by)
+    tab = hub.tabs.get(slot.handle) if slot is not None else None
     if tab is None:
         tab = hub.open_tab(principal, login)
         if slot is not None:
-            hub.tabs.bind(tab, slot)
+            hub.tabs.bind(tab, slot.handle)
     if method != "resume":
         hub.opened(principal, tab.id, "tab")
     tab.origin = connection.origin
@@ -264,7 +269,11 @@ def _enter(
     tab.by_password = method == "opaque"
     tab.record, tab.key = account.record, key
     if slot is not None:
-        hub.gate.touch(tab.domain, slot, tab.used)
+        tab.kind, tab.parent, tab.acting = slot.kind, slot.parent, slot.acting
+        hub.gate.touch(tab.domain, slot.handle, tab.used)
+    else:
+        extra = hello.details.get("authextra")
+        tab.force = isinstance(extra, dict) and extra.get("force") is True
     connection.tab, connection.channel = tab, channel
     connection.join(
         hello.details.get("roles"),
@@ -275,6 +284,7 @@ def _enter(
             "authmethod": method,
             "x_roles": list(principal.roles),
             "x_profile": dict(principal.profile),
+            **({} if by is None else {"x_impersonated_by": by}),
             "x_timeout": config.SESSION_TIMEOUT,
             "x_max_age": max(0.0, login + config.SESSION_MAX_AGE - time.time()),
             **(details or {}),

@@ -13,6 +13,7 @@ from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
 
 from .hub import Own
+from .ownsessions import SESSIONS
 
 if TYPE_CHECKING:
     from .seat import Seat
@@ -48,7 +49,8 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
         key=tab.key,
     )
     try:
-        await gate.open_slot(slot, seat.hub.config.domain(tab.domain).MAX_USER_SESSIONS)
+        at_most = seat.hub.config.domain(tab.domain).MAX_USER_SESSIONS
+        await gate.open_slot(slot, at_most, force=tab.force)
         if tab.over:
             raise exc.UnknownSession
     except exc.MaxActiveSessions:
@@ -140,5 +142,6 @@ OWN = {
     "limen.session.logout": Own(logout),
     "limen.password.begin": Own(password_begin),
     "limen.password.finish": Own(password_finish),
+    **SESSIONS,
 }
 """URI to what answers it; nobody else can register them."""

@@ -161,8 +161,8 @@ class Tab:
     """One sealed login. *slot*: the handle of its resume key once it has one."""
 
     __slots__ = (
-        "by_password", "calls", "connection", "domain", "handle", "id", "key", "kind", "login", "origin", "over",
-        "parked", "received", "record", "slot", "stored", "used", "user",
+        "acting", "by_password", "calls", "connection", "domain", "force", "handle", "id", "key", "kind", "login",
+        "origin", "over", "parent", "parked", "received", "record", "slot", "stored", "used", "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, user: str, login: float, calls: Calls) -> None:
@@ -173,6 +173,12 @@ class Tab:
         self.id = session_id(self.handle)
         """What the session is called where people see it."""
         self.kind = "tab"
+        self.parent = b""
+        """Of a further tab: the slot of the one that let it in."""
+        self.acting = ""
+        """As whom its user acts; '' as themselves."""
+        self.force = False
+        """The login asked that the user's oldest session make room."""
         self.origin = ""
         """Where its last connection came from."""
         self.key = b""
@@ -231,7 +237,8 @@ class Tabs:
                 call.task.cancel()
 
     def of_user(self, domain: str, user: str) -> list[Tab]:
-        return [tab for tab in self._all if tab.domain == domain and tab.user == user]
+        """Those of the user, and those of others who act as them."""
+        return [tab for tab in self._all if tab.domain == domain and user in (tab.user, tab.acting)]
 
     def __iter__(self) -> Iterator[Tab]:
         return iter(tuple(self._all))
