@@ -88,6 +88,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         app.vault.purge()
         await asyncio.to_thread(app.spool.sweep)
         stack.callback(app.spool.close)
+        app.vault.forget()
         path = socket_path(app.vault.url, app.config.KEYS)
         if path is not None and not (app.vault.shared and control.is_served(path)):
             try:
@@ -141,7 +142,7 @@ async def _sweep(app: App, hub: Hub) -> None:
                 begin_epoch(hub, app.vault.mark.epoch)
             if time.monotonic() - forgot >= 60.0:
                 forgot = time.monotonic()
-                await asyncio.to_thread(app.vault.once.purge, time.time())
+                await asyncio.to_thread(app.vault.forget)
                 for domain in _domains(app):
                     hub.slots_over(await asyncio.to_thread(app.vault.expire, domain, 2 * TOUCH), "expired")
         except Exception:  # a full disk must not end the sweeping
@@ -198,7 +199,10 @@ def make_asgi(app: App) -> Callable[..., Any]:
 
 def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
     """What stands at `/limen/NAME`, by NAME; all else there is `assets`."""
+    from limen.door.lane import Lane
+
     return {
+        "lane": Lane(hub, app.vault.lanes, origin_of),
         "status.json": only_in_development(app.config, lambda: status(app, hub)),
     }
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from limen.core.guard.ledger import Ledger
+from limen.core.seal.ticket import PERIOD
 from limen.store import keyfile
 from limen.store.accounts import Accounts
+from limen.store.lanes import Lanes
 from limen.store.ledger import AbuseLedger
 from limen.store.machinekeys import MachineKeys
 from limen.store.mark import Mark, open_mark
@@ -27,7 +29,16 @@ from limen.store.slots import Slots
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.core.guard.accounts import AccountStore, KeyStore, LedgerStore, MetaStore, OnceStore, Slot, SlotStore
+    from limen.core.guard.accounts import (
+        AccountStore,
+        KeyStore,
+        LaneStore,
+        LedgerStore,
+        MetaStore,
+        OnceStore,
+        Slot,
+        SlotStore,
+    )
     from limen.core.seal.keys import KeyRing
 
     from .datastore import DataStore
@@ -88,6 +99,7 @@ class Vault:
         self.machines: KeyStore = MachineKeys(permission.records, alone=not self.shared)
         self.slots: SlotStore = Slots(storage.state.records)
         self.ledger_store: LedgerStore = AbuseLedger(storage.abuse.records)
+        self.lanes: LaneStore = Lanes(storage.state.records)
         self.once: OnceStore = Once(storage.state.records)
         self.meta: MetaStore = Settings(storage.settings.records)
         self.ledger = Ledger(config)
@@ -116,9 +128,8 @@ class Vault:
         self.accounts.recover()
 
     def purge(self) -> None:
-        """Forgets slots that can't come back in any domain, and what was used once and is over."""
+        """Forgets slots that can't come back in any domain."""
         now, most = time.time(), self.config.most
-        self.once.purge(now)
         self.slots.purge(
             used_before=now - most("SESSION_TIMEOUT"), login_before=now - most("SESSION_MAX_AGE"), epoch=self.mark.epoch
         )
@@ -133,6 +144,13 @@ class Vault:
             epoch=self.mark.epoch,
             domain=domain,
         )
+
+    def forget(self) -> None:
+        """Lets go of what is over: tokens that were used once, passing secrets. Called at the start, and every
+        minute."""
+        now = time.time()
+        self.once.purge(now)
+        self.lanes.purge(int(now) // PERIOD - 1)
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:

@@ -44,7 +44,41 @@ MAX_GREETING = 16384
 """Bytes of a frame before the session. It waits with its login, decoded: empty lists then take 25 times as much."""
 
 
-class Connection:
+class Answering:
+    """How a peer of the hub answers calls: a connection, or one request of the HTTP lane."""
+
+    __slots__ = ()
+
+    codec: Codec
+    session: Session | None
+    realm: Realm
+
+    if TYPE_CHECKING:
+
+        def send(self, message: Message) -> int: ...
+        def _send(self, data: bytes) -> int: ...
+
+    def result(self, request: int, value: Any) -> int:
+        """Answers a call of a local service; an answer that can't be encoded becomes the error that says so."""
+        if self.session is None or not self.realm.settle(self.session, request):
+            return 0
+        try:
+            return self._send(self.codec.answer(request, value))
+        except Exception as problem:
+            return self.send(error_message(request, unsaid(problem)))
+
+    def error(self, request: int, error: exc.Error) -> int:
+        if self.session is None or not self.realm.settle(self.session, request):
+            return 0
+        message = error_message(request, error)
+        try:
+            return self.send(message)
+        except Exception as problem:  # a fact of it can't travel
+            unsaid(problem)
+            return self.send(replace(message, kwargs={"exc": error.exc, "err": error.err}))
+
+
+class Connection(Answering):
     """The `Peer` of one WebSocket, and the `peer` of its WAMP session.
 
     *domain*: that of the Host header. *sealed*: the subprotocol is `limen.1.*`. *origin*: as the ledger counts it.
@@ -251,7 +285,7 @@ class Connection:
             try:
                 data = frames[self.codec] = self.codec.encode(message)
             except Exception as problem:
-                _unsaid(problem)
+                unsaid(problem)
                 data = frames[self.codec] = b""  # this encoding can't say it (NaN in JSON): no event for its peers
         if data:
             self._send(data)
@@ -269,25 +303,6 @@ class Connection:
         """Sends the payload bytes of an open frame, of a greeting: they go into the transcript as they are."""
         if not self.closing:
             self.wire.send(data, self.codec.text)
-
-    def result(self, request: int, value: Any) -> int:
-        """Answers a call of a local service; an answer that can't be encoded becomes the error that says so."""
-        if self.session is None or not self.realm.settle(self.session, request):
-            return 0
-        try:
-            return self._send(self.codec.answer(request, value))
-        except Exception as problem:
-            return self.send(error_message(request, _unsaid(problem)))
-
-    def error(self, request: int, error: exc.Error) -> int:
-        if self.session is None or not self.realm.settle(self.session, request):
-            return 0
-        message = error_message(request, error)
-        try:
-            return self.send(message)
-        except Exception as problem:  # a fact of it can't travel
-            _unsaid(problem)
-            return self.send(replace(message, kwargs={"exc": error.exc, "err": error.err}))
 
     def progress(self, request: int) -> Callable[[Any], Awaitable[None] | None]:
         """What a stream calls with each value; gives something to await when the peer reads too slowly."""
@@ -383,7 +398,7 @@ def new_session_id() -> int:
     return secrets.randbelow(2**53 - 1) + 1
 
 
-def _unsaid(problem: Exception) -> exc.Error:
+def unsaid(problem: Exception) -> exc.Error:
     """What is told of an answer that can't be encoded. That is a value's fault, or the program's (a `to_dict` that
     fails, a dict that changes meanwhile), which the log must have."""
     if isinstance(problem, exc.Error):

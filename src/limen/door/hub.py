@@ -412,6 +412,7 @@ class Hub:
             if wall - tab.used > config.SESSION_TIMEOUT or wall - tab.login > config.SESSION_MAX_AGE:
                 self.end_tab(tab, "limen.close.expired", why="expired")
             elif tab.parked is not None and now - tab.parked > config.PARK_TIMEOUT:
+                self.touch(tab)
                 self.tabs.remove(tab)
             else:
                 tab.calls.trim(now)

@@ -226,7 +226,13 @@ def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account, str |
     hub, gate = connection.hub, connection.hub.gate
     config = hub.config.domain(connection.domain)
     slot = gate.slots.get(connection.domain, handle)
-    if slot is None or handle in gate.ended or slot.epoch != gate.epoch or slot.key_number not in gate.keys:
+    if (
+        slot is None
+        or slot.kind == "lane"
+        or handle in gate.ended
+        or slot.epoch != gate.epoch
+        or slot.key_number not in gate.keys
+    ):
         return None
     now, tab = time.time(), hub.tabs.get(handle)
     used = slot.used if tab is None else max(slot.used, tab.used)  # the store hears of it a little later

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextvars import copy_context
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -16,6 +17,7 @@ from .hub import Own
 from .ownsessions import SESSIONS
 
 if TYPE_CHECKING:
+    from .gate import Gate
     from .seat import Seat
     from .sessions import Tab
 
@@ -28,8 +30,9 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
     if not isinstance(public, bytes) or len(public) != 32:
         raise exc.InvalidCall("limen.slot.open takes the 32 bytes of an X25519 public key.")
     if tab.slot is not None:
-        # Else a script in the page could put its own key in the place of the page's, and come back with it elsewhere.
-        raise exc.InvalidCall("This session has its slot; there is one for each login.")
+        slot = await gate.on_thread(_give_key, gate, tab.domain, tab.slot, public)
+        domain_key = gate.keys.domain(tab.domain, slot.key_number).resume.public
+        return {"slot": slot.handle, "key": domain_key, "epoch": slot.epoch, "number": slot.key_number}
     if not tab.handle:  # two at once: the tab would know of one only, and the other outlive its logout
         raise exc.InvalidCall("A session opens one slot at a time, and after a failure none: log in again.")
     handle, tab.handle = tab.handle, b""
@@ -62,6 +65,18 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
     seat.hub.tabs.bind(tab, slot.handle)
     domain_key = gate.keys.domain(tab.domain, number).resume.public
     return {"slot": slot.handle, "key": domain_key, "epoch": gate.epoch, "number": number}
+
+
+def _give_key(gate: Gate, domain: str, handle: bytes, public: bytes) -> Slot:
+    """The resume key of a slot that the HTTP lane has opened already. On a thread."""
+    slot = gate.slots.get(domain, handle)
+    if slot is None:
+        raise exc.UnknownSession
+    if slot.kind != "lane" or slot.public:
+        # Else a script in the page could put its own key in the place of the page's, and come back with it elsewhere.
+        raise exc.InvalidCall("This session has its slot; there is one for each login.")
+    gate.slots.put(replace(slot, public=public))
+    return slot
 
 
 async def logout(seat: Seat) -> None:

@@ -3,8 +3,9 @@
     limen.slot     a slot, under its handle
     limen.slots    of each user that has any: their handles. It answers how many there are without a look at those of
                    others, and of two who want a user's last free place one finds it changed
+    limen.lane     of a slot of kind "lane", under its handle, what `lanes.py` keeps; it ends with the slot
 
-Neither keeps history: of a slot that has ended nothing is left to learn.
+None keeps history: of a slot that has ended nothing is left to learn.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .rows import Edit, alive, drop, everything, key, own, put, until_fresh
 
 SLOT = "limen.slot"
 SLOTS = "limen.slots"
+LANE = "limen.lane"
 
 
 class _Slot(msgspec.Struct):
@@ -82,7 +84,7 @@ class Slots:
                 gone |= _family(others, {oldest.handle})
             left = [handle for handle in _of_user(row) if handle not in gone and handle != slot.handle]
             changes = self._putting(edit, slot, row, [*left, slot.handle])
-            changes += [drop(SLOT, version, keep=0) for version, other in there if other.handle in gone]
+            changes += _dropped(edit, there, gone)
             self._end(edit, changes)
             return [other for other in others if other.handle in gone]
 
@@ -216,7 +218,15 @@ def ending(
         ended += [slot for _, slot in slots if slot.handle in gone]
     left = [slot.handle for _, slot in slots if slot.handle not in gone]
     rest = _listed(user, before, left) if left else drop(SLOTS, before, keep=0)
-    return [rest, *(drop(SLOT, version, keep=0) for version, slot in slots if slot.handle in gone)]
+    return [rest, *_dropped(edit, slots, gone)]
+
+
+def _dropped(edit: Edit, slots: list[tuple[Version, Slot]], gone: set[bytes]) -> list[Change]:
+    """The ends of those slots, and of what the HTTP lane keeps of them."""
+    over = [(version, slot) for version, slot in slots if slot.handle in gone]
+    lanes = (alive(edit.read(LANE, slot.handle)) for _, slot in over if slot.kind == "lane")
+    states = [drop(LANE, version, keep=0) for version in lanes if version is not None]
+    return [*(drop(SLOT, version, keep=0) for version, _ in over), *states]
 
 
 def _family(slots: list[Slot], handles: set[bytes]) -> set[bytes]:

@@ -1,4 +1,4 @@
-"""Writes vectors/login.json, channel.json and keys.json: `python tests/core/seal/make_vectors.py`.
+"""Writes vectors/login.json, channel.json, lane.json and keys.json: `python tests/core/seal/make_vectors.py`.
 
 Everything after OPAQUE and Noise (prefixes, schedule, ratchet, frames, derivations) is computed here once more, from
 docs/security.md and the standard library, so that the vectors do not merely repeat what `limen.core.seal` does. Of
@@ -75,6 +75,8 @@ def keys_of(secret: bytes, domain: bytes) -> dict[str, bytes]:
         "resume_private_key": resume,
         "resume_public_key": X25519PrivateKey.from_private_bytes(resume).public_key().public_bytes_raw(),
         "fake_key": expand(root, lp(b"fake", domain), 64),
+        "lane_key": expand(root, lp(b"lane", domain), 32),
+        "ticket_key": expand(root, lp(b"ticket", domain), 32),
         "fingerprint": expand(root, lp(b"fingerprint"), 64)[:16],
     }
 
@@ -286,6 +288,52 @@ def channel_file() -> Any:
     return {"source": "made by tests/core/seal/make_vectors.py from docs/security.md, Frames", "cases": cases}
 
 
+def lane_answer(seed: bytes, number: int, th: bytes, plaintexts: list[bytes]) -> list[Any]:
+    out = []
+    for i, plain in enumerate(plaintexts):
+        last = i == len(plaintexts) - 1
+        key = hmac.new(seed, b"\x01", hashlib.sha256).digest()
+        seed = hmac.new(seed, b"\x02", hashlib.sha256).digest()
+        mark = b"last" if last else b"more"
+        ad = lp(b"limen-1", b"http", b"s2c", number.to_bytes(8, "big"), i.to_bytes(8, "big"), mark, th)
+        frame = AESGCM(key).encrypt(bytes(12), plain, ad)
+        head = (len(frame) | (last << 31)).to_bytes(4, "big")
+        out.append({"plaintext": plain.hex(), "frame": (head + frame).hex()})
+    return out
+
+
+def lane_file() -> Any:
+    """The HTTP lane: requests in their order, the orders in which they may be opened, a state at rest."""
+    c2s, s2c, th = some("lane c2s", 32), some("lane s2c", 32), some("lane th", 64)
+    up, down, requests, states = c2s, s2c, [], []
+    for n in range(8):
+        states.append((up, down))
+        request = hmac.new(up, b"\x01", hashlib.sha256).digest()
+        seed = hmac.new(down, b"\x01", hashlib.sha256).digest()
+        up, down = (hmac.new(chain, b"\x02", hashlib.sha256).digest() for chain in (up, down))
+        plain = f"request {n}".encode() * n
+        ad = lp(b"limen-1", b"http", b"c2s", n.to_bytes(8, "big"), th)
+        requests.append({
+            "n": n, "plaintext": plain.hex(), "ad": ad.hex(), "request_key": request.hex(), "answer_seed": seed.hex(),
+            "frame": AESGCM(request).encrypt(bytes(12), plain, ad).hex(),
+            "answer": lane_answer(seed, n, th, [f"part {i}".encode() * i for i in range(1 + n % 3)]),
+        })  # fmt: skip
+    lane_key, slot, nonce, domain = some("lane key", 32), some("lane slot", 16), some("lane nonce", 12), b"localhost"
+    name = lp(b"limen-1", b"lane", domain, slot)
+    key = hmac.new(lane_key, lp(b"lane", slot), hashlib.sha256).digest()
+    skipped = b"".join(
+        n.to_bytes(8, "big") + bytes.fromhex(requests[n]["request_key"] + requests[n]["answer_seed"]) for n in (0, 2)
+    )
+    state = b"\x01" + (4).to_bytes(8, "big") + states[4][0] + states[4][1] + th + skipped
+    rest = {"lane_key": lane_key, "slot": slot, "nonce": nonce, "name": name, "key": key, "state": state}
+    kept = nonce + AESGCM(key).encrypt(nonce, state, name)
+    return {
+        "source": "made by tests/core/seal/make_vectors.py from docs/security.md, The HTTP lane",
+        "chain_key_c2s": c2s.hex(), "chain_key_s2c": s2c.hex(), "th": th.hex(), "requests": requests,
+        "at_rest": {"after": [1, 3], "skipped": [0, 2], "next": 4, **hexed(rest), "kept": kept.hex()},
+    }  # fmt: skip
+
+
 def keys_file() -> Any:
     cases = []
     names = [(1, "localhost"), (1, "clinic.example"), (2, "clinic.example"), (3, "xn--bcher-kva.example")]
@@ -298,5 +346,10 @@ def keys_file() -> Any:
 
 
 if __name__ == "__main__":
-    for name, content in (("login", login_file()), ("channel", channel_file()), ("keys", keys_file())):
+    for name, content in (
+        ("login", login_file()),
+        ("channel", channel_file()),
+        ("lane", lane_file()),
+        ("keys", keys_file()),
+    ):
         (VECTORS / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n")

@@ -28,6 +28,7 @@ def test_derivations_give_the_vectors(case: dict[str, Any]) -> None:
     assert keys.public_key.hex() == case["server_public_key"]
     assert keys.resume.public.hex() == case["resume_public_key"]
     assert keys.fake_key.hex() == case["fake_key"]
+    assert (keys.lane_key.hex(), keys.ticket_key.hex()) == (case["lane_key"], case["ticket_key"])
     assert ring.fingerprint(case["number"]) == case["fingerprint"]
     for user, record in case["fake_records"].items():
         assert keys.fake_record(user).hex() == record
@@ -36,7 +37,7 @@ def test_derivations_give_the_vectors(case: dict[str, Any]) -> None:
 def test_keys_differ_by_domain_and_by_number() -> None:
     ring = KeyRing({1: A, 2: B})
     rows = [ring.domain(d, n) for d in ("a", "b") for n in (1, 2)]
-    for name in ("oprf_seed", "private_key", "public_key", "fake_key"):
+    for name in ("oprf_seed", "private_key", "public_key", "fake_key", "lane_key", "ticket_key"):
         assert len({getattr(row, name) for row in rows}) == 4
     assert len({row.resume.public for row in rows}) == 4
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Protocol
@@ -116,6 +117,22 @@ class Permission:
     domain: str
     role: str
     pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRow:
+    """Where a slot of kind "lane" has come to (`docs/security.md`, "The HTTP lane").
+
+    *slot*: its handle. *encoding*: of its messages. *by_password*: it began with a login, not with a resume. *state*:
+    the chain keys, sealed under the key file. *version*: of the row, 0 for a new one.
+    """
+
+    domain: str
+    slot: bytes
+    encoding: str
+    by_password: bool
+    state: bytes = field(repr=False)
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +288,30 @@ class PermissionStore(Protocol):
 
     def changes(self, domain: str) -> int:
         """How often the permissions of the domain have changed, whoever did it; 0 where there never was one."""
+        ...
+
+
+class LaneStore(Protocol):
+    """The states of slots of kind "lane". They end with their slots (`SlotStore.remove`, `remove_user`, `purge`)."""
+
+    def get(self, domain: str, slot: bytes) -> LaneRow | None: ...
+
+    def begin(self, row: LaneRow) -> LaneRow:
+        """Keeps the state of a login or resume in place of what was there; gives it with its version."""
+        ...
+
+    def step(self, row: LaneRow) -> Future[LaneRow | None]:
+        """Keeps *row* in place of its *version*, durable when the future is done, and gives it with the version that
+        follows. None, and nothing is kept: that version is not the newest any more, or the slot has ended. Does not
+        block: may be called on the event loop."""
+        ...
+
+    def secret(self, domain: str, period: int, fresh: bytes) -> bytes:
+        """The secret of that period, alike for all servers; *fresh* if there is none yet."""
+        ...
+
+    def purge(self, period: int) -> None:
+        """Forgets the secrets of before *period*, and states whose slots are gone."""
         ...
 
 

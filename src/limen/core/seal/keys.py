@@ -46,6 +46,10 @@ class DomainKeys:
     resume: PrivateKey = field(repr=False)
     """The domain key (X25519) of Noise KK."""
     fake_key: bytes = field(repr=False)
+    lane_key: bytes = field(repr=False)
+    """Under it the states of the HTTP lane are kept."""
+    ticket_key: bytes = field(repr=False)
+    """Under it, and a passing secret, travels a login of the HTTP lane between its two requests."""
 
     def fake_record(self, user: str) -> bytes:
         """The record of a *user* who is not there; the same name always gets the same."""
@@ -139,6 +143,8 @@ class KeyRing:
             public_key=public,
             resume=PrivateKey(hkdf_expand(root, lp("resume", name), 32)),
             fake_key=hkdf_expand(root, lp("fake", name), 64),
+            lane_key=hkdf_expand(root, lp("lane", name), 32),
+            ticket_key=hkdf_expand(root, lp("ticket", name), 32),
         )
 
     def __contains__(self, number: int) -> bool:

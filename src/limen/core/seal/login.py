@@ -25,7 +25,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, Final
+from hmac import compare_digest
+from typing import Any, Final, NamedTuple
 
 from limen import exc
 from limen.base.names import domain_name, password_bytes, user_name
@@ -46,6 +47,14 @@ KK: Final = 48
 
 class LoginRefused(Exception):
     """The other side is not who it must be, or what it sent has not the form it must have. Says nothing of why."""
+
+
+class Keys(NamedTuple):
+    """What a login or resume gives: the two chain keys, and the transcript hash."""
+
+    c2s: bytes
+    s2c: bytes
+    th: bytes
 
 
 def opaque_context(domain: str, subprotocol: str, lane: str = "ws") -> bytes:
@@ -119,11 +128,16 @@ class ClientLogin:
 
     def channel(self, authenticate: bytes) -> Channel:
         """The channel, once AUTHENTICATE has been encoded; WELCOME is its first frame in."""
+        keys = self.keys(authenticate)
+        return Channel(keys.c2s, keys.s2c, keys.th, "c2s", lane=self._lane)
+
+    def keys(self, authenticate: bytes) -> Keys:
+        """The same for a lane that has no channel."""
         if not self._seen:
             raise LoginRefused("there was no CHALLENGE yet")
-        th, c2s, s2c = _schedule(self._seen + lp(authenticate), self._client.session_key, self._lane)
+        keys = _schedule(self._seen + lp(authenticate), self._client.session_key, self._lane)
         self._seen = self._client.session_key = b""
-        return Channel(c2s, s2c, th, "c2s", lane=self._lane)
+        return keys
 
     def __repr__(self) -> str:
         return f"ClientLogin({self.user!r}, {self.domain!r})"
@@ -193,17 +207,37 @@ class ServerLogin:
 
     def accept(self, challenge: bytes, authenticate: bytes, extra: object) -> Channel:
         """The channel, if the client knows the password; else LoginRefused. There is one guess."""
-        try:
-            session_key = self._server.finish(_take(extra, "ke3", opaque.KE3))
-        except opaque.ClientAuthenticationError:
-            session_key = b""
-        if not session_key or not self.known:
-            raise LoginRefused("user or password is not right")
-        th, c2s, s2c = _schedule(lp(self._hello, challenge, authenticate), session_key, self._lane)
-        return Channel(s2c, c2s, th, "s2c", lane=self._lane)
+        keys = self.pending(challenge).accept(authenticate, extra)
+        return Channel(keys.s2c, keys.c2s, keys.th, "s2c", lane=self._lane)
+
+    def pending(self, challenge: bytes) -> PendingLogin:
+        """What must be known from CHALLENGE to AUTHENTICATE. Secret. Once."""
+        expected, session_key = self._server.pending()
+        return PendingLogin(lp(self._hello, challenge), expected, session_key, self.known, self._lane)
 
     def __repr__(self) -> str:
         return f"ServerLogin({self.user!r}, {self.domain!r})"
+
+
+class PendingLogin(NamedTuple):
+    """A login of which the server has said CHALLENGE: all that is needed for AUTHENTICATE, wherever that arrives."""
+
+    seen: bytes
+    expected: bytes
+    session_key: bytes
+    known: bool
+    lane: str
+
+    def accept(self, authenticate: bytes, extra: object) -> Keys:
+        """The keys, if the client knows the password; else LoginRefused."""
+        ke3 = _take(extra, "ke3", opaque.KE3)
+        right = bool(self.expected) and compare_digest(ke3, self.expected)
+        if not (right and self.session_key and self.known):
+            raise LoginRefused("user or password is not right")
+        return _schedule(self.seen + lp(authenticate), self.session_key, self.lane)
+
+    def __repr__(self) -> str:
+        return "PendingLogin()"
 
 
 # -- resume -----------------------------------------------------------------------------------------------------
@@ -233,14 +267,18 @@ class ClientResume:
 
     def answer(self, hello: bytes, challenge: bytes, extra: object) -> Channel:
         """The channel; AUTHENTICATE is its first frame out. LoginRefused when the server is not the one that it was."""
+        keys = self.keys(hello, challenge, extra)
+        return Channel(keys.c2s, keys.s2c, keys.th, "c2s", lane=self._lane)
+
+    def keys(self, hello: bytes, challenge: bytes, extra: object) -> Keys:
+        """The same for a lane that has no channel."""
         kk2 = _take(extra, "kk2", KK)
         try:
             self._noise.read(kk2)
             c2s, s2c = self._noise.split()
         except NoiseError as error:
             raise LoginRefused("this CHALLENGE is not of the server that knows this slot") from error
-        th = _resume_hash(self._noise.handshake_hash, hello, challenge)
-        return Channel(c2s, s2c, th, "c2s", lane=self._lane)
+        return Keys(c2s, s2c, resume_hash(self._noise.handshake_hash, hello, challenge))
 
 
 class ClientKey(ClientResume):
@@ -304,12 +342,20 @@ class ServerResume:
     def accept(self, challenge: bytes, frame: bytes) -> tuple[Channel, bytes]:
         """The channel and the message (AUTHENTICATE) in its first *frame*; LoginRefused when that does not open."""
         try:
-            c2s, s2c = self._noise.split()
-            channel = Channel(s2c, c2s, _resume_hash(self._noise.handshake_hash, self._hello, challenge), "s2c",
-                              lane=self._lane)  # fmt: skip
+            keys = self.keys(challenge)
+            channel = Channel(keys.s2c, keys.c2s, keys.th, "s2c", lane=self._lane)
             return channel, channel.open(frame)
         except (NoiseError, BadFrame) as error:
             raise LoginRefused("this AUTHENTICATE does not open") from error
+
+    def keys(self, challenge: bytes) -> Keys:
+        """What opens AUTHENTICATE and all that follows. Secret. Once."""
+        c2s, s2c = self._noise.split()
+        return Keys(c2s, s2c, resume_hash(self._noise.handshake_hash, self._hello, challenge))
+
+    def secrets(self) -> Keys:
+        """The keys before CHALLENGE has its bytes: in the place of *th* the handshake hash, for `resume_hash`. Once."""
+        return Keys(*self._noise.split(), self._noise.handshake_hash)
 
 
 # -- registration -----------------------------------------------------------------------------------------------
@@ -380,15 +426,15 @@ def is_record(record: bytes) -> bool:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------
-def _schedule(transcript: bytes, session_key: bytes, lane: str) -> tuple[bytes, bytes, bytes]:
-    """(transcript hash, chain key c2s, chain key s2c)"""
+def _schedule(transcript: bytes, session_key: bytes, lane: str) -> Keys:
     th = hashlib.sha512(transcript).digest()
     prk = hkdf_extract(th, session_key)
     c2s, s2c = (hkdf_expand(prk, f"{VERSION} {lane} {way}".encode(), 32) for way in ("c2s", "s2c"))
-    return th, c2s, s2c
+    return Keys(c2s, s2c, th)
 
 
-def _resume_hash(handshake_hash: bytes, hello: bytes, challenge: bytes) -> bytes:
+def resume_hash(handshake_hash: bytes, hello: bytes, challenge: bytes) -> bytes:
+    """The transcript hash of a resume."""
     return hashlib.sha512(lp(handshake_hash, hello, challenge)).digest()
 
 

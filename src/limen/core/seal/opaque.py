@@ -250,10 +250,15 @@ class Server:
         self._seed = self._private = self._oprf_key = self._record = b""
         return response + self._nonce + keyshare + server_mac
 
-    def finish(self, ke3: bytes) -> bytes:
-        """The session key, when *ke3* is right; else ClientAuthenticationError. There is one guess."""
+    def pending(self) -> tuple[bytes, bytes]:
+        """What KE3 must be, and the session key if it is. Both secret; this object forgets them."""
         expected, session_key = self._expected, self._session_key
         self._expected = self._session_key = b""
+        return expected, session_key
+
+    def finish(self, ke3: bytes) -> bytes:
+        """The session key, when *ke3* is right; else ClientAuthenticationError. There is one guess."""
+        expected, session_key = self.pending()
         if not expected or not compare_digest(ke3, expected):
             raise ClientAuthenticationError("the client did not prove that it knows the password")
         return session_key

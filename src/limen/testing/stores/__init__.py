@@ -26,6 +26,7 @@ import pytest
 from limen import exc
 
 from .accounts import AccountStoreSuite
+from .lanes import LaneStoreSuite
 from .ledger import LedgerStoreSuite
 from .machinekeys import KeyStoreSuite
 from .once import OnceStoreSuite
@@ -39,6 +40,7 @@ __all__ = [
     "AccountStoreSuite",
     "BySubmit",
     "KeyStoreSuite",
+    "LaneStoreSuite",
     "LedgerStoreSuite",
     "MetaStoreSuite",
     "OnceStoreSuite",
@@ -55,6 +57,7 @@ class StoreSuite(
     KeyStoreSuite,
     SlotStoreSuite,
     PermissionStoreSuite,
+    LaneStoreSuite,
     LedgerStoreSuite,
     OnceStoreSuite,
     MetaStoreSuite,

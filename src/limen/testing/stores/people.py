@@ -9,6 +9,7 @@ import pytest
 
 from limen.core.guard.accounts import Account, Slot
 from limen.store.accounts import Accounts
+from limen.store.lanes import Lanes
 from limen.store.ledger import AbuseLedger
 from limen.store.machinekeys import MachineKeys
 from limen.store.once import Once
@@ -37,6 +38,10 @@ class PeopleSuite:
     @pytest.fixture
     def ledger(self, store: Any) -> AbuseLedger:
         return AbuseLedger(store.records)
+
+    @pytest.fixture
+    def lanes(self, store: Any) -> Lanes:
+        return Lanes(store.records)
 
     @pytest.fixture
     def once(self, store: Any) -> Once:

@@ -1,0 +1,426 @@
+"""Sealed sessions over plain requests: the client's half of the HTTP lane (docs/security.md).
+
+    session = await login(exchange, "clinic.example", "ada", password)
+    await session.call("todo.add", [], {"text": "buy milk"})
+    await session.logout()
+
+A request whose answer was lost is sent again, the same bytes: the server answers it and runs nothing twice. Where it
+can't tell any more, that is `exc.OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+import json
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+from limen import exc
+from limen.base.names import domain_name
+from limen.base.values import Encoding
+from limen.client.address import uri
+from limen.client.calls import answer
+from limen.client.exchange import Answer, Exchange, Request
+from limen.client.handshake import ROLES
+from limen.core.seal.channel import BadFrame
+from limen.core.seal.lane import LANE, AnswerReader, Caller, Sealed
+from limen.core.seal.login import ClientKey, ClientLogin, Keys, LoginRefused
+from limen.core.seal.machine import Credentials
+from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
+from limen.core.wamp.messages import (
+    Abort,
+    Authenticate,
+    Call,
+    Cancel,
+    Challenge,
+    Error,
+    Event,
+    Goodbye,
+    Hello,
+    Message,
+    Publish,
+    Published,
+    Result,
+    Subscribe,
+    Subscribed,
+    Welcome,
+)
+
+Push = Callable[[Any], Awaitable[None] | None]
+
+ROOT: Final = "/limen/lane"
+TRIES: Final = 3
+"""So often is a request sent whose answer does not come."""
+MAX_GREETING: Final = 1 << 20
+_LOST: Final = (exc.ConnectionLost, exc.OutcomeUnknown)
+_NOT_RUN: Final = (
+    exc.UnknownSession,
+    exc.Abusive,
+    exc.RequireSSL,
+    exc.TooLarge,
+    exc.Busy,
+    exc.Forbidden,
+    exc.InvalidCall,
+    exc.NotFound,
+)
+"""Unsealed verdicts that say that nothing ran. As an ABORT they may be anyone's on the way, and are shown as such."""
+
+
+_GATEWAY: Final = (502, 503, 504)
+"""A proxy that could not reach the server: it may know the answer, once it is back."""
+
+
+async def login(
+    exchange: Exchange,
+    domain: str,
+    user: str,
+    password: str,
+    *,
+    force: bool = False,
+    encoding: Encoding = "msgpack",
+    limit: int = 16 * 2**20,
+) -> LaneSession:
+    """A session, by password. *force*: the user's oldest session ends, should there be too many. *limit*: bytes of one
+    message.
+
+    Raises exc.InvalidCredential, exc.Abusive, exc.MaxActiveSessions, exc.ConnectionLost, …
+    """
+    for left in reversed(range(TRIES)):
+        machine = ClientLogin(
+            user, password, domain=domain, subprotocol=f"limen.1.{encoding}", entropy=os.urandom(128), lane=LANE
+        )
+        extra = {**machine.extra, **({"force": True} if force else {})}
+        details = {"roles": ROLES, "authmethods": ["opaque"], "authid": machine.user, "authextra": extra}
+        greeting = _Greeting(exchange, codec(encoding, tagged=True), limit)
+        hello = greeting.codec.encode(Hello(machine.domain, details))
+        challenge, given = await greeting.challenge(hello, "opaque")
+        try:
+            # Key stretching takes 0.1 to 0.2 s of a processor.
+            ke3 = await asyncio.to_thread(machine.answer, hello, challenge, given)
+        except LoginRefused as refused:
+            raise exc.ConnectionLost(f"The server broke the login: {refused}.") from refused
+        authenticate = greeting.codec.encode(Authenticate("", ke3))
+        caller = Caller(*machine.keys(authenticate), limit=limit)
+        try:
+            return await greeting.finish(caller, caller.begin(), authenticate, machine.domain)
+        except exc.OutcomeUnknown:  # its ticket may be spent: a login anew is all that is left
+            if not left:
+                raise exc.ConnectionLost("The connection was lost during the login.") from None
+    raise AssertionError
+
+
+async def login_with_key(
+    exchange: Exchange, credentials: Credentials, *, encoding: Encoding = "msgpack", limit: int = 16 * 2**20
+) -> LaneSession:
+    """A session, by a machine's key (`client/machine.py` reads it). Raises as `login`."""
+    machine = ClientKey(
+        credentials.key,
+        credentials.server_key,
+        domain=credentials.domain,
+        subprotocol=f"limen.1.{encoding}",
+        id=credentials.handle,
+        entropy=os.urandom(32),
+        lane=LANE,
+    )
+    details = {"roles": ROLES, "authmethods": ["key"], "authextra": machine.extra}
+    greeting = _Greeting(exchange, codec(encoding, tagged=True), limit)
+    hello = greeting.codec.encode(Hello(credentials.domain, details))
+    challenge, given = await greeting.challenge(hello, "key")
+    try:
+        keys: Keys = machine.keys(hello, challenge, given)
+    except LoginRefused:
+        raise exc.InvalidCredential("This server is not the one that this key is for.") from None
+    caller = Caller(*keys, limit=limit)
+    sealed = caller.seal(greeting.codec.encode(Authenticate("", {})))
+    try:
+        return await greeting.finish(caller, sealed.answer, sealed.frame, domain_name(credentials.domain))
+    except exc.OutcomeUnknown:
+        raise exc.ConnectionLost("The connection was lost during the login.") from None
+
+
+class _Greeting:
+    """Both requests of a login."""
+
+    def __init__(self, exchange: Exchange, codec: Codec, limit: int) -> None:
+        self.exchange, self.codec, self.limit = exchange, codec, limit
+        self.ticket = ""
+
+    async def challenge(self, hello: bytes, method: str) -> tuple[bytes, dict[str, Any]]:
+        """CHALLENGE's bytes and extra."""
+        said = await self._send("hello", hello)
+        data = await said.read(MAX_GREETING)
+        self.ticket = said.headers.get("x-limen-ticket", "")
+        message = _decode(self.codec, data)
+        if type(message) is not Challenge or message.method != method or not self.ticket:
+            raise exc.ConnectionLost("The server sent no CHALLENGE.")
+        return data, message.extra
+
+    async def finish(self, caller: Caller, reader: AnswerReader, authenticate: bytes, domain: str) -> LaneSession:
+        """The session, from a sealed WELCOME."""
+        try:
+            said = await self._send("authenticate", authenticate, (("x-limen-ticket", self.ticket),))
+        except exc.InvalidCredential:  # unsealed, where only a sealed word counts
+            raise exc.OutcomeUnknown from None
+        try:
+            frames = reader.feed(await said.read(MAX_GREETING))
+        except BadFrame:
+            raise exc.OutcomeUnknown from None
+        message = _decode(self.codec, frames[-1]) if reader.whole else None
+        if type(message) is Abort:
+            facts = {name: value for name, value in message.details.items() if name != "message"}
+            raise exc.from_wire(message.reason, facts, [str(message.details.get("message", ""))])
+        if type(message) is not Welcome:
+            raise exc.OutcomeUnknown
+        return LaneSession(self.exchange, self.codec, caller, message, domain)
+
+    async def _send(self, step: str, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+        said = await _post(self.exchange, step, self.codec, body, headers)
+        if said.status != 200:
+            raise await _refusal(said) or exc.OutcomeUnknown
+        return said
+
+
+class LaneSession:
+    """A sealed session; made by `login`. Calls may overlap. Not to be used from other threads than that of its loop."""
+
+    def __init__(self, exchange: Exchange, codec: Codec, caller: Caller, welcome: Welcome, domain: str) -> None:
+        details = welcome.details
+        self._exchange, self._codec, self._caller = exchange, codec, caller
+        slot = details.get("x_slot")
+        if not isinstance(slot, bytes):
+            raise exc.ConnectionLost("The server's WELCOME names no slot.")
+        self._slot = base64.urlsafe_b64encode(slot).rstrip(b"=").decode()
+        self.domain = domain
+        self.user = str(details.get("authid"))
+        self.roles: list[str] = details.get("x_roles") or [str(details.get("authrole"))]
+        self.profile: Mapping[str, Any] = details.get("x_profile") or {}
+        self.over: exc.Error | None = None
+        """Why the session has ended."""
+
+    async def call(
+        self,
+        name: str,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = None,
+        push: Push | None = None,
+    ) -> Any:
+        """What the service *name* returns. *push* takes the values of a stream one by one. *timeout*: seconds.
+
+        Raises the service's error by its name, exc.Timeout, exc.ConnectionLost (it was not sent), exc.OutcomeUnknown
+        (it may have run or not), exc.UnknownSession (the session has ended). Cancelled: the server is told.
+        """
+        options: dict[str, Any] = {} if push is None else {"receive_progress": True}
+        if timeout is not None:
+            options["timeout"] = max(1, round(timeout * 1000))
+        sealed = self._seal(lambda number: Call(number, options, uri(name), list(args), dict(kwargs or {}) or None))
+        try:
+            if timeout is None:
+                return await self._result(sealed, push)
+            async with asyncio.timeout(timeout):
+                return await self._result(sealed, push)
+        except TimeoutError:
+            self._cancel(sealed.number)
+            raise exc.Timeout from None
+        except asyncio.CancelledError:
+            self._cancel(sealed.number)
+            raise
+
+    async def publish(self, topic: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> None:
+        """Publishes an event, where clients may; comes back when the server has taken it."""
+        options = {"acknowledge": True}
+        message = await self._only(lambda n: Publish(n, options, uri(topic), list(args), dict(kwargs or {}) or None))
+        if type(message) is not Published:
+            raise _unexpected(message)
+
+    async def listen(
+        self,
+        topic: str,
+        push: Callable[[Event], Awaitable[None] | None],
+        options: Mapping[str, Any] | None = None,
+        *,
+        began: Callable[[], object] | None = None,
+    ) -> None:
+        """Calls *push* with each event of *topic*, as long as nobody cancels it: a request that is answered as long as
+        there are events. *began*: called once the server listens for us.
+
+        Raises exc.OutcomeUnknown where the connection was lost (events may be missed; listen again), and what else the
+        server says.
+        """
+        sealed = self._seal(lambda number: Subscribe(number, dict(options or {}), uri(topic)))
+        async with aclosing(self._frames(sealed)) as messages:
+            async for message in messages:
+                match message:
+                    case Subscribed():
+                        if began is not None:
+                            began()
+                    case Event():
+                        await _pushed(push, message)
+                    case _:
+                        raise self._failure(message)
+        raise exc.OutcomeUnknown
+
+    async def logout(self) -> None:
+        """Ends the session, here and on the server."""
+        if self.over is not None:
+            return
+        try:
+            await self.call("limen.session.logout")
+        except (exc.UnknownSession, exc.OutcomeUnknown, exc.ConnectionLost):
+            pass  # the server does not know it any more, or will forget it
+        finally:
+            self.over = self.over or exc.UnknownSession()
+
+    # -- inside -------------------------------------------------------------------------------------------------
+    def _seal(self, make: Callable[[int], Message]) -> Sealed:
+        if self.over is not None:
+            raise self.over
+        data = self._codec.encode(make(self._caller.next))  # before a number is used up
+        return self._caller.seal(data)
+
+    async def _only(self, make: Callable[[int], Message]) -> Message:
+        """The one message that answers."""
+        async with aclosing(self._frames(self._seal(make))) as messages:
+            said = [message async for message in messages]
+        if not said:
+            raise exc.OutcomeUnknown
+        return said[-1]
+
+    async def _result(self, sealed: Sealed, push: Push | None) -> Any:
+        async with aclosing(self._frames(sealed)) as messages:
+            async for message in messages:
+                if type(message) is not Result:
+                    raise self._failure(message)
+                value = answer(message.args, message.kwargs)
+                if message.details.get("progress") is not True:
+                    return value
+                if push is not None:
+                    await _pushed(push, value)
+        raise exc.OutcomeUnknown("The answer ended before it was whole.")
+
+    async def _frames(self, sealed: Sealed) -> AsyncGenerator[Message, None]:
+        """The messages of an answer. A request is sent again as long as nothing of its answer has come."""
+        sent = False
+        for left in reversed(range(TRIES)):
+            begun = False
+            try:
+                said = await self._post(sealed, sent)
+                sent = True
+                async with aclosing(said.chunks) as chunks:
+                    async for chunk in chunks:
+                        for frame in sealed.answer.feed(chunk):
+                            begun = True
+                            yield _decode(self._codec, frame)
+                if not sealed.answer.whole:
+                    raise exc.OutcomeUnknown("The answer ended before it was whole.")
+                return
+            except BadFrame:
+                raise exc.OutcomeUnknown("What came is not the server's answer.") from None
+            except _Verdict as verdict:
+                raise verdict.error from None
+            except _LOST as error:
+                sent = sent or isinstance(error, exc.OutcomeUnknown)
+                if begun or not left:
+                    raise exc.OutcomeUnknown from None if sent else error
+                sealed.answer.rewind()
+                await asyncio.sleep(0.05 * (TRIES - left))
+
+    async def _post(self, sealed: Sealed, again: bool) -> Answer:
+        """The answer with status 200. *again*: an earlier try may have run. Raises `_Verdict`, or that it was lost."""
+        headers = (("x-limen-slot", self._slot), ("x-limen-number", str(sealed.number)))
+        said = await _post(self._exchange, "call", self._codec, sealed.frame, headers)
+        if said.status == 200:
+            return said
+        error = await _refusal(said)
+        if error is None:
+            if said.status in _GATEWAY:
+                raise exc.OutcomeUnknown
+            error = exc.OutcomeUnknown(f"Something on the way answered with status {said.status}.")
+        if again or not isinstance(error, _NOT_RUN):
+            raise _Verdict(
+                exc.OutcomeUnknown(*error.err) if isinstance(error, exc.OutcomeUnknown) else exc.OutcomeUnknown()
+            )
+        if isinstance(error, exc.UnknownSession):
+            self.over = error
+        raise _Verdict(error)
+
+    def _failure(self, message: Message) -> exc.Error:
+        if type(message) is Error:
+            return exc.from_wire(message.error, message.kwargs, message.args)
+        if type(message) is Goodbye:
+            said = message.details.get("message")
+            expired = message.reason == "limen.close.expired"
+            self.over = exc.ExpiredSession() if expired else exc.UnknownSession(*([said] if said else []))
+            return self.over
+        return _unexpected(message)
+
+    def _cancel(self, number: int) -> None:
+        """Tells the server that nobody waits for *number*; nobody waits for that either."""
+        if self.over is not None:
+            return
+
+        async def tell() -> None:
+            try:
+                await self._only(lambda n: Cancel(n, {"call": number}))
+            except exc.Error:
+                pass
+
+        task = asyncio.get_running_loop().create_task(tell())
+        _telling.add(task)
+        task.add_done_callback(_telling.discard)
+
+    def __repr__(self) -> str:
+        return f"LaneSession(user={self.user!r}, domain={self.domain!r})"
+
+
+_telling: set[asyncio.Task[None]] = set()
+
+
+class _Verdict(Exception):
+    """The server, or somebody on the way, refuses: to send the request again would help nobody."""
+
+    def __init__(self, error: exc.Error) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+async def _post(
+    exchange: Exchange, step: str, codec: Codec, body: bytes, headers: tuple[tuple[str, str], ...] = ()
+) -> Answer:
+    kind = (("content-type", f"application/x-limen-{codec.name}"),)
+    return await exchange.send(Request("POST", f"{exchange.prefix}{ROOT}/{step}", kind + headers, body))
+
+
+async def _refusal(said: Answer) -> exc.Error | None:
+    """What an answer without a seal says; None where it is not Limen's."""
+    try:
+        facts = json.loads(await said.read(MAX_GREETING))
+    except ValueError:
+        return None
+    return exc.from_wire("", facts, None) if isinstance(facts, dict) and "exc" in facts else None
+
+
+def _decode(codec: Codec, data: bytes) -> Message:
+    try:
+        return codec.decode(data)
+    except Unacceptable as error:
+        raise error.error from None
+    except Malformed as error:
+        raise exc.OutcomeUnknown(f"The server sent no message: {error.reason}") from None
+
+
+def _unexpected(message: Message) -> exc.Error:
+    if type(message) is Error:
+        return exc.from_wire(message.error, message.kwargs, message.args)
+    return exc.OutcomeUnknown(f"The server sent {type(message).__name__} where it must not.")
+
+
+async def _pushed(push: Callable[[Any], Awaitable[None] | None], value: Any) -> None:
+    done = push(value)
+    if inspect.isawaitable(done):
+        await done
