@@ -39,6 +39,7 @@ default = App()
 config = default.config
 service = default.service
 static = default.static
+mount = default.mount
 topic = default.topic
 realm_rule = default.realm_rule
 storage = default.storage
@@ -82,6 +83,7 @@ __all__ = [
     "get_state",
     "on",
     "profile",
+    "mount",
     "realm_rule",
     "server",
     "service",

@@ -98,6 +98,8 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             else:
                 stack.callback(path.unlink, missing_ok=True)
                 stack.callback(listener.close)
+        for mounted in app.mounts:
+            await stack.enter_async_context(mounted.alive())
         await app.hooks.started()
         sweeper = asyncio.get_running_loop().create_task(_sweep(app, hub))
         try:
@@ -179,6 +181,7 @@ def make_door(app: App) -> HttpDoor:
         delay=gate.delay,
         assets=assets(),
         own=own_addresses(app, hub),
+        mounts=app.mounts,
         spool=app.spool,
     )
 
