@@ -79,7 +79,7 @@ def told_by_flask() -> Any:
         "url": request.url,
         "for": flask.url_for("told_by_flask"),
         "client": request.remote_addr,
-        "headers": sorted(name.lower() for name in request.headers.keys()),
+        "headers": sorted(name.lower() for name, _ in request.headers),
         "body": request.get_data(as_text=True),
         "state": [state.domain, state.origin, state.user, state.service],
     }

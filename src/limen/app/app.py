@@ -107,8 +107,9 @@ class App:
         nothing else stands. Gives what stands there.
 
         Options: *ssl*, *check_abusive*, *check_perm* as for services; *methods*, all by default; *cross_site*: whether
-        other sites' pages may ask it; *threads* of a WSGI application; *wsgi*: whether it is one, if that can't be seen.
-        Raises ValueError if something stands there already, TypeError for *safe* and *roles*: nobody is logged in there.
+        other sites' pages may ask it; *threads* of a WSGI application; *wsgi*: whether it is one, if that can't be
+        seen. Raises ValueError if something stands there already, TypeError for *safe* and *roles*: nobody is logged
+        in there.
 
         >>> async def hello(scope, receive, send):
         ...     await send({"type": "http.response.start", "status": 204})

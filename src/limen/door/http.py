@@ -64,8 +64,8 @@ class HttpDoor:
     *domain_of*: a Host header's domain, None for one that is not ours. *origin_of*: an IP address as the ledger counts
     it. *refused*: seconds until an origin may come again, None if it may now. *charge*: counts a misdeed. *delay*:
     seconds by which an answer to an origin is slowed. *own*: what stands at `/limen/NAME`, by NAME (the table is
-    `app/running.py`'s). *mounts*: other applications, the longest path first. *spool*: where uploads lie meanwhile. *assets*: the tree at `/limen`, for all other
-    names. *executor*: where files are read; the loop's own if None.
+    `app/running.py`'s). *mounts*: other applications, the longest path first. *spool*: where uploads lie meanwhile.
+    *assets*: the tree at `/limen`, for all other names. *executor*: where files are read; the loop's own if None.
     """
 
     def __init__(
