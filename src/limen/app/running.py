@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.proxies import Proxies
 from limen.door.answers import data_response
+from limen.door.files import Files, link_address
 from limen.door.gate import Gate
 from limen.door.hub import TOUCH, Hub
 from limen.store.relational import Relational
@@ -60,7 +61,7 @@ def make_hub(app: App) -> Hub:
         keys=vault.keys,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
-    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize)
+    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize, Files(app.config, app.spool))
     app.permissions.load()
     hub.happened = lambda event, principal=None, **about: app.hooks.happened(Event(event, **about), principal)
     return hub
@@ -206,6 +207,7 @@ def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
 
     return {
         "lane": Lane(hub, app.vault.lanes, origin_of),
+        "link": link_address(app.config, hub.gate, hub.files.shelf),
         "status.json": only_in_development(app.config, lambda: status(app, hub)),
     }
 

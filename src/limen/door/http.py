@@ -116,7 +116,8 @@ class HttpDoor:
         except Gone:
             raise
         except Exception:
-            _LOG.exception("The HTTP door failed at %s %r", request.method, request.path[:200])
+            path = b"/limen/link/..." if request.path.startswith(b"/limen/link/") else request.path[:200]
+            _LOG.exception("The HTTP door failed at %s %r", request.method, path)
             return error_response(exc.InternalError(), tagged=request.tagged)
 
     # -- finding ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from limen.core.guard.accounts import Slot
 from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
 
+from .files import PROCEDURES
 from .hub import Own
 from .ownsessions import SESSIONS
 
@@ -158,5 +159,6 @@ OWN = {
     "limen.password.begin": Own(password_begin),
     "limen.password.finish": Own(password_finish),
     **SESSIONS,
+    **{uri: Own(run) for uri, run in PROCEDURES.items()},
 }
 """URI to what answers it; nobody else can register them."""
