@@ -12,10 +12,12 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.base.principal import Principal
 from limen.base.proxies import Proxies
 from limen.door.answers import data_response
 from limen.door.files import Files, link_address
@@ -167,6 +169,7 @@ def follow(app: App) -> None:
 def make_door(app: App) -> HttpDoor:
     """The HTTP door of *app*, whoever carries the requests."""
     from limen.door.http import HttpDoor
+    from limen.door.signing import signed_principal
 
     hub = app.open()
     gate = hub.gate
@@ -184,6 +187,7 @@ def make_door(app: App) -> HttpDoor:
         own=own_addresses(app, hub),
         mounts=app.mounts,
         spool=app.spool,
+        signed=partial(signed_principal, hub),
     )
 
 
@@ -203,9 +207,16 @@ def make_asgi(app: App) -> Callable[..., Any]:
 
 def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
     """What stands at `/limen/NAME`, by NAME; all else there is `assets`."""
+    from limen.door.bridge import Bridge
+    from limen.door.events import Events
     from limen.door.lane import Lane
 
+    def asker(request: Request, domain: str) -> Principal:
+        return Principal(domain, origin_of(request.client), tls=request.tls)
+
     return {
+        "bridge": Bridge(hub, asker),
+        "events": Events(hub, asker),
         "lane": Lane(hub, app.vault.lanes, origin_of),
         "link": link_address(app.config, hub.gate, hub.files.shelf),
         "status.json": only_in_development(app.config, lambda: status(app, hub)),

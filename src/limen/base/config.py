@@ -71,7 +71,7 @@ class Config:
 
     # -- bounds (bytes; seconds; counts)
     MAX_ORIGIN_CONNECTIONS: int = 2500
-    """Most WebSockets of one origin without a login; further ones are refused with 503."""
+    """Most WebSockets and streams of events of one origin without a login; further ones are refused with 503."""
     MAX_MESSAGE_SIZE: int = 4 * 2**20
     """Largest WebSocket message and HTTP body taken."""
     MAX_QUEUE_SIZE: int = 8 * 2**20

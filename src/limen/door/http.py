@@ -57,6 +57,9 @@ OwnAddress = Callable[[Request, str, tuple[str, ...]], Awaitable[Response]]
 """What answers at `/limen/NAME`: given the request, its domain, and the segments behind NAME. Other sites' pages never
 get so far."""
 
+Signed = Callable[[Request, Principal], Awaitable[Principal]]
+"""Who has signed a request, given who asks as far as the door knows (`signing.py`)."""
+
 
 class HttpDoor:
     """Plain HTTP calls, files, and Limen's own assets.
@@ -65,7 +68,8 @@ class HttpDoor:
     it. *refused*: seconds until an origin may come again, None if it may now. *charge*: counts a misdeed. *delay*:
     seconds by which an answer to an origin is slowed. *own*: what stands at `/limen/NAME`, by NAME (the table is
     `app/running.py`'s). *mounts*: other applications, the longest path first. *spool*: where uploads lie meanwhile.
-    *assets*: the tree at `/limen`, for all other names. *executor*: where files are read; the loop's own if None.
+    *signed*: looks for a signature. *assets*: the tree at `/limen`, for all other names. *executor*: where files are
+    read; the loop's own if None.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class HttpDoor:
         own: Mapping[str, OwnAddress] | None = None,
         mounts: Iterable[Mounted] = (),
         spool: Spool | None = None,
+        signed: Signed | None = None,
         executor: Executor | None = None,
     ) -> None:
         self._config, self._registry = config, registry
@@ -92,6 +97,7 @@ class HttpDoor:
         self._domain_of, self._origin_of = domain_of, origin_of
         self._refused, self._charge, self._delay = refused, charge, delay
         self._own_addresses, self._assets, self._executor = own or {}, assets, executor
+        self._signed = signed
         self._receiver = Receiver(config, spool or Spool(None))
         self._domains: dict[bytes, str] = {}
         self._principals: dict[tuple[str, str, bool], Principal] = {}
@@ -223,6 +229,8 @@ class HttpDoor:
         if method == "OPTIONS":
             return self._options(request, plan)
         principal = self._principal(domain, request.client, request.tls)
+        if b"authorization" in headers and self._signed is not None:
+            principal = await self._signed(request, principal)
         try:
             if b"origin" in headers or b"sec-fetch-site" in headers:
                 request.grant = self._admit(request, plan)

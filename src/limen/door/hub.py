@@ -127,11 +127,12 @@ class Hub:
         self.tabs, self.connections, self.guests = Tabs(), set(), set()
 
     def is_crowded(self, origin: str) -> bool:
-        """*origin* has as many connections without a login as one may have."""
+        """*origin* has as many WebSockets and streams of events without a login as one may have."""
         most = self.config.MAX_ORIGIN_CONNECTIONS
-        if len(self.connections) < most:  # nobody can have so many: the usual case is not counted out
+        if len(self.connections) + len(self.guests) < most:  # nobody can have so many: mostly nothing need be counted
             return False
-        return sum(c.origin == origin and c.principal.user is None for c in self.connections) >= most
+        callers = [session.principal for session in (*self.connections, *self.guests)]
+        return sum(who.origin == origin and who.user is None for who in callers) >= most
 
     # -- realms -------------------------------------------------------------------------------------------------
     def realm(self, domain: str) -> Realm:
