@@ -49,6 +49,6 @@ class Crew(Server):
             time.sleep(0.02)
 
 
-def crew_of(count: int, folder: Path, program: Path = CREW, *options: str) -> Crew:
-    command = [LIMEN, "serve", str(program), "--port", "0", "--db", f"sqlite:///{folder / 'crew.db'}"]
+def crew_of(count: int, folder: Path, *options: str) -> Crew:
+    command = [LIMEN, "serve", str(CREW), "--port", "0", "--db", f"sqlite:///{folder / 'crew.db'}"]
     return Crew([*command, "--workers", str(count), *options], cwd=folder, env={**os.environ})

@@ -301,15 +301,13 @@ class App:
             of_key = [slot.handle for slot in slots.list(domain, user) if slot.key == key]
             gone = [slot for handle in of_key for slot in slots.remove(domain, handle)]
         if self.hub is not None:
+            from limen.door.ends import end_user
+
             hub = self.hub
 
             def end() -> None:
-                hub.gate.endings += 1
                 hub.slots_over(gone, why)
-                for tab in hub.tabs.of_user(domain, user):
-                    if (keep is None or tab.slot != keep) and key in (None, tab.key):
-                        hub.end_tab(tab, "wamp.close.logout", {"message": "This session was ended."}, why)
-                hub.end_signed(domain, user, key)
+                end_user(hub, domain, user, keep=keep, key=key, words="This session was ended.", why=why)
 
             hub.loop.call_soon_threadsafe(end)
         return len(gone)

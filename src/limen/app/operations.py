@@ -102,7 +102,12 @@ def operations(app: App) -> dict[str, Operation]:
         )
 
     def abuse_clear(origin: str | None = None, domain: str | None = None) -> int:
-        count = app.on_loop(lambda: app.vault.ledger.clear(domain, origin))
+        def clear() -> int:
+            if app.hub is not None and app.hub.across is not None:
+                app.hub.across.clear(domain, origin)
+            return app.vault.ledger.clear(domain, origin)
+
+        count = app.on_loop(clear)
         app.vault.ledger_store.clear(domain, origin)
         return count
 

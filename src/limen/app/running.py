@@ -80,10 +80,14 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         hub = app.open()
         hub.begin()
         if app.line is not None:
+            from limen.door.across import Across
+
             from .line import Line
 
             hub.bus = line = await Line.connect(app.line)
             stack.callback(line.close)
+            hub.across = Across(hub, line)
+            await hub.across.begin()
         hub.bus.hear("session.over", hub.heard_over)
         hub.gate.epoch = app.vault.mark.epoch
         app.vault.recover()

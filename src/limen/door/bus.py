@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from limen.base import values
+
 Hear = Callable[[Any], None]
 Answer = Callable[[Any], Awaitable[Any]]
 
@@ -55,6 +57,23 @@ class Bus(Protocol):
     def left(self, gone: Callable[[int], None]) -> None:
         """Calls *gone* with the number of each process that ends."""
         ...
+
+
+def packed(*parts: Any) -> list[Any]:
+    """Values of a message (arguments, keyword arguments, …) as the bus carries them.
+
+    Raises `InvalidValue` for what can't travel.
+    """
+    return [values.tag(part, "msgpack") for part in parts]
+
+
+def unpacked(parts: list[Any]) -> list[Any]:
+    """What was packed.
+
+    >>> unpacked(packed([1, (2, 3)], None))
+    [[1, (2, 3)], None]
+    """
+    return [values.untag(part, "msgpack") for part in parts]
 
 
 class Alone:

@@ -24,7 +24,7 @@ from limen import exc
 from limen.base import values
 from limen.base.files import File
 from limen.base.principal import Cancellation
-from limen.core.wamp.effects import Broadcast, Close, Effect, Interrupt, Invoke, Send
+from limen.core.wamp.effects import Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
 from limen.core.wamp.messages import Error as WampError
 from limen.core.wamp.realm import Realm
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from limen.service.pipeline import Pipeline
     from limen.service.registry import Registry
 
+    from .across import Across
     from .connection import Connection
     from .gate import Gate
 
@@ -102,6 +103,8 @@ class Hub:
         self.authorize, self.files = authorize, files
         self.bus: Bus = Alone()
         """What the other processes of this server are told."""
+        self.across: Across | None = None
+        """What this process does for the others, where there are others; set before the first connection."""
         self.happened: Callable[..., None] = lambda event, principal=None, **about: None
         """Told what happens to sessions, for the program (`limen.app.hooks`)."""
         gate.slots_over = self.slots_over
@@ -146,8 +149,13 @@ class Hub:
                 authorize=self.authorize,
                 now=self.loop.time,
                 max_pending=self.config.domain(domain).MAX_PENDING_CALLS,
+                shared=self.across is not None,
             )
         return found
+
+    def known_realm(self, domain: str) -> Realm | None:
+        """The realm of *domain*, None where nobody has asked for it yet."""
+        return self._realms.get(domain)
 
     def _procedure(self, uri: str) -> object | None:
         return self.registry.by_uri(uri) or self.own.get(uri)
@@ -163,6 +171,8 @@ class Hub:
 
     def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         realm = self._realms.get(domain)
+        if realm is None and self.across is not None:
+            realm = self.realm(domain)  # nobody is here, but at another process there may be
         if realm is not None:
             self.act(realm, realm.publish(uri, args, kwargs))
 
@@ -186,8 +196,20 @@ class Hub:
                     effect.session.peer.interrupt(effect.request)
                 case Close():
                     effect.session.peer.end(effect.message)
+                case _:
+                    self._tell_others(realm, effect)
         if realm.deadlines:
             self._watch(realm)
+
+    def _tell_others(self, realm: Realm, effect: Effect) -> None:
+        if self.across is not None:
+            match effect:
+                case Spread():
+                    self.across.spread(realm, effect)
+                case Claim():
+                    self.across.lent.claim(realm, effect.session, effect.message)
+                case Unclaim():
+                    self.across.lent.unclaim(realm, effect.uri)
 
     def _watch(self, realm: Realm) -> None:
         """Wakes the realm for the next call that times out."""
@@ -396,8 +418,11 @@ class Hub:
 
     def heard_over(self, body: Any) -> None:
         """Another process of this server has ended these slots."""
+        self.gate.endings += 1
         for handle in body["slots"]:
             self._end_slot(handle, body["why"])
+            if self.across is not None:
+                self.across.moving.forget(handle)
 
     def _end_slot(self, handle: bytes, why: str) -> bool:
         """Ends the tab of a slot; False: it is not here."""

@@ -160,6 +160,8 @@ async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
             raise LoginRefused("AUTHENTICATE of a resume is sealed, so binary")
         channel, plain = server.accept(challenge, answer)
         _decode(connection, plain, connection.codec.text)
+        if hub.across is not None and hub.tabs.get(handle) is None:
+            await hub.across.moving.take(slot, connection.origin)
         # Slot, user and roles as they are now; from here to WELCOME nothing waits any more.
         found = await gate.settled(_living, connection, handle)
         if found is None or handle in gate.ended:

@@ -151,6 +151,8 @@ async def password_finish(seat: Seat, record: Any) -> None:
     for other in seat.hub.tabs.of_user(tab.domain, tab.user):
         if other is not tab:
             seat.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."}, "password")
+    if seat.hub.across is not None:
+        seat.hub.across.user_over(tab.domain, tab.user, tab.slot, None, "The password was changed.", "password")
 
 
 OWN = {

@@ -46,7 +46,7 @@ class KeptCall:
         "answered", "calls", "cancellation", "digest", "error", "key", "receiver", "request", "size", "task", "value",
     )  # fmt: skip
 
-    def __init__(self, calls: Calls, key: bytes, digest: bytes, receiver: Receiver, request: int) -> None:
+    def __init__(self, calls: Calls, key: bytes, digest: bytes, receiver: Receiver | None, request: int) -> None:
         self.calls, self.key, self.digest = calls, key, digest
         self.receiver: Receiver | None = receiver
         self.request = request
@@ -120,10 +120,15 @@ class Calls:
         self, call_id: bytes, call: KeptCall, now: float, value: Any = None, error: exc.Error | None = None
     ) -> None:
         """The call has ended: its answer is delivered and kept. *now*: seconds, monotonic."""
-        call.value, call.error, call.answered, call.task = value, error, now, None
-        call.size = call.deliver() or call.weigh()
+        call.task = None
         self._running.pop(call_id, None)
-        self._answered[call_id] = call
+        self.keep(call, now, value, error)
+
+    def keep(self, call: KeptCall, now: float, value: Any, error: exc.Error | None) -> None:
+        """Delivers an answer, which came at *now*, and keeps it."""
+        call.value, call.error, call.answered = value, error, now
+        call.size = call.deliver() or call.weigh()
+        self._answered[call.key] = call
         self._bytes += call.size
         if len(self._answered) > self._most or self._bytes > self._most_bytes:
             self.trim(now)  # what is too old goes once a second
@@ -148,6 +153,14 @@ class Calls:
             len(answered) > self._most or self._bytes > self._most_bytes or next(iter(answered.values())).before(before)
         ):
             self._bytes -= answered.popitem(last=False)[1].size
+
+    def run(self, call: KeptCall) -> None:
+        """A call that runs already, elsewhere."""
+        self._running[call.key] = call
+
+    def answered(self) -> Iterator[KeptCall]:
+        """The calls whose answers are kept, the oldest first."""
+        return iter(tuple(self._answered.values()))
 
     def running(self) -> Iterator[KeptCall]:
         """The calls under way."""
@@ -224,12 +237,16 @@ class Tabs:
     def get(self, slot: bytes) -> Tab | None:
         return self._by_slot.get(slot)
 
-    def remove(self, tab: Tab) -> None:
-        """Ends the tab: its running calls are cancelled, its answers forgotten."""
+    def let_go(self, tab: Tab) -> None:
+        """The tab goes on at another process: here it is over, but what runs for it runs on."""
         self._all.discard(tab)
         tab.over = True
         if tab.slot is not None and self._by_slot.get(tab.slot) is tab:
             del self._by_slot[tab.slot]
+
+    def remove(self, tab: Tab) -> None:
+        """Ends the tab: its running calls are cancelled, its answers forgotten."""
+        self.let_go(tab)
         for call in tab.calls.running():
             if call.cancellation is not None:
                 call.cancellation.set()

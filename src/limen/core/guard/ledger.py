@@ -23,10 +23,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from heapq import heappop, heappush, nsmallest
 from math import isfinite
+from typing import Any
 
 from limen import exc
 from limen.base.config import Config
@@ -135,6 +136,8 @@ class Ledger:
         self._due: list[tuple[float, int, Entry]] = []
         self._issued = 0
         self._dirty: set[_Key] = set()
+        self.tell: Callable[[list[Any]], None] | None = None
+        """Where several processes judge together: called with what is counted here, for `take` of the others."""
 
     # -- origins -----------------------------------------------------------------------------------
     def charge(self, domain: str, origin: str, kind: Kind, now: float) -> Entry:
@@ -228,6 +231,8 @@ class Ledger:
         if entry.pending:
             self._settle(entry)
             self._count(entry, now)
+            if entry.account is not None:
+                self._tell("try", entry.domain, entry.account, entry.origin)
 
     def take_back(self, entry: Entry) -> None:
         """Removes what *entry* added, pending or not. A second time nothing happens."""
@@ -260,9 +265,11 @@ class Ledger:
     def account_failed(self, domain: str, account: str, origin: str, now: float) -> None:
         """Counts a try that did not go through `issue` (which counts by itself)."""
         self._attempts(domain, account, origin, now).add(now)
+        self._tell("try", domain, account, origin)
 
     def account_succeeded(self, domain: str, account: str, origin: str, now: float) -> None:
         """The pair is known from now on, for 30 days."""
+        self._tell("known", domain, account, origin)
         self._pair(domain, account, origin).success = now
         self._dirty.add((domain, "pair", f"{account}@{origin}"))
 
@@ -357,7 +364,32 @@ class Ledger:
             if told.sum(now, self._period(row.domain)) > self.level(row.domain, row.key, now):
                 self._origin(row.domain, row.key, now).level = told
 
+    def take(self, told: list[Any], now: float) -> None:
+        """Counts what another process of this server has counted, and told.
+
+        >>> here, there = Ledger(Config()), Ledger(Config())
+        >>> there.tell = lambda told: here.take(told, now=0.0)
+        >>> _ = there.charge("localhost", "192.0.2.1", Kind.MALFORMED, now=0.0)
+        >>> here.level("localhost", "192.0.2.1", now=0.0)
+        5.0
+        """
+        tell, self.tell = self.tell, None
+        try:
+            match told:
+                case ["count", domain, origin, kind]:
+                    self._count(Entry(domain, origin, Kind[kind], now), now)
+                case ["try", domain, account, origin]:
+                    self.account_failed(domain, account, origin, now)
+                case ["known", domain, account, origin]:
+                    self.account_succeeded(domain, account, origin, now)
+        finally:
+            self.tell = tell
+
     # -- inside ------------------------------------------------------------------------------------
+    def _tell(self, *about: str) -> None:
+        if self.tell is not None:
+            self.tell(list(about))
+
     def _period(self, domain: str) -> float:
         return self._config.domain(domain).ABUSE_WATCH_PERIOD
 
@@ -408,6 +440,7 @@ class Ledger:
         entry.counted = now  # what lapses counts from then on, not from when it began
         entry.bucket = row.level.add(WEIGHTS[entry.kind], now, self._period(entry.domain))
         self._dirty.add((entry.domain, "origin", entry.origin))
+        self._tell("count", entry.domain, entry.origin, entry.kind.name)
 
     def _settle(self, entry: Entry) -> None:
         entry.pending = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from limen.core.wamp.effects import Broadcast, Effects, Send, refuse
+from limen.core.wamp.effects import Broadcast, Effects, Send, Spread, refuse
 from limen.core.wamp.messages import (
     Args,
     Event,
@@ -44,8 +44,10 @@ class Broker:
         rng: Callable[[], int],
         authorize: Callable[[Session, str, str], bool],
         max_subscriptions: int,
+        shared: bool = False,
     ) -> None:
         self._rng = rng
+        self._shared = shared
         self._authorize = authorize
         self._max_subscriptions = max_subscriptions
         self._by_uri: dict[str, Subscription] = {}
@@ -101,10 +103,23 @@ class Broker:
             return refuse(session, PUBLISH, message.request, reason) if acknowledge else ()
         publication = self._rng()
         excluded = session if options.get("exclude_me") is not False else None
-        effects = self.dispatch(uri, message.args, message.kwargs, publication, options, excluded)
+        effects = self.say(uri, message.args, message.kwargs, publication, options, excluded)
         if acknowledge:
             return (*effects, Send(session, Published(message.request, publication)))
         return effects
+
+    def say(
+        self,
+        uri: str,
+        args: Args,
+        kwargs: Kwargs,
+        publication: int,
+        options: Mapping[str, Any],
+        excluded: Session | None,
+    ) -> Effects:
+        """What is published in this process: for all here, and for the other processes."""
+        here = self.dispatch(uri, args, kwargs, publication, options, excluded)
+        return (*here, Spread(uri, args, kwargs, publication, options)) if self._shared else here
 
     def dispatch(
         self,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
-from limen.core.wamp.effects import Effect, Effects, Interrupt, Invoke, Send, refuse
+from limen.core.wamp.effects import Claim, Effect, Effects, Interrupt, Invoke, Send, Unclaim, refuse
 from limen.core.wamp.messages import (
     Call,
     Cancel,
@@ -37,13 +37,16 @@ MAX_TIMEOUT: Final = 2**40
 
 
 class Registration:
-    __slots__ = ("callee", "forward_timeout", "id", "uri")
+    """*hosted*: the callee is at another process; the session here stands for it."""
 
-    def __init__(self, id: int, uri: str, callee: Session, forward_timeout: bool) -> None:
+    __slots__ = ("callee", "forward_timeout", "hosted", "id", "uri")
+
+    def __init__(self, id: int, uri: str, callee: Session, forward_timeout: bool, hosted: bool = False) -> None:
         self.id = id
         self.uri = uri
         self.callee = callee
         self.forward_timeout = forward_timeout
+        self.hosted = hosted
 
 
 class PendingCall:
@@ -74,8 +77,11 @@ class Dealer:
         now: Callable[[], float],
         max_pending: int,
         max_registrations: int,
+        shared: bool = False,
     ) -> None:
         self._procedures = procedures
+        self._shared = shared
+        self._claiming: set[str] = set()
         self._authorize = authorize
         self._now = now
         self._max_pending = max_pending
@@ -96,10 +102,42 @@ class Dealer:
             return refuse(session, REGISTER, message.request, "wamp.error.option_not_allowed")
         if not self._authorize(session, "register", uri):
             return refuse(session, REGISTER, message.request, "wamp.error.not_authorized")
-        if uri in self._by_uri or self._procedures(uri) is not None:
+        if uri in self._by_uri or uri in self._claiming or self._procedures(uri) is not None:
             return refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
         if len(session.registrations) >= self._max_registrations:
             return refuse(session, REGISTER, message.request, "wamp.error.unavailable")
+        if self._shared:
+            self._claiming.add(uri)
+            return (Claim(session, message),)
+        return self._register(session, message)
+
+    def claimed(self, session: Session, message: Register, won: bool) -> Effects:
+        """What follows from a `Claim`."""
+        uri = message.procedure
+        self._claiming.discard(uri)
+        if not won:
+            return refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
+        if not session.attached:
+            return (Unclaim(uri),)
+        if len(session.registrations) >= self._max_registrations:
+            return (Unclaim(uri), *refuse(session, REGISTER, message.request, "wamp.error.unavailable"))
+        return self._register(session, message)
+
+    def host(self, session: Session, uri: str, forward_timeout: bool) -> None:
+        """A callee at another process, for which *session* stands, has registered *uri*."""
+        self._last_registration = id = self._last_registration + 1
+        self._by_uri[uri] = session.registrations[id] = Registration(id, uri, session, forward_timeout, hosted=True)
+
+    def unhost(self, uri: str) -> Session | None:
+        """It has no longer; calls that it is answering go on. Gives the session that stands for it."""
+        registration = self._by_uri.get(uri)
+        if registration is None or not registration.hosted:
+            return None
+        del self._by_uri[uri], registration.callee.registrations[registration.id]
+        return registration.callee
+
+    def _register(self, session: Session, message: Register) -> Effects:
+        uri, options = message.procedure, message.options
         self._last_registration = id = self._last_registration + 1
         forward_timeout = session.can_time and options.get("forward_timeout") is True
         self._by_uri[uri] = session.registrations[id] = Registration(id, uri, session, forward_timeout)
@@ -111,7 +149,8 @@ class Dealer:
         if registration is None:
             return refuse(session, UNREGISTER, message.request, "wamp.error.no_such_registration")
         del self._by_uri[registration.uri]
-        return (Send(session, Unregistered(message.request)),)
+        answer = Send(session, Unregistered(message.request))
+        return (Unclaim(registration.uri), answer) if self._shared else (answer,)
 
     # -- calls --------------------------------------------------------------------------------------------------
     def call(self, session: Session, message: Call) -> Effects:
@@ -137,19 +176,23 @@ class Dealer:
             call = PendingCall(session, request, None, 0, progress is True)
             effect: Effect = Invoke(session, request, uri, procedure, message.args or [], message.kwargs or {}, options)
         else:
-            callee = registration.callee
-            callee.last_invocation = invocation = callee.last_invocation + 1
-            call = PendingCall(session, request, callee, invocation, progress is True)
-            callee.invocations[invocation] = call
-            details: dict[str, Any] = {}
-            if progress is True and callee.can_progress:
-                details["receive_progress"] = True
-            if timeout and registration.forward_timeout:
-                details["timeout"] = timeout
-            effect = Send(callee, Invocation(invocation, registration.id, details, message.args, message.kwargs))
+            forwarded = timeout if registration.forward_timeout else None
+            call, effect = _routed(session, message, registration, progress is True, forwarded)
         session.calls[request] = call
         if timeout:
             self._watch(call, timeout)
+        return (effect,)
+
+    def relay(self, session: Session, message: Call, sealed: bool) -> Effects:
+        """A call of another process, for whose caller *session* stands: it was let in there. *sealed*: that one's
+        session is."""
+        request, options = message.request, message.options
+        registration = self._by_uri.get(message.procedure)
+        if registration is None or registration.hosted or (sealed and not registration.callee.sealed):
+            return refuse(session, CALL, request, "wamp.error.no_such_procedure")
+        progress = options.get("receive_progress") is True
+        call, effect = _routed(session, message, registration, progress, options.get("timeout"))
+        session.calls[request] = call
         return (effect,)
 
     def yield_(self, session: Session, message: Yield) -> Effects | None:
@@ -218,6 +261,8 @@ class Dealer:
                 effects += self._interrupt(call, "killnowait")
         for registration in session.registrations.values():
             del self._by_uri[registration.uri]
+            if self._shared and not registration.hosted:
+                effects.append(Unclaim(registration.uri))
         session.registrations.clear()
         return effects
 
@@ -268,6 +313,21 @@ class Dealer:
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             effects += self._cancel(heappop(self.deadlines)[2], "killnowait", "wamp.error.timeout")
         return effects
+
+
+def _routed(
+    caller: Session, message: Call, registration: Registration, progress: bool, timeout: int | None
+) -> tuple[PendingCall, Send]:
+    """A call to a callee, and the INVOCATION. *timeout*: milliseconds, where the callee is to know them."""
+    callee = registration.callee
+    callee.last_invocation = invocation = callee.last_invocation + 1
+    call = callee.invocations[invocation] = PendingCall(caller, message.request, callee, invocation, progress)
+    details: dict[str, Any] = {}
+    if progress and callee.can_progress:
+        details["receive_progress"] = True
+    if timeout:
+        details["timeout"] = timeout
+    return call, Send(callee, Invocation(invocation, registration.id, details, message.args, message.kwargs))
 
 
 def _is_pending(call: PendingCall) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from limen.core.wamp.messages import Abort, Error, Event, Goodbye, Message
+from limen.core.wamp.messages import Abort, Args, Error, Event, Goodbye, Kwargs, Message, Register
 from limen.core.wamp.session import Session
 
 
@@ -53,7 +54,31 @@ class Close(Struct, frozen=True, gc=False):
     message: Abort | Goodbye | None
 
 
-Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close
+class Spread(Struct, frozen=True, gc=False):
+    """Where several processes are one router: the others have subscribers, too. See `Realm.hear`."""
+
+    uri: str
+    args: Args
+    kwargs: Kwargs
+    publication: int
+    options: Mapping[str, Any]
+
+
+class Claim(Struct, frozen=True, gc=False):
+    """Where several processes are one router: find out whether *uri* is free in all of them, let them know of the
+    callee, and say so by `Realm.claimed`."""
+
+    session: Session
+    message: Register
+
+
+class Unclaim(Struct, frozen=True, gc=False):
+    """*uri*, which was claimed, is nobody's any more."""
+
+    uri: str
+
+
+Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close | Spread | Claim | Unclaim
 Effects: TypeAlias = tuple[Effect, ...] | list[Effect]
 
 

@@ -27,6 +27,7 @@ The edge, in full:
             case Invoke(session, request, uri, procedure, args, kwargs, options): …  # answer if realm.settle says so
             case Interrupt(session, request, mode): …         # stop that local service
             case Close(session, message): …                   # send it if there is one, then close
+            case Spread() | Claim() | Unclaim(): …            # for the other processes, where the realm is shared
 """
 
 from __future__ import annotations
@@ -37,7 +38,18 @@ from typing import Any
 
 from limen.core.wamp.broker import PUBLISH, Broker
 from limen.core.wamp.dealer import CALL, Dealer
-from limen.core.wamp.effects import Broadcast, Close, Effect, Effects, Interrupt, Invoke, Send
+from limen.core.wamp.effects import (
+    Broadcast,
+    Claim,
+    Close,
+    Effect,
+    Effects,
+    Interrupt,
+    Invoke,
+    Send,
+    Spread,
+    Unclaim,
+)
 from limen.core.wamp.messages import (
     Abort,
     Args,
@@ -59,7 +71,19 @@ from limen.core.wamp.messages import (
 from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
 from limen.exc import InvalidValue
 
-__all__ = ["Broadcast", "Close", "Effect", "Effects", "Interrupt", "Invoke", "Realm", "Send"]
+__all__ = [
+    "Broadcast",
+    "Claim",
+    "Close",
+    "Effect",
+    "Effects",
+    "Interrupt",
+    "Invoke",
+    "Realm",
+    "Send",
+    "Spread",
+    "Unclaim",
+]
 
 
 class Realm:
@@ -68,7 +92,8 @@ class Realm:
     *rng*: draws publication ids, 1 to 2^53. *procedures*: the local service at a URI, or None; they win over
     registrations. *authorize(session, action, uri)*: whether a session may "register", "publish" or "subscribe" there,
     or "call" a procedure that another session registered; local services guard themselves. *now*: a monotonic clock in
-    seconds, the one whose time `tick` gets. *max_…*: bounds of one session.
+    seconds, the one whose time `tick` gets. *max_…*: bounds of one session. *shared*: other processes have
+    realms of this domain, which are one router with this one (`Spread`, `Claim`).
     """
 
     def __init__(
@@ -82,12 +107,13 @@ class Realm:
         max_pending: int = 4096,
         max_registrations: int = 4096,
         max_subscriptions: int = 4096,
+        shared: bool = False,
     ) -> None:
         self.name = name
         self.sessions: dict[int, Session] = {}
         self._rng = rng
-        self._dealer = dealer = Dealer(procedures, authorize, now, max_pending, max_registrations)
-        self._broker = broker = Broker(rng, authorize, max_subscriptions)
+        self._dealer = dealer = Dealer(procedures, authorize, now, max_pending, max_registrations, shared)
+        self._broker = broker = Broker(rng, authorize, max_subscriptions, shared)
         self._requests: dict[type[Any], Callable[[Session, Any], Effects]] = {
             Call: dealer.call,
             Publish: broker.publish,
@@ -112,6 +138,10 @@ class Realm:
         """`next_deadline() -> float | None`: when `tick` is due, by *now*'s clock."""
         self.tick = dealer.tick
         """`tick(now) -> effects`: ends the calls whose time is up."""
+        self.claimed = dealer.claimed
+        self.host, self.unhost, self.relay = dealer.host, dealer.unhost, dealer.relay
+        self.yielded, self.failed, self.cancel = dealer.yield_, dealer.error, dealer.cancel
+        """What sessions that stand for those of another process do."""
 
     # -- sessions -----------------------------------------------------------------------------------------------
     def attach(self, session: Session) -> None:
@@ -192,7 +222,12 @@ class Realm:
     # -- what the server says -----------------------------------------------------------------------------------
     def publish(self, uri: str, args: Args, kwargs: Kwargs, options: Mapping[str, Any] | None = None) -> Effects:
         """An event of the server itself. *options*: black- and whitelists, as PUBLISH has them."""
-        return self._broker.dispatch(uri, args, kwargs, self._rng(), options or {}, None)
+        return self._broker.say(uri, args, kwargs, self._rng(), options or {}, None)
+
+    # -- what other processes say -------------------------------------------------------------------------------
+    def hear(self, spread: Spread) -> Effects:
+        """An event of another process."""
+        return self._broker.dispatch(spread.uri, spread.args, spread.kwargs, spread.publication, spread.options, None)
 
     def pending(self, session: Session, request: int) -> bool:
         """Whether an answer of a local service to *request* is still awaited."""
