@@ -2,6 +2,7 @@
  * Builds the browser's files into src/limen/browser/ and holds their budget: `node js/build.mjs`.
  *
  *     limen.js   a classic script, the global Limen      limen.mjs   the same as a module
+ *     lane.mjs   loaded where the page asks for the HTTP lane
  *     dev.mjs    loaded when a call fails on a server in development
  *     login.mjs  loaded when somebody logs in            argon2.js   the worker it starts
  *     *.d.ts     types
@@ -41,6 +42,7 @@ await Promise.all([
     logOverride: { "empty-import-meta": "silent" },
   }),
   build({ ...shared, entryPoints: [join(here, "src/seal/login.js")], outfile: join(out, "login.mjs"), format: "esm" }),
+  build({ ...shared, entryPoints: [join(here, "src/lane.js")], outfile: join(out, "lane.mjs"), format: "esm" }),
   build({ ...shared, entryPoints: [join(here, "src/dev.js")], outfile: join(out, "dev.mjs"), format: "esm" }),
   build({
     ...shared,
@@ -73,6 +75,7 @@ const size = (name) => gzipSync(readFileSync(join(out, name)), { level: 9 }).len
 const sizes = {
   "limen.js": size("limen.js"),
   "limen.mjs": size("limen.mjs"),
+  "lane.mjs": size("lane.mjs"),
   "login.mjs": size("login.mjs"),
   "argon2.js": size("argon2.js"),
 };

@@ -14,9 +14,9 @@ import * as wamp from "./wamp.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /**
- * Where the server is, seen from here.
- * @typedef {{url: string, domain: string, subprotocol: string, WebSocket: typeof globalThis.WebSocket,
- *    timeout: number}} Place
+ * Where the server is, seen from here. *url*: of the WebSocket; *base*: of its addresses. *lane*: "ws" or "http".
+ * @typedef {{url: string, base: string, domain: string, subprotocol: string, lane: string,
+ *    WebSocket: typeof globalThis.WebSocket, timeout: number}} Place
  */
 /**
  * A way in: what HELLO, AUTHENTICATE and the key schedule are made of.

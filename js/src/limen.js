@@ -31,9 +31,14 @@ const SOURCE = new URL(
     import.meta.url,
 );
 const BASE = new URL("../", SOURCE);
+/** `<script src="/limen/limen.js" data-lane="http">`, or of the page's module. */
+const TAG = typeof document === "object" && (document.currentScript ?? document.querySelector("script[data-lane]"));
 
 const session = new Session({
   url: new URL("ws", BASE).href.replace(/^http/, "ws"),
+  base: BASE.href,
+  lane: (TAG && /** @type {HTMLElement} */ (TAG).dataset.lane) || "ws",
+  loadLane: () => import(/* @vite-ignore */ new URL("lane.mjs", SOURCE).href),
   domain: domainName(BASE.hostname),
   slots: new Slots(),
   loadLogin: async () => {
@@ -95,6 +100,17 @@ const iterable = (promise) =>
       yield* Array.isArray(value) ? value : value === null ? [] : [value];
     },
   });
+
+/**
+ * How this page reaches the server; to be said before anything else.
+ *
+ *     Limen.configure({ lane: "http" });    // where no WebSocket gets through: one POST a call
+ *
+ * @param {{lane?: "ws" | "http"}} options
+ */
+export const configure = ({ lane }) => {
+  if (lane) session.lane = lane;
+};
 
 /**
  * Logs in. Rejects with InvalidCredential, Abusive, ConnectionLost, MaxActiveSessions, or RequireSSL where the page is

@@ -71,6 +71,7 @@ export class Session {
   #place;
   #slots;
   #loadLogin;
+  #loadLane;
   #limits;
   #era = new AbortController();
   #loggingIn = false;
@@ -86,6 +87,9 @@ export class Session {
   /**
    * @param {object} options
    * @param {string} options.url of the WebSocket
+   * @param {string} [options.base] of the server's addresses
+   * @param {string} [options.lane] "ws", or "http": without a WebSocket
+   * @param {() => Promise<{greet: typeof greet}>} [options.loadLane]
    * @param {string} options.domain
    * @param {SlotStore} options.slots
    * @param {() => Promise<LoginPart>} options.loadLogin
@@ -95,6 +99,9 @@ export class Session {
    */
   constructor({
     url,
+    base = url,
+    lane = "ws",
+    loadLane = () => Promise.reject(new Error("this build has none")),
     domain,
     slots,
     loadLogin,
@@ -103,11 +110,26 @@ export class Session {
     secure = Boolean(globalThis.crypto?.subtle),
   }) {
     this.#limits = { ...LIMITS, ...limits };
-    this.#place = { url, domain, subprotocol: SUBPROTOCOL, WebSocket, timeout: this.#limits.answer * 1000 };
+    this.#place = { url, base, lane, domain, subprotocol: SUBPROTOCOL, WebSocket, timeout: this.#limits.answer * 1000 };
+    this.#loadLane = loadLane;
     this.#slots = slots;
     this.#loadLogin = loadLogin;
     this.#outbox = new Outbox(this.#requests, this.#limits);
     this.state = Object.freeze({ status: "anonymous", secure, domain, ...NOBODY });
+  }
+
+  /** By which lane the next login, or return, goes. @param {string} lane */
+  set lane(lane) {
+    this.#place.lane = lane;
+  }
+
+  /** @type {typeof greet} */
+  async #greet(place, greeting, watch) {
+    if (place.lane !== "http") return greet(place, greeting, watch);
+    const part = await this.#loadLane().catch((error) => {
+      throw lost(`The part for the HTTP lane did not load: ${error.message}.`);
+    });
+    return part.greet(place, greeting, watch);
   }
 
   // -- in and out -------------------------------------------------------------------------------------------------
@@ -147,7 +169,7 @@ export class Session {
       });
       const greeting = part.login({ user, password, progress }, this.#place);
       const own = generate().catch(() => undefined); // a browser without X25519 asks for the password after each reload
-      const entered = await greet(this.#place, greeting, { signal: era });
+      const entered = await this.#greet(this.#place, greeting, { signal: era });
       this.#enter(entered);
       await this.#openSlot(await own, entered.welcome);
       era.throwIfAborted();
@@ -393,7 +415,7 @@ export class Session {
       const uncertain = this.#uncertain;
       try {
         const greeting = await ClientResume.start(slot, this.#place);
-        const entered = await greet(this.#place, greeting, {
+        const entered = await this.#greet(this.#place, greeting, {
           signal: era,
           authenticated: () => (this.#uncertain = true),
         });

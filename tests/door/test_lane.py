@@ -179,6 +179,17 @@ async def test_events_come_as_long_as_somebody_listens(app: House) -> None:
     await until(lambda: not process.hub.realm("localhost").sessions)
 
 
+async def test_any_number_of_calls_may_be_made_at_once(app: House) -> None:
+    process = Process(app, [])
+    session = await enter(app, Way(process))
+    held = [asyncio.create_task(session.call("hold")) for _ in range(40)]
+    await until(lambda: len(app.ran) == 40)
+    assert await asyncio.gather(*(session.call("echo", [n]) for n in range(300))) == list(range(300))
+    app.released.set()
+    assert await asyncio.gather(*held) == ["released"] * 40
+    assert process.level() == 0.0
+
+
 async def test_roles_are_those_of_the_moment(app: House) -> None:
     session = await enter(app, Way(Process(app, [])))
     with pytest.raises(exc.Forbidden):

@@ -17,18 +17,20 @@ import * as opaque from "./opaque.js";
 /**
  * Who logs in, and how bytes are stretched and drawn.
  * @typedef {{user: string, password: string, domain: string, subprotocol: string, stretch: Stretch,
- *    random?: (size: number) => Bytes}} Options
+ *    lane?: string, random?: (size: number) => Bytes}} Options
  */
 
 export class ClientLogin {
   method = "opaque";
   sealed = false;
   #login;
+  #lane;
   #options;
   /** @type {Bytes | undefined} */ #sessionKey;
 
   /** @param {Options} options @throws {LimenError} InvalidCredential for a name or password that nobody can have */
-  constructor({ user, password, domain, subprotocol, stretch, random = entropy }) {
+  constructor({ user, password, domain, subprotocol, stretch, lane = LANE, random = entropy }) {
+    this.#lane = lane;
     this.user = userName(user);
     const blind = opaque.blindFrom(random(64));
     this.#login = new opaque.ClientLogin({
@@ -39,7 +41,7 @@ export class ClientLogin {
     });
     this.#options = {
       stretch,
-      context: lp(VERSION, LANE, domain, subprotocol),
+      context: lp(VERSION, lane, domain, subprotocol),
       identities: { client: utf8(this.user), server: utf8(domain) },
     };
   }
@@ -75,7 +77,7 @@ export class ClientLogin {
     const prk = extract(sha512, /** @type {Bytes} */ (this.#sessionKey), th);
     /** @param {string} direction */
     const chain = (direction) =>
-      /** @type {Bytes} */ (expand(sha512, prk, utf8(`${VERSION} ${LANE} ${direction}`), 32));
+      /** @type {Bytes} */ (expand(sha512, prk, utf8(`${VERSION} ${this.#lane} ${direction}`), 32));
     return { send: chain("c2s"), receive: chain("s2c"), th };
   }
 }
@@ -140,10 +142,10 @@ export const stretcher = (worker, progress) => (input) =>
 export const loginPart = (worker) => ({
   /**
    * @param {{user: string, password: string, progress?: (done: number) => void}} who
-   * @param {{domain: string, subprotocol: string}} place
+   * @param {{domain: string, subprotocol: string, lane?: string}} place
    */
-  login: ({ user, password, progress }, { domain, subprotocol }) =>
-    new ClientLogin({ user, password, domain, subprotocol, stretch: stretcher(worker, progress) }),
+  login: ({ user, password, progress }, { domain, subprotocol, lane = LANE }) =>
+    new ClientLogin({ user, password, domain, subprotocol, lane, stretch: stretcher(worker, progress) }),
   /** @param {{user: string, password: string, domain: string, progress?: (done: number) => void}} who */
   newPassword: ({ user, password, domain, progress }) =>
     new NewPassword({ user, password, domain, stretch: stretcher(worker, progress) }),

@@ -29,11 +29,11 @@ export class ClientResume {
 
   /**
    * @param {Key} slot
-   * @param {{domain: string, subprotocol: string}} place
+   * @param {{domain: string, subprotocol: string, lane?: string}} place
    * @param {import("./noise.js").KeyPair} [ephemeral] for vectors only
    */
-  static async start(slot, { domain, subprotocol }, ephemeral) {
-    const prologue = lp(VERSION, LANE, domain, subprotocol, slot.handle, i2osp(slot.epoch, 8));
+  static async start(slot, { domain, subprotocol, lane = LANE }, ephemeral) {
+    const prologue = lp(VERSION, lane, domain, subprotocol, slot.handle, i2osp(slot.epoch, 8));
     const kk = await KK.start({ role: "initiator", prologue, own: slot.own, peer: slot.key, ephemeral });
     return new ClientResume(kk, slot.handle, await kk.write());
   }

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import inspect
 import json
 import os
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
@@ -27,7 +29,7 @@ from limen.client.calls import answer
 from limen.client.exchange import Answer, Exchange, Request
 from limen.client.handshake import ROLES
 from limen.core.seal.channel import BadFrame
-from limen.core.seal.lane import LANE, AnswerReader, Caller, Sealed
+from limen.core.seal.lane import LANE, WINDOW, AnswerReader, Caller, Sealed
 from limen.core.seal.login import ClientKey, ClientLogin, Keys, LoginRefused
 from limen.core.seal.machine import Credentials
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
@@ -198,6 +200,9 @@ class LaneSession:
         self.user = str(details.get("authid"))
         self.roles: list[str] = details.get("x_roles") or [str(details.get("authrole"))]
         self.profile: Mapping[str, Any] = details.get("x_profile") or {}
+        self._sending: dict[int, float] = {}
+        """Numbers whose answers have not begun, and when they were sent."""
+        self._moved = asyncio.Event()
         self.over: exc.Error | None = None
         """Why the session has ended."""
 
@@ -218,6 +223,7 @@ class LaneSession:
         options: dict[str, Any] = {} if push is None else {"receive_progress": True}
         if timeout is not None:
             options["timeout"] = max(1, round(timeout * 1000))
+        await self._room()
         sealed = self._seal(lambda number: Call(number, options, uri(name), list(args), dict(kwargs or {}) or None))
         try:
             if timeout is None:
@@ -252,6 +258,7 @@ class LaneSession:
         Raises exc.OutcomeUnknown where the connection was lost (events may be missed; listen again), and what else the
         server says.
         """
+        await self._room()
         sealed = self._seal(lambda number: Subscribe(number, dict(options or {}), uri(topic)))
         async with aclosing(self._frames(sealed)) as messages:
             async for message in messages:
@@ -277,14 +284,33 @@ class LaneSession:
             self.over = self.over or exc.UnknownSession()
 
     # -- inside -------------------------------------------------------------------------------------------------
+    async def _room(self) -> None:
+        """Waits while so many requests are on their way that one could overtake another by more than the window. One
+        that was sent a second ago has arrived, though its call may run for long."""
+        while True:
+            late = time.monotonic() - 1.0
+            low = min((number for number, sent in self._sending.items() if sent > late), default=self._caller.next)
+            if self._caller.next - low < WINDOW // 2:
+                return
+            self._moved.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await self._moved.wait()
+
+    def _arrived(self, number: int) -> None:
+        self._sending.pop(number, None)
+        self._moved.set()
+
     def _seal(self, make: Callable[[int], Message]) -> Sealed:
         if self.over is not None:
             raise self.over
         data = self._codec.encode(make(self._caller.next))  # before a number is used up
+        self._sending[self._caller.next] = time.monotonic()
         return self._caller.seal(data)
 
     async def _only(self, make: Callable[[int], Message]) -> Message:
         """The one message that answers."""
+        await self._room()
         async with aclosing(self._frames(self._seal(make))) as messages:
             said = [message async for message in messages]
         if not said:
@@ -309,7 +335,10 @@ class LaneSession:
         for left in reversed(range(TRIES)):
             begun = False
             try:
-                said = await self._post(sealed, sent)
+                try:
+                    said = await self._post(sealed, sent)
+                finally:
+                    self._arrived(sealed.number)
                 sent = True
                 async with aclosing(said.chunks) as chunks:
                     async for chunk in chunks:
