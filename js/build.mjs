@@ -8,7 +8,7 @@
  *     *.d.ts     types
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -68,8 +68,14 @@ execFileSync(
   ],
   { stdio: "inherit" },
 );
-writeFileSync(join(out, "limen.d.ts"), 'export * from "./types/limen.js";\nexport as namespace Limen;\n');
-writeFileSync(join(out, "limen.d.mts"), 'export * from "./types/limen.js";\n');
+copyFileSync(join(here, "types", "typed.d.ts"), join(out, "typed.d.ts"));
+// What takes a service's name is typed by what `limen types` says of a program.
+const typed = `export * from "./types/limen.js";
+export { apply, call, plain, safe_apply, safe_call, services, subscribe } from "./typed.js";
+export type { PlainServices, Services, Stream, Topics } from "./typed.js";
+`;
+writeFileSync(join(out, "limen.d.ts"), `${typed}export as namespace Limen;\n`);
+writeFileSync(join(out, "limen.d.mts"), typed);
 
 const size = (name) => gzipSync(readFileSync(join(out, name)), { level: 9 }).length;
 const sizes = {

@@ -175,6 +175,26 @@ export const apply = (name, args = [], kwargs = {}, options = {}) =>
   attempt(() => iterable(httpCall(BASE, name, list(args), dict(kwargs), options)));
 
 /**
+ * Addresses as a tree of functions.
+ * @param {(name: string, ...args: any[]) => any} ask
+ * @param {string} [path]
+ * @returns {any}
+ */
+const tree = (ask, path = "") =>
+  new Proxy(() => {}, {
+    // "then": whoever awaits a branch must not call the server
+    get: (_, name) =>
+      typeof name === "string" && name !== "then" ? tree(ask, path ? `${path}.${name}` : name) : undefined,
+    apply: (_, __, args) => ask(path, ...args),
+  });
+
+/** Sealed calls as functions in a tree: `services.todo.add("milk")` is `safe_call("todo.add", "milk")`. */
+export const services = tree(safe_call);
+
+/** Plain calls as functions in a tree: `plain.hello("Ada")` is `call("hello", "Ada")`. */
+export const plain = tree(call);
+
+/**
  * Listens to a topic, over lost connections too (`on("missed")` says when something may have been missed), until the
  * session ends.
  * @param {string} topic

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen import exc
-from limen.door.arguments import MAX_FIELDS, Malformed, from_body, parse_fields, parse_multipart
+from limen.door.answers import to_json
+from limen.door.arguments import MAX_FIELDS, Malformed, from_body, from_json, parse_fields, parse_multipart
 
 JSON = b"application/json"
 TAGGED = b"application/limen+json"
@@ -46,9 +47,22 @@ def test_too_many_fields_are_refused() -> None:
         parse_fields(b"a=&" * (MAX_FIELDS + 1))
 
 
-@given(st.dictionaries(st.text(min_size=1), st.text()))
+@given(st.dictionaries(st.text(min_size=1), st.text().filter(lambda text: text[:1] != "\0")))
 def test_what_a_browser_encodes_comes_back(fields: dict[str, str]) -> None:
     assert parse_fields(urlencode(fields).encode()) == fields
+
+
+def test_a_text_that_begins_with_nul_is_refused_as_its_answer_in_json_would_mean_bytes() -> None:
+    with pytest.raises(exc.InvalidCall):
+        parse_fields(b"a=%00aGk=")
+    with pytest.raises(exc.InvalidCall):
+        parse_multipart(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\0hi\r\n--x--\r\n', b"x")
+
+
+def test_bytes_come_back_in_plain_json_as_they_went_out() -> None:
+    assert from_json(to_json({"a": [b"hi", "hi"]}), tagged=False) == ([], {"a": [b"hi", "hi"]})
+    with pytest.raises(Malformed):
+        from_json(rb'{"a": "\u0000no base64"}', tagged=False)
 
 
 @given(st.binary())

@@ -30,6 +30,8 @@ class Config:
     memory only."""
     KEYS: str = ""
     """Path of the key file; empty: beside the SQLite file, or for PostgreSQL in the working folder."""
+    DESCRIBE_ROLES: tuple[str, ...] = ()
+    """Users with one of these roles may see which services there are, on the page `/limen/`; in development all may."""
 
     PROXIES: tuple[str, ...] = ()
     """Addresses and networks of the proxies whose Forwarded and X-Forwarded-For/-Proto/-Host headers are believed;

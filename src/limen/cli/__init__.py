@@ -22,6 +22,7 @@ from .options import password
 from .permission import explain, permission
 from .profile import profile
 from .shell import shell
+from .types import types
 from .users import COMMANDS as USER_COMMANDS
 
 
@@ -81,6 +82,7 @@ main.add_command(profile)
 main.add_command(shell)
 main.add_command(key)
 main.add_command(call)
+main.add_command(types)
 
 
 @main.group()

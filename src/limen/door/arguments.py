@@ -18,7 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 from limen import exc
 from limen.base.limits import load_json
-from limen.base.values import untag
+from limen.base.values import binary, untag
 from limen.web.multipart import BrokenForm, Multipart, TooManyParts
 
 from .request import check_escapes
@@ -75,7 +75,10 @@ def _unquoted(text: bytes) -> str:
 
 
 def put_field(fields: Fields, name: str, value: Any) -> None:
-    """One more field; a name that comes several times holds a list."""
+    """One more field; a name that comes several times holds a list. Raises `exc.InvalidCall` for what no answer could
+    say again."""
+    if type(value) is str and value[:1] == "\0":
+        raise exc.InvalidCall("A text that begins with U+0000 would be taken for bytes where it is answered in JSON.")
     if name not in fields:
         fields[name] = value
     elif isinstance(fields[name], list):
@@ -166,6 +169,8 @@ def from_json(data: bytes, *, tagged: bool) -> tuple[list[Any], Fields]:
         value = load_json(data)
     except exc.InvalidValue as error:
         raise Malformed(*error.err) from None
+    if not tagged and b"\\u0000" in data:
+        value = _with_bytes(value)
     kind = type(value)
     if kind is dict:
         if not tagged:
@@ -176,6 +181,14 @@ def from_json(data: bytes, *, tagged: bool) -> tuple[list[Any], Fields]:
     if kind is list:
         return ([untag(item, "json") for item in value] if tagged else value), {}
     raise exc.InvalidCall("The body is to be an object (arguments by name) or an array (arguments in order).")
+
+
+def _with_bytes(value: Any) -> Any:
+    """A text that begins with U+0000 holds bytes, as in answers and as WAMP has it in JSON."""
+    try:
+        return binary(value)
+    except exc.InvalidValue as error:
+        raise Malformed(*error.err) from None
 
 
 def _both(value: Any) -> tuple[list[Any], Fields]:

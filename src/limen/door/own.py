@@ -13,7 +13,7 @@ from limen.core.guard.accounts import Slot
 from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
 
-from .files import PROCEDURES
+from .described import services_for
 from .hub import Own
 from .ownsessions import SESSIONS
 
@@ -161,6 +161,6 @@ OWN = {
     "limen.password.begin": Own(password_begin),
     "limen.password.finish": Own(password_finish),
     **SESSIONS,
-    **{uri: Own(run) for uri, run in PROCEDURES.items()},
+    "limen.services": Own(services_for),
 }
 """URI to what answers it; nobody else can register them."""

@@ -113,7 +113,9 @@ class Receiver:
         limit = min(most or self._config.MAX_UPLOAD_SIZE, self._config.MAX_UPLOAD_SIZE)
         if kind == b"multipart/form-data":
             return await self._form(request, boundary, files, limit)
-        if body is None or kind in _CALLS:
+        # A POST of nothing, of no type, is a call without arguments; a PUT of nothing an empty file.
+        nothing = header is None and request.method == "POST" and request.headers.get(b"content-length") == b"0"
+        if body is None or kind in _CALLS or nothing:
             return None
         return {body: await self._body(request, kind, limit)}
 

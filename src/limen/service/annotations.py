@@ -16,6 +16,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import operator
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ import msgspec
 from limen.base.files import Upload
 from limen.base.hints import hints
 from limen.base.values import MAX_DIGITS, MAX_EXPONENT
+from limen.service import pydantics
 
 Read = Callable[[Any], Any]
 
@@ -59,7 +61,8 @@ class Reader:
                     found = True
                     yield path + name, "This field is missing."
             if not found:
-                yield path, _why(error)
+                named = list(pydantics.wrong(error)) or list(pydantics.wrong(error.__cause__))
+                yield from ((path + at, why) for at, why in named) if named else [(path, _why(error))]
 
 
 def _same(value: Any) -> Any:
@@ -111,6 +114,8 @@ def reader_for(kind: Any) -> Reader:
         convert = _bounded(convert)
     if mentions(kind, Decimal) or mentions(kind, float):
         convert_text = _bounded(convert_text)
+    if mentions(kind, int):
+        convert = _whole(convert)
     if _holds_many(kind):
         convert_text = _wrapping(convert_text)
     return Reader(_quick(kind, convert), convert_text, kind)
@@ -132,10 +137,13 @@ def _converter(kind: Any, strict: bool) -> Read | None:
 
 
 def _own_class(kind: Any, value: Any) -> Any:
-    """For classes that msgspec does not know: an instance passes; a dict becomes a Hict or the like."""
+    """For classes that msgspec does not know: an instance passes; a dict becomes a Hict, a pydantic model or the
+    like."""
     origin = get_origin(kind) or kind
     if isinstance(value, origin):
         return value
+    if pydantics.is_model(origin):
+        return pydantics.validate(origin, value)
     if isinstance(origin, type) and issubclass(origin, dict) and isinstance(value, dict):
         return origin(value)
     raise msgspec.ValidationError(f"Expected `{getattr(origin, '__name__', origin)}`, got `{type(value).__name__}`")
@@ -149,17 +157,7 @@ def _by_class(kind: Any) -> Reader:
 
 
 def _quick(kind: Any, convert: Read) -> Read:
-    if kind is int:
-        # Some JavaScript encoders write large integers as floats.
-        def read_int(value: Any) -> Any:
-            if type(value) is int:
-                return value
-            if type(value) is float and value.is_integer() and abs(value) <= 2**53:
-                return int(value)
-            return convert(value)
-
-        return read_int
-    if kind in (str, bool, bytes, float, dict, list):
+    if kind in (int, str, bool, bytes, float, dict, list):
 
         def read(value: Any) -> Any:
             return value if type(value) is kind else convert(value)
@@ -188,6 +186,35 @@ def _first(reads: list[Read], members: tuple[Any, ...]) -> Read:
 def _wrapping(convert: Read) -> Read:
     """One text (or file of a form) for a list is a list of that one: `?tag=a` as well as `?tag=a&tag=b`."""
     return lambda value: convert([value] if isinstance(value, str | Upload) else value)
+
+
+def _whole(convert: Read) -> Read:
+    """A whole float serves for an int, wherever it stands: JSON does not tell them apart, and some JavaScript encoders
+    write large integers as floats."""
+
+    def read(value: Any) -> Any:
+        try:
+            return convert(value)
+        except msgspec.ValidationError:
+            again = _integral(value)
+            if again is value:
+                raise
+            return convert(again)
+
+    return read
+
+
+def _integral(value: Any) -> Any:
+    """*value* with its whole floats as ints; the same object if it holds none."""
+    if type(value) is float:
+        return int(value) if value.is_integer() and abs(value) <= 2**53 else value
+    if type(value) is list:
+        items = [_integral(item) for item in value]
+        return value if all(map(operator.is_, items, value)) else items
+    if type(value) is dict:
+        found = {key: _integral(item) for key, item in value.items()}
+        return value if all(found[key] is item for key, item in value.items()) else found
+    return value
 
 
 def _bounded(convert: Read) -> Read:

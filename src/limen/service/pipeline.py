@@ -66,8 +66,8 @@ class Pipeline:
 
     def __init__(self, config: Config, *, executor: Executor | None = None, rulebook: Rulebook | None = None) -> None:
         self._config = config
-        self._rulebook = rulebook or Rulebook()
-        self._rules = self._rulebook.by_domain
+        self.rulebook = rulebook or Rulebook()
+        self._rules = self.rulebook.by_domain
         self._executor = executor
         self._hops: Hops | None = None
         self._states: dict[tuple[int, str], State] = {}
@@ -161,7 +161,7 @@ class Pipeline:
     def _obey(self, service: Service, principal: Principal) -> None:
         """What was said at run time (`rulebook`), besides."""
         try:
-            self._rulebook.check(principal, service.uri)
+            self.rulebook.check(principal, service.uri)
         except exc.Unauthorized:
             self._charge(principal.domain, principal.origin, Misdeed.DENIED)
             raise

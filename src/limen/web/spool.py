@@ -69,7 +69,7 @@ class Spool:
         """This process's own folder in it. Blocks when first asked for."""
         with self._lock:
             if self._run is None:
-                with self.locked():
+                with self._locked():
                     run = self.folder / f"run-{secrets.token_hex(8)}"
                     run.mkdir(0o700)
                     self._alive = os.open(run / "alive", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -78,8 +78,7 @@ class Spool:
             return self._run
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else, in any process, makes or sweeps in it meanwhile. Blocks."""
+    def _locked(self) -> Iterator[None]:
         self.folder.mkdir(0o700, parents=True, exist_ok=True)
         handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -105,7 +104,7 @@ class Spool:
         """Removes what processes that died have left, and what is too old. Blocks."""
         if self._folder is None or not self._folder.is_dir():
             return
-        with self.locked():
+        with self._locked():
             for run in self._folder.glob("run-*"):
                 if run != self._run and _is_dead(run):
                     shutil.rmtree(run, ignore_errors=True)

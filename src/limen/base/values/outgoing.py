@@ -313,6 +313,8 @@ def _simpler(value: Any) -> Any:
         return dict(value)
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if hasattr(kind, "__pydantic_serializer__") and hasattr(value, "model_dump"):
+        return value.model_dump(by_alias=True)
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
     raise Refused(f"A {kind.__name__} cannot travel." + (" Make it a list." if hasattr(value, "__iter__") else ""))
