@@ -39,6 +39,7 @@ default = App()
 config = default.config
 service = default.service
 static = default.static
+mount = default.mount
 topic = default.topic
 realm_rule = default.realm_rule
 storage = default.storage
@@ -80,6 +81,7 @@ __all__ = [
     "exc",
     "field",
     "get_state",
+    "mount",
     "on",
     "profile",
     "realm_rule",

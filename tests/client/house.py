@@ -112,8 +112,8 @@ class House:
         sock.bind(("127.0.0.1", self.port))
         self.port = sock.getsockname()[1]
         config = uvicorn.Config(
-            _no_http, ws=PicowsServer(self.app.accept, self.app.config).protocol, lifespan="off", log_level="warning",
-            timeout_graceful_shutdown=1,
+            self.http(), ws=PicowsServer(self.app.accept, self.app.config).protocol, lifespan="off",
+            log_level="warning", timeout_graceful_shutdown=1,
         )  # fmt: skip
         server = uvicorn.Server(config)
         config.load()
@@ -131,6 +131,10 @@ class House:
             sock.close()
 
         self._stack.push_async_callback(stop)
+
+    def http(self) -> Any:
+        """The ASGI application for plain HTTP."""
+        return _no_http
 
     async def stop(self) -> None:
         """As a crash: connections are cut without a word, running calls are forgotten."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from limen import App, exc, get_state
+from limen import App, File, Upload, exc, get_state
 
 app = App()
 app.config.IS_DEVELOPMENT = True
@@ -86,3 +86,24 @@ def whoami() -> str | None:
 
 
 app.auth.add_user("ada", "lovelace", roles=["nurse", "user"], profile={"name": "Ada"})
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+@app.service(safe=False)
+def put_file(file: Upload, note: str = "", times: int = 1) -> list[Any]:
+    return [file.filename, file.content_type, file.size, sum(file.read()) % 1000, note, times]
+
+
+@app.service(safe=False)
+def put_files(files: list[Upload]) -> list[int]:
+    return [file.size for file in files]
+
+
+@app.service(safe=False)
+def refuse_file(file: Upload) -> None:
+    raise exc.Forbidden("Not this one.")
+
+
+@app.service(safe=False)
+def get_file(size: int, name: str = "made.bin") -> File:
+    return File(bytes(range(256)) * (size // 256), filename=name)

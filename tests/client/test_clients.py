@@ -11,6 +11,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 from uuid import UUID
 
 import offered
@@ -235,3 +237,77 @@ def test_a_server_that_is_not_there_is_said_at_once() -> None:
     for make in (limen.HttpClient, limen.WsClient):
         with make("http://localhost:9") as client, pytest.raises(exc.ConnectionLost, match="localhost:9"):
             client.call("add", 1)
+
+
+# -- files ------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    (tmp_path / "grüße.png").write_bytes(bytes(range(256)) * 4096)
+    return tmp_path / "grüße.png"
+
+
+@pytest.mark.parametrize("typed", MAKE, indirect=True)
+def test_a_file_goes_with_a_call(typed: Client, picture: Path) -> None:
+    told: list[int] = []
+    upload = limen.Upload.of(picture, content_type="image/png", progress=lambda done, size: told.append(done))
+    expected = ["grüße.png", "image/png", 2**20, 440, "n", 2]
+    assert typed.call("put_file", file=upload, note="n", times=2) == expected
+    assert told == sorted(told)
+    assert told[-1:] in ([2**20], [])  # in process nothing is sent
+    assert typed.call("put_file", upload) == [*expected[:4], "", 1]
+    assert typed.call("put_files", files=[upload, upload]) == [2**20, 2**20]
+    assert picture.exists()
+
+
+@pytest.mark.parametrize("typed", MAKE, indirect=True)
+def test_a_file_that_is_refused_is_an_error_by_name(typed: Client, picture: Path) -> None:
+    with pytest.raises(exc.Forbidden):
+        typed.call("refuse_file", limen.Upload.of(picture))
+    with pytest.raises(exc.InvalidArguments):
+        typed.call("put_file", file=limen.Upload.of(picture), wrong=1)
+
+
+@pytest.mark.parametrize("typed", MAKE, indirect=True)
+def test_a_file_that_goes_away_while_it_is_sent_is_no_call(typed: Client, picture: Path) -> None:
+    upload = limen.Upload.of(picture)
+    picture.unlink()
+    with pytest.raises((FileNotFoundError, exc.InternalError)):
+        typed.call("put_file", upload)
+    assert typed.call("add", 1, 2) == 3
+
+
+@pytest.mark.parametrize("typed", MAKE, indirect=True)
+def test_a_call_gives_a_file(typed: Client, tmp_path: Path) -> None:
+    file = typed.call("get_file", 3 * 2**20, "a/../grüße.bin")
+    assert (file.filename, file.content_type, file.size) == ("grüße.bin", "application/octet-stream", 3 * 2**20)
+    content = file.read()
+    assert content == bytes(range(256)) * (3 * 2**12)
+    assert b"".join(file) == content
+    assert file.save(tmp_path / "saved").read_bytes() == content
+    with pytest.raises(FileExistsError):
+        file.save(tmp_path / "saved")
+    file.save(tmp_path / "saved", replace=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["saved"]
+    assert typed.call("get_file", 0).read() == b""
+
+
+def test_what_plain_http_can_not_say_beside_a_file_is_refused_before_anything_is_sent(
+    server: Server, picture: Path
+) -> None:
+    upload = limen.Upload.of(picture)
+    with limen.HttpClient(server.url) as client:
+        for args, kwargs in (([upload, 1], {}), ([upload], {"file": upload}), ([], {"file": upload, "note": {"a": 1}})):
+            with pytest.raises(exc.InvalidCall):
+                client.apply("put_file", args, kwargs)
+
+
+def test_a_link_to_a_sealed_file_is_good_for_once(server: Server) -> None:
+    with limen.WsClient(server.url) as client, limen.HttpClient(server.url) as plain:
+        client.login("ada", "lovelace")
+        path = client.call("get_file", 256).link()
+        with urlopen(server.url + path) as answer:
+            assert answer.read() == bytes(range(256))
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(server.url + path)
+        with pytest.raises(exc.InvalidCall):
+            plain.call("get_file", 256).link()

@@ -16,6 +16,7 @@ from limen.base.values import Encoding
 from limen.client.exchange import Answer, Request
 from limen.client.lane import LaneSession, login_with_key
 from limen.core.guard.ledger import Ledger
+from limen.door.files import Files
 from limen.door.gate import Gate
 from limen.door.http import HttpDoor
 from limen.door.hub import Hub
@@ -71,7 +72,7 @@ class Process:
         )
         gate.epoch = 1
         pipeline.guard(charge=gate.charge, refused=gate.refused)
-        self.hub = Hub(app.config, app.registry, pipeline, gate, app.authorize)
+        self.hub = Hub(app.config, app.registry, pipeline, gate, app.authorize, Files(app.config, app.spool))
         self.hub.begin()
         self.hub.bus = Wires(wires)
         own = own_addresses(app, self.hub)

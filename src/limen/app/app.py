@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from limen.core.record.port import RecordStore
     from limen.core.wamp.session import Session
     from limen.door.hub import Hub
+    from limen.door.mount import Mounted
     from limen.service.pipeline import Pipeline
 
     from .vault import Vault
@@ -68,6 +69,7 @@ class App:
         self.service = make_service_decorator(self.registry.add)
         """`@app.service(…)`: makes a function callable from afar; see `limen.service.service`."""
         self.statics: list[StaticTree] = []
+        self.mounts: list[Mounted] = []
         self.storage = Storage(self._default_storage)
         """`with app.storage("why") as db:` is one unit of work; see `limen.app.datastore`."""
         self.auth = Auth(self)
@@ -99,6 +101,33 @@ class App:
         self.statics.append(tree)
         self.statics.sort(key=lambda t: len(t.urlpath), reverse=True)
         return tree
+
+    def mount(self, urlpath: str, application: Callable[..., Any], **options: Any) -> Mounted:
+        """Serves another ASGI or WSGI application at *urlpath* and below, behind the guard of a call; "/": at whatever
+        nothing else stands. Gives what stands there.
+
+        Options: *ssl*, *check_abusive*, *check_perm* as for services; *methods*, all by default; *cross_site*: whether
+        other sites' pages may ask it; *threads* of a WSGI application; *wsgi*: whether it is one, if that can't be
+        seen. Raises ValueError if something stands there already, TypeError for *safe* and *roles*: nobody is logged
+        in there.
+
+        >>> async def hello(scope, receive, send):
+        ...     await send({"type": "http.response.start", "status": 204})
+        ...     await send({"type": "http.response.body"})
+        >>> App().mount("/admin", hello).segments
+        ('admin',)
+        """
+        from limen.door.mount import SEALED, Mounted
+
+        if wrong := [name for name in ("safe", "roles") if name in options]:
+            raise TypeError(SEALED.format(wrong[0]))
+        mounted = Mounted(urlpath, application, **options)
+        taken = {service.urlpath for service in self.registry} | {m.urlpath for m in self.mounts}
+        if mounted.urlpath in taken | {tree.urlpath.strip("/") for tree in self.statics}:
+            raise ValueError(f"/{mounted.urlpath} is taken already; mount it at another path.")
+        self.mounts.append(mounted)
+        self.mounts.sort(key=lambda m: len(m.segments), reverse=True)
+        return mounted
 
     def topic(
         self,

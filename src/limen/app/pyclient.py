@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,13 +22,17 @@ from msgspec import msgpack
 
 from limen import exc
 from limen.base import values
+from limen.base.files import File, Upload
 from limen.base.names import user_name
 from limen.base.principal import Cancellation, Principal
 from limen.client.core import NOBODY, AsyncClient, Transport, Who
+from limen.client.files import Download, at_hand
 from limen.client.stream import Push
 from limen.client.sync import Client
 from limen.core.seal.machine import Credentials
 from limen.core.wamp.uris import is_uri
+from limen.web.media import content_type
+from limen.web.opened import open_file
 
 if TYPE_CHECKING:
     from .app import App
@@ -78,12 +84,13 @@ class PyTransport(Transport):
                 outcome = self._app.pipeline.call(
                     self._principal,
                     service,
-                    _across(list(args)),
-                    _across(dict(kwargs)),
+                    [_argument(value) for value in args],
+                    {name: _argument(value) for name, value in kwargs.items()},
                     progress=None if push is None else lambda value: push(_across(value)),
                     cancellation=Cancellation(),
                 )
-                return _across(await outcome if inspect.isawaitable(outcome) else outcome)
+                value = await outcome if inspect.isawaitable(outcome) else outcome
+                return await asyncio.to_thread(_download, value) if isinstance(value, File) else _across(value)
         except TimeoutError:
             raise exc.Timeout from None
 
@@ -180,6 +187,22 @@ class PyClient(Client):
         timeout: float | None = None,
     ) -> None:
         super().__init__(AsyncPyClient(app, user=user, roles=roles, domain=domain, timeout=timeout))
+
+
+def _argument(value: Any) -> Any:
+    """A file goes as it is; its path is the caller's own, and the function can neither move nor remove it."""
+    if isinstance(value, list) and any(isinstance(item, Upload) for item in value):
+        return [_argument(item) for item in value]
+    return value if isinstance(value, Upload) else _across(value)
+
+
+def _download(file: File) -> Download:
+    found = open_file(file)
+    if found is None:
+        raise exc.NotFound("There is no such file.")
+    content = io.BytesIO(found.content) if found.content is not None else os.fdopen(found.fd, "rb")
+    kind = file.content_type or content_type(file.filename).partition(b";")[0].decode()
+    return at_hand(file.filename, kind, found.size, content)
 
 
 def _across(value: T) -> T:

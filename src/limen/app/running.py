@@ -20,6 +20,7 @@ from limen import exc
 from limen.base.principal import Principal
 from limen.base.proxies import Proxies
 from limen.door.answers import data_response
+from limen.door.files import Files, link_address
 from limen.door.gate import Gate
 from limen.door.hub import TOUCH, Hub
 from limen.store.relational import Relational
@@ -62,7 +63,7 @@ def make_hub(app: App) -> Hub:
         keys=vault.keys,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
-    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize)
+    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize, Files(app.config, app.spool))
     app.permissions.load()
     hub.happened = lambda event, principal=None, **about: app.hooks.happened(Event(event, **about), principal)
     return hub
@@ -104,6 +105,8 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             else:
                 stack.callback(path.unlink, missing_ok=True)
                 stack.callback(listener.close)
+        for mounted in app.mounts:
+            await stack.enter_async_context(mounted.alive())
         await app.hooks.started()
         sweeper = asyncio.get_running_loop().create_task(_sweep(app, hub))
         try:
@@ -186,6 +189,7 @@ def make_door(app: App) -> HttpDoor:
         delay=gate.delay,
         assets=assets(),
         own=own_addresses(app, hub),
+        mounts=app.mounts,
         spool=app.spool,
         signed=partial(signed_principal, hub),
     )
@@ -219,6 +223,7 @@ def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
         "events": Events(hub, asker),
         "lane": Lane(hub, app.vault.lanes, origin_of),
         **described.addresses(app),
+        "link": link_address(app.config, hub.gate, hub.files.shelf),
         "status.json": only_in_development(app.config, lambda: status(app, hub)),
     }
 

@@ -21,6 +21,7 @@ import secrets
 import shutil
 import stat
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final, Self
 
@@ -81,7 +82,7 @@ class Upload:
     A client gives one as an argument: `session.call("put", Upload.of("holiday.jpg"))`.
     """
 
-    __slots__ = ("_owned", "content_type", "filename", "path", "size")
+    __slots__ = ("_owned", "content_type", "filename", "path", "progress", "size")
 
     def __init__(
         self, path: str | os.PathLike[str], filename: str, content_type: str, size: int, *, owned: bool = True
@@ -89,10 +90,20 @@ class Upload:
         self.path = Path(path)
         self.filename, self.content_type, self.size = clean_name(filename), clean_type(content_type), size
         self._owned = owned
+        self.progress: Callable[[int, int], object] | None = None
+        """Told (bytes that the server has, bytes in all) while a client sends it ahead of a sealed call."""
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str], filename: str | None = None, content_type: str | None = None) -> Upload:
-        """The file at *path*, for a client to send; it stays where it is. *filename*: its own name if None.
+    def of(
+        cls,
+        path: str | os.PathLike[str],
+        filename: str | None = None,
+        content_type: str | None = None,
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Upload:
+        """The file at *path*, for a client to send; it stays where it is. *filename*: its own name if None. *progress*:
+        told (bytes sent, bytes in all) now and then.
 
         Raises OSError for what is no file.
 
@@ -103,7 +114,9 @@ class Upload:
         status = place.stat()
         if not stat.S_ISREG(status.st_mode):
             raise IsADirectoryError(f"{place} is no file.")
-        return cls(place, filename or place.name, content_type or UNKNOWN_TYPE, status.st_size, owned=False)
+        upload = cls(place, filename or place.name, content_type or UNKNOWN_TYPE, status.st_size, owned=False)
+        upload.progress = progress
+        return upload
 
     def open(self) -> BinaryIO:
         """Opens it for reading. Blocks; the caller closes it."""

@@ -21,10 +21,13 @@ class Endpoint(NamedTuple):
 
 
 def endpoint(url: str) -> Endpoint:
-    """The WebSocket of the server at *url*; without a path that is `/ws`. exc.InvalidAddress when it is no such URL.
+    """The WebSocket of the server at *url*: `/ws` there, below the path that an http URL has; the path itself of a ws
+    URL that has one. exc.InvalidAddress when it is no such URL.
 
     >>> endpoint("http://Localhost:9000")
     Endpoint(url='ws://localhost:9000/ws', domain='localhost')
+    >>> endpoint("https://shop.example/live").url
+    'wss://shop.example/live/ws'
     >>> endpoint("wss://router.example/wamp").url
     'wss://router.example/wamp'
     """
@@ -40,7 +43,9 @@ def endpoint(url: str) -> Endpoint:
         raise exc.InvalidAddress("A server's URL holds no user, password or fragment; say user= and password=.")
     domain = domain_name(host)
     netloc = (f"[{domain}]" if ":" in domain else domain) + (f":{port}" if port is not None else "")
-    path = parts.path if parts.path not in ("", "/") else "/ws"
+    path = parts.path.rstrip("/")
+    if not path or (parts.scheme.startswith("http") and not path.endswith("/ws")):
+        path += "/ws"
     query = f"?{parts.query}" if parts.query else ""
     return Endpoint(f"{scheme}://{netloc}{path}{query}", domain)
 

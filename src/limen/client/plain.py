@@ -13,6 +13,8 @@ from limen import exc
 from limen.base.values import tag, untag
 from limen.client.address import path
 from limen.client.exchange import Answer, Exchange, Request
+from limen.client.files import holds
+from limen.client.forms import downloaded, with_files
 from limen.client.stream import Push
 
 TYPE: Final = "application/limen+json"
@@ -25,12 +27,21 @@ async def call(
     exchange: Exchange, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], push: Push | None, max_size: int
 ) -> Any:
     """One call. *push* takes the values of a stream. *max_size*: bytes of an answer, of a line of a stream."""
+    if holds(args, kwargs):
+        request = with_files(exchange.prefix + path(name), args, kwargs)
+        return await _result(exchange, await exchange.send(request), max_size)
     body = msgspec.json.encode({"$call": [tag(list(args), "json"), tag(dict(kwargs), "json")]})
     accept = TYPE if push is None else f"{LINES}, {TYPE}"
     headers = (("content-type", TYPE), ("accept", accept))
     answer = await exchange.send(Request("POST", exchange.prefix + path(name), headers, body))
     if answer.media_type == LINES and push is not None:
         return await _values(answer, push, max_size)
+    return await _result(exchange, answer, max_size)
+
+
+async def _result(exchange: Exchange, answer: Answer, max_size: int) -> Any:
+    if answer.status == 200 and answer.media_type != TYPE and "content-disposition" in answer.headers:
+        return await downloaded(answer)
     data = await answer.read(max_size)
     if answer.status == 200 and answer.media_type == TYPE:
         return _value(data)

@@ -24,6 +24,7 @@ from limen.base.values import Encoding
 from limen.client import handshake, machine
 from limen.client.address import uri
 from limen.client.calls import Calls
+from limen.client.files import ahead, received
 from limen.client.line import Line, Settings
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Handler, Subscriptions
@@ -159,7 +160,7 @@ class Session:
         Raises the service's error by its name (`exc.NotFound`, …), exc.RemoteError for one without a class here,
         exc.Timeout, exc.ConnectionLost (it was not sent), exc.OutcomeUnknown (it may have run or not).
         """
-        return self._calls.call(name, args, kwargs, self._timeout)
+        return self._sealed(name, args, kwargs, self._timeout)
 
     def apply(
         self,
@@ -170,7 +171,16 @@ class Session:
         timeout: float | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """`call` with its arguments in hand and a *timeout* in seconds of its own."""
-        return self._calls.call(name, args, dict(kwargs or {}), self._timeout if timeout is None else timeout)
+        return self._sealed(name, args, kwargs or {}, self._timeout if timeout is None else timeout)
+
+    async def _sealed(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None) -> Any:
+        """A call, with files both ways (`files.py`)."""
+
+        def raw(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
+            return self._calls.call(name, args, dict(kwargs), timeout)
+
+        args, kwargs = await ahead(raw, args, kwargs)
+        return received(raw, await self._calls.call(name, args, dict(kwargs), timeout))
 
     def stream(self, name: str, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """The values of a streaming service as they come; begins when the first is asked for. Errors as `call`."""

@@ -13,6 +13,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from limen import exc
 from limen.client.core import AsyncClient, Handler, Key, State, Undo, log
+from limen.client.files import Download, SyncDownload
 from limen.client.stream import Stream
 
 T = TypeVar("T")
@@ -196,13 +197,17 @@ class Client:
         self._runner.run(self._client.change_password(password))
 
     # -- calls --------------------------------------------------------------------------------------------------
+    def _given(self, call: Coroutine[Any, Any, Any]) -> Any:
+        value = self._runner.run(call)
+        return SyncDownload(value, self._runner) if isinstance(value, Download) else value
+
     def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """See `AsyncClient.call`."""
-        return self._runner.run(self._client.call(name, *args, **kwargs))
+        return self._given(self._client.call(name, *args, **kwargs))
 
     def safe_call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         """As `call`, but only sealed: raises exc.Unauthorized, before anything is sent, when nobody is logged in."""
-        return self._runner.run(self._client.safe_call(name, *args, **kwargs))
+        return self._given(self._client.safe_call(name, *args, **kwargs))
 
     def apply(
         self,
@@ -213,7 +218,7 @@ class Client:
         timeout: float | None = None,
     ) -> Any:
         """`call` with its arguments in hand, and a *timeout* in seconds of its own."""
-        return self._runner.run(self._client.apply(name, args, kwargs, timeout=timeout))
+        return self._given(self._client.apply(name, args, kwargs, timeout=timeout))
 
     def safe_apply(
         self,
@@ -224,7 +229,7 @@ class Client:
         timeout: float | None = None,
     ) -> Any:
         """`safe_call` with its arguments in hand, and a *timeout* in seconds of its own."""
-        return self._runner.run(self._client.safe_apply(name, args, kwargs, timeout=timeout))
+        return self._given(self._client.safe_apply(name, args, kwargs, timeout=timeout))
 
     def stream(self, name: str, /, *args: Any, **kwargs: Any) -> SyncStream[Any]:
         """The values of a streaming service as they come; begins when the first is asked for. Errors as `call`."""

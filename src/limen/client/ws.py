@@ -12,6 +12,7 @@ from typing import Any
 from limen.base.values import Encoding
 from limen.client.address import endpoint
 from limen.client.core import EVENTS, NOBODY, AsyncClient, Handler, State, Transport, Undo, Who
+from limen.client.files import ahead
 from limen.client.line import Settings
 from limen.client.session import Session
 from limen.client.stream import Push
@@ -40,6 +41,7 @@ class WsTransport(Transport):
         session = await self._ready()
         if push is None:
             return await session.apply(name, args, kwargs, timeout=timeout)
+        args, kwargs = await ahead(session.apply, args, kwargs)
         future, cancel = session._begin_stream(name, args, kwargs, push)
         try:
             return await asyncio.shield(future)

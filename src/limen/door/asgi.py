@@ -86,6 +86,7 @@ class Asgi:
             scope.get("scheme") == "https",
             receive,
         )
+        request.root = scope.get("root_path", "").rstrip("/")
         try:
             response = await self._http.respond(request)
         except Gone:

@@ -1,7 +1,8 @@
 """The HTTP door: a request in, a response out; between them the pipeline, a file, or one clear error.
 
 Reading order: `HttpDoor.respond`, `_route`, `_call`. Precedence of addresses: reserved (`/ws`, `/limen/…`), then
-services (the longest path), then static trees (the longest urlpath).
+services, mounted applications and static trees, the longest path
+first; of one length in this order.
 
 What it refuses, in this order: a Host that is not ours, a path that is none, other methods, other sites' pages, origins
 past the abuse limit, bodies that are too large, too slow, of another type or malformed. Only then a service is asked.
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from limen.service.service import Service
     from limen.web.static import StaticTree
 
+    from .mount import Mounted
+
 _LOG: Final = logging.getLogger("limen.door")
 _KEPT: Final = 1024
 """Most hosts, callers and services that the door remembers at once."""
@@ -83,13 +86,14 @@ class HttpDoor:
         delay: Callable[[str, str], float] | None = None,
         assets: StaticTree | None = None,
         own: Mapping[str, OwnAddress] | None = None,
+        mounts: Iterable[Mounted] = (),
         spool: Spool | None = None,
         signed: Signed | None = None,
         executor: Executor | None = None,
     ) -> None:
         self._config, self._registry = config, registry
         self._pipeline, self._call_service = pipeline, pipeline.call
-        self._statics = statics
+        self._statics, self._mounts = statics, mounts
         self._domain_of, self._origin_of = domain_of, origin_of
         self._refused, self._charge, self._delay = refused, charge, delay
         self._own_addresses, self._assets, self._executor = own or {}, assets, executor
@@ -118,7 +122,8 @@ class HttpDoor:
         except Gone:
             raise
         except Exception:
-            _LOG.exception("The HTTP door failed at %s %r", request.method, request.path[:200])
+            path = b"/limen/link/..." if request.path.startswith(b"/limen/link/") else request.path[:200]
+            _LOG.exception("The HTTP door failed at %s %r", request.method, path)
             return error_response(exc.InternalError(), tagged=request.tagged)
 
     # -- finding ------------------------------------------------------------------------------------------------
@@ -134,16 +139,20 @@ class HttpDoor:
         if first == "ws" and len(segments) == 1:
             upgrade = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
             raise Refused(exc.InvalidCall("This address speaks WebSocket only."), 426, upgrade)
+        mounted = next((m for m in self._mounts if segments[: len(m.segments)] == m.segments), None)
+        deep = -1 if mounted is None else len(mounted.segments)
         if segments[-1]:  # a service has no slash at its end
             match = self._registry.by_path(segments)
-            if match is not None:
+            if match is not None and match.service.urlpath.count("/") + 1 >= deep:
                 if not match.rest:
                     self._remember(request.path, match)
                 return await self._call(request, domain, match)
         for tree in self._statics:
             at = len(tree.segments)
-            if segments[:at] == tree.segments:
+            if at > deep and segments[:at] == tree.segments:
                 return await self._file(tree, request, segments[at:])
+        if mounted is not None:
+            return await self._mounted(request, domain, mounted, segments)
         raise exc.NotFound()
 
     def _see(self, request: Request) -> None:
@@ -227,13 +236,7 @@ class HttpDoor:
                 request.grant = self._admit(request, plan)
             origin = principal.origin
             if service.check_abusive and self._delay is not None:
-                slow = self._delay(domain, origin)
-                if slow > 0:
-                    # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
-                    wait = self._refused(domain, origin)
-                    if wait is not None:
-                        raise exc.Abusive(retry_after=wait)
-                    await asyncio.sleep(slow)
+                await self._slow(domain, origin, self._delay(domain, origin))
             args: list[Any] = match.rest
             kwargs: dict[str, Any] = {}
             text: Container[int | str] = ()
@@ -302,6 +305,36 @@ class HttpDoor:
         except exc.InvalidValue as error:
             raise Refused(error, 500) from None  # the service's fault, not the caller's
         return plan.response(shape, method, body, request.grant)
+
+    async def _slow(self, domain: str, origin: str, delay: float) -> None:
+        if delay > 0:
+            # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
+            wait = self._refused(domain, origin)
+            if wait is not None:
+                raise exc.Abusive(retry_after=wait)
+            await asyncio.sleep(delay)
+
+    async def _mounted(self, request: Request, domain: str, mounted: Mounted, segments: Sequence[str]) -> Response:
+        """What another application answers, behind the guard of a call."""
+        method, service = request.method, mounted.service
+        principal = self._principal(domain, request.client, request.tls)
+        try:
+            if method not in mounted.methods:
+                raise exc.MethodNotAllowed(allow=", ".join(mounted.methods))
+            if not mounted.cross_site and who_asks(method, request.headers, request.tls) is Caller.FOREIGN:
+                raise exc.Forbidden("Another site's page may not ask this.")
+            if service.check_abusive and self._delay is not None:
+                await self._slow(domain, principal.origin, self._delay(domain, principal.origin))
+        except exc.Error as error:
+            if self._pipeline.on_done is not None:
+                self._pipeline.on_done(service, principal, 0.0, error)
+            raise
+        if len(segments) == len(mounted.segments) and segments[-1] and method in ("GET", "HEAD"):
+            place = b"./" + request.path.rpartition(b"/")[2] + b"/" + (b"?" + request.query if request.query else b"")
+            return Response(307, ((b"location", place), NO_STORE))
+        root = "/".join([request.root, *mounted.segments])
+        answer: Response = await self._call_service(principal, service, [request, root])
+        return answer
 
     async def _take(
         self, principal: Principal, request: Request, files: frozenset[str], body: str | None, most: int | None

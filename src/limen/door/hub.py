@@ -22,12 +22,14 @@ import msgspec
 
 from limen import exc
 from limen.base import values
+from limen.base.files import File
 from limen.base.principal import Cancellation
 from limen.core.wamp.effects import Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
 from limen.core.wamp.messages import Error as WampError
 from limen.core.wamp.realm import Realm
 
 from .bus import Alone, Bus
+from .files import Files, ahead, call
 from .sessions import Calls, KeptCall, Tab, Tabs
 
 if TYPE_CHECKING:
@@ -95,9 +97,10 @@ class Hub:
         pipeline: Pipeline,
         gate: Gate,
         authorize: Callable[[Session, str, str], bool],
+        files: Files,
     ) -> None:
         self.config, self.registry, self.pipeline, self.gate = config, registry, pipeline, gate
-        self.authorize = authorize
+        self.authorize, self.files = authorize, files
         self.bus: Bus = Alone()
         """What the other processes of this server are told."""
         self.across: Across | None = None
@@ -258,16 +261,18 @@ class Hub:
                 connection.error(effect.request, exc.OutcomeUnknown())
                 return
         # What is over at once nobody can cancel.
-        cancellation = None if procedure.at_once and progress is None else Cancellation()
+        args, kwargs = effect.args, effect.kwargs
+        files = (procedure.plan or self.pipeline.plan(procedure)).files and ahead(args, kwargs)
+        cancellation = None if procedure.at_once and progress is None and not files else Cancellation()
         try:
-            outcome = self.pipeline.call(
-                connection.principal,
-                procedure,
-                effect.args,
-                effect.kwargs,
-                progress=progress,
-                cancellation=cancellation,
-            )
+            if files:
+                outcome = call(connection, procedure, args, kwargs, progress=progress, cancellation=cancellation)
+            else:
+                outcome = self.pipeline.call(
+                    connection.principal, procedure, args, kwargs, progress=progress, cancellation=cancellation
+                )
+                if type(outcome) is File:
+                    cancellation, outcome = Cancellation(), self.files.result(connection, outcome)
         except exc.Error as error:
             self._answer(connection, effect.request, kept, None, error)
             return
@@ -299,10 +304,15 @@ class Hub:
         value, error = None, None
         try:
             value = await outcome
+            if type(value) is File:
+                value = await self.files.result(connection, value)
         except exc.Error as caught:
             error = caught
         except asyncio.CancelledError:
             error = exc.Canceled()
+        except Exception:  # of the files that came or go; the pipeline itself raises none
+            log.exception("The files of a call failed")
+            error = exc.InternalError()
         connection.running.pop(request, None)
         self._answer(connection, request, kept, value, error)
 

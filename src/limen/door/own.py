@@ -14,6 +14,7 @@ from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
 
 from .described import services_for
+from .files import PROCEDURES
 from .hub import Own
 from .ownsessions import SESSIONS
 
@@ -162,5 +163,6 @@ OWN = {
     "limen.password.finish": Own(password_finish),
     **SESSIONS,
     "limen.services": Own(services_for),
+    **{uri: Own(run) for uri, run in PROCEDURES.items()},
 }
 """URI to what answers it; nobody else can register them."""

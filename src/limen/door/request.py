@@ -54,7 +54,9 @@ class Request:
     """*path*: raw, as sent. *query*: raw, without '?'. *pairs*: the headers, names in lower case. *client*: IP address
     of the socket's other end, '' if it has none. *receive*: gives the pieces of the body, as ASGI has it."""
 
-    __slots__ = ("client", "gone", "grant", "headers", "method", "pairs", "path", "query", "receive", "tls", "unread")
+    __slots__ = (
+        "client", "gone", "grant", "headers", "method", "pairs", "path", "query", "receive", "root", "tls", "unread",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -75,6 +77,8 @@ class Request:
         self.client = client
         self.tls = tls
         self.receive = receive
+        self.root = ""
+        """The path below which all of Limen stands, decoded: another application's prefix."""
         self.unread = b"content-length" in headers or b"transfer-encoding" in headers
         """A body was announced and has not been read to its end."""
         self.gone = False

@@ -231,7 +231,7 @@ def _request(environ: Environ, receive: Any) -> Request:
             pairs.append((name.replace("_", "-").lower().encode(), environ[name].encode("latin-1")))
     # gunicorn takes a scheme from these headers by rules of its own; here config.PROXIES alone decides.
     said = any(f"HTTP_X_FORWARDED_{name}" in environ for name in ("PROTO", "PROTOCOL", "SSL"))
-    return Request(
+    request = Request(
         environ["REQUEST_METHOD"],
         raw_path(environ),
         environ.get("QUERY_STRING", "").encode("latin-1"),
@@ -240,6 +240,8 @@ def _request(environ: Environ, receive: Any) -> Request:
         environ.get("wsgi.url_scheme") == "https" and not said,
         receive,
     )
+    request.root = environ.get("SCRIPT_NAME", "").encode("latin-1").decode(errors="replace").rstrip("/")
+    return request
 
 
 def raw_path(environ: Environ) -> bytes:

@@ -69,7 +69,7 @@ class Spool:
         """This process's own folder in it. Blocks when first asked for."""
         with self._lock:
             if self._run is None:
-                with self._locked():
+                with self.locked():
                     run = self.folder / f"run-{secrets.token_hex(8)}"
                     run.mkdir(0o700)
                     self._alive = os.open(run / "alive", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -78,7 +78,8 @@ class Spool:
             return self._run
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Nobody else, in any process, makes or sweeps in it meanwhile. Blocks."""
         self.folder.mkdir(0o700, parents=True, exist_ok=True)
         handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -104,7 +105,7 @@ class Spool:
         """Removes what processes that died have left, and what is too old. Blocks."""
         if self._folder is None or not self._folder.is_dir():
             return
-        with self._locked():
+        with self.locked():
             for run in self._folder.glob("run-*"):
                 if run != self._run and _is_dead(run):
                     shutil.rmtree(run, ignore_errors=True)

@@ -106,8 +106,8 @@ class StaticTree:
 
     # -- answering ----------------------------------------------------------------------------------------------
     def _to_slash(self, segments: Sequence[str], query: bytes) -> Response:
-        # Segments are never empty or dots here, so the path begins with exactly one slash: it can't name another host.
-        path = "/".join(["", *(quote(part, safe="") for part in (*self.segments, *segments)), ""])
+        # Relative, since all of Limen may stand below a prefix; with the dot a colon in the name makes no scheme of it.
+        path = f"./{quote((*self.segments, *segments)[-1], safe='')}/"
         location = path.encode() + (b"?" + query if query else b"")
         return Response(307, (*self._fixed, NO_STORE, (b"location", location)))
 
