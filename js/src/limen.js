@@ -17,11 +17,12 @@ import { safely } from "./events.js";
 import { domainName, uriOf } from "./names.js";
 import { Session } from "./session.js";
 import { Slots } from "./slots.js";
+import { Tabs } from "./tabs.js";
 import { Tagged, decimal, isPlain } from "./values.js";
 
 export { LimenError, Tagged, decimal };
 
-/** @typedef {import("./session.js").State} State */
+/** @typedef {import("./state.js").State} State */
 /** @typedef {import("./calls.js").Options} CallOptions */
 /** @typedef {import("./calls.js").Stream} Stream */
 
@@ -33,14 +34,18 @@ const SOURCE = new URL(
 const BASE = new URL("../", SOURCE);
 /** `<script src="/limen/limen.js" data-lane="http">`, or of the page's module. */
 const TAG = typeof document === "object" && (document.currentScript ?? document.querySelector("script[data-lane]"));
+const SAID = /** @type {HTMLElement | null} */ (TAG || null)?.dataset ?? {};
 
+const tabs = new Tabs();
+if (SAID.tabs === "off") tabs.allowed = false;
 const session = new Session({
   url: new URL("ws", BASE).href.replace(/^http/, "ws"),
   base: BASE.href,
-  lane: (TAG && /** @type {HTMLElement} */ (TAG).dataset.lane) || "ws",
+  lane: SAID.lane || "ws",
   loadLane: () => import(/* @vite-ignore */ new URL("lane.mjs", SOURCE).href),
   domain: domainName(BASE.hostname),
   slots: new Slots(),
+  tabs,
   loadLogin: async () => {
     const part = await import(/* @vite-ignore */ new URL("login.mjs", SOURCE).href);
     return part.loginPart(new URL("argon2.js", SOURCE).href);
@@ -102,14 +107,17 @@ const iterable = (promise) =>
   });
 
 /**
- * How this page reaches the server; to be said before anything else.
+ * How this page goes about things; to be said before anything else.
  *
  *     Limen.configure({ lane: "http" });    // where no WebSocket gets through: one POST a call
+ *     Limen.configure({ tabs: false });     // neither asks other tabs to let it in, nor lets others in
  *
- * @param {{lane?: "ws" | "http"}} options
+ * `<script src="…" data-lane="http" data-tabs="off">` says so before anything is asked.
+ * @param {{lane?: "ws" | "http", tabs?: boolean}} options
  */
-export const configure = ({ lane }) => {
+export const configure = ({ lane, tabs: allowed = tabs.allowed }) => {
   if (lane) session.lane = lane;
+  tabs.allowed = allowed;
 };
 
 /**
@@ -117,7 +125,8 @@ export const configure = ({ lane }) => {
  * not secure.
  * @param {string} user
  * @param {string} password never kept, never sent
- * @param {{progress?: (done: number) => void}} [options] *progress*: told 0 … 1 during the second that it takes
+ * @param {import("./session.js").LoginOptions} [options] *progress*: told 0 … 1 during the second that it takes;
+ *   *force*: where the user has as many sessions as are allowed, the oldest ends
  * @returns {Promise<State>}
  */
 export const login = (user, password, options) => attempt(() => session.login(user, password, options));
@@ -130,7 +139,38 @@ export const logout = () => attempt(() => session.logout());
  * @param {string} password
  * @param {{progress?: (done: number) => void}} [options]
  */
-export const set_password = (password, options) => attempt(() => session.setPassword(password, options));
+export const change_password = (password, options) => attempt(() => session.changePassword(password, options));
+
+/**
+ * One open session, for people to look at; times in seconds since 1970. *kind*: "tab", "lane" (over HTTP) or "child" (let
+ * in by *parent*). *acting*: as whom its user acts, or "". *this*: the one that asks.
+ * @typedef {{id: string, parent: string, kind: string, opened: number, used: number, login: number, origin: string,
+ *    acting: string, this: boolean}} OpenSession
+ */
+/**
+ * The open sessions of the user, the oldest first; with a role for it (SESSION_ADMIN_ROLES) those of another.
+ * @param {string} [user]
+ * @returns {Promise<OpenSession[]>}
+ */
+export const sessions = (user) => attempt(() => session.own("limen.session.list", user ?? null));
+
+/**
+ * Ends one of these.
+ * @param {string} id
+ * @param {string} [user] whose, if not one's own
+ * @returns {Promise<void>}
+ */
+export const end_session = (id, user) => attempt(() => session.own("limen.session.end", id, user ?? null));
+
+/**
+ * Acts as another user of the domain, with a role for it (IMPERSONATOR_ROLES), until `relinquish`; `state` says so.
+ * @param {string} user
+ * @returns {Promise<State>}
+ */
+export const impersonate = (user) => attempt(() => session.become("limen.session.impersonate", user));
+
+/** Is oneself again. @returns {Promise<State>} */
+export const relinquish = () => attempt(() => session.become("limen.session.relinquish"));
 
 /**
  * A sealed call of a service; exactly one plain object means arguments by name.

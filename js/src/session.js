@@ -11,65 +11,44 @@
  */
 import { Call } from "./calls.js";
 import { greet, lost } from "./connection.js";
+import { farewell, isVerdict } from "./endings.js";
 import { Events } from "./events.js";
 import { LimenError } from "./exc.js";
 import { Outbox } from "./outbox.js";
 import { Requests } from "./requests.js";
 import { ClientResume } from "./seal/resume.js";
 import { generate } from "./seal/noise.js";
+import { LIMITS, NOBODY } from "./state.js";
 import { Subscriptions } from "./subscriptions.js";
 import * as wamp from "./wamp.js";
 
 /** @typedef {import("./connection.js").Connection} Connection */
-/** @typedef {"anonymous" | "signing-in" | "online" | "offline"} Status */
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./state.js").Limits} Limits */
 /**
- * Who one is here, and how things stand. *secure*: the page may log in (https or localhost).
- * @typedef {Readonly<{status: Status, secure: boolean, domain: string, user: string | null, role: string,
- *    roles: readonly string[], profile: Readonly<Record<string, any>>}>} State
- */
-/**
- * @typedef {{progress?: (done: number) => void}} LoginOptions *progress*: told 0 … 1 while the password is stretched
+ * *progress*: told 0 … 1 while the password is stretched. *force*: where the user has as many sessions as are allowed,
+ * the oldest makes room.
+ * @typedef {{progress?: (done: number) => void, force?: boolean}} LoginOptions
  */
 /**
  * What logs in and makes new passwords; loaded when needed (`seal/login.js`).
  * @typedef {ReturnType<typeof import("./seal/login.js").loginPart>} LoginPart
  */
 /**
- * @typedef {Pick<import("./slots.js").Slots, "slot" | "mayResume" | "take" | "keep" | "drop" | "leave" | "release">}
+ * @typedef {Pick<import("./slots.js").Slots, "slot" | "mayResume" | "stayOut" | "take" | "keep" | "drop" | "leave" | "release">}
  *    SlotStore
  */
-/**
- * Seconds and counts, for tests to shorten. *first*, *most*: of the back-off. *wait*: how long a call waits for a
- * connection. *queue*: how many may wait. *quiet*: silence after which the other end is asked for a sign. *answer*: how
- * long each step of a greeting may take.
- * @typedef {{first: number, most: number, wait: number, queue: number, quiet: number, answer: number}} Limits
- */
-/** @type {Limits} */
-const LIMITS = { first: 0.25, most: 15, wait: 60, queue: 256, quiet: 30, answer: 15 };
-
 const SUBPROTOCOL = "limen.1.json";
 /** An id that no subscription has: asking to end it is answered by every router, and changes nothing. */
 const NO_SUBSCRIPTION = 2 ** 53 - 1;
-const NOBODY = { user: null, role: "anonymous", roles: Object.freeze(["anonymous"]), profile: Object.freeze({}) };
 const UNLOCKED = "A password cannot be kept safe on this page: open it over https, or on localhost.";
-
-/** The server says that it does not know this session, rather than that it can't just now. @param {LimenError} error */
-const isVerdict = (error) =>
-  "verdict" in error && !["Abusive", "Busy", "Timeout"].includes(error.exc) && !error.uri.startsWith("wamp.close.");
-
-/** @param {Record<string, any>} details */
-function takenOver(details) {
-  const from = details.from ? `, from ${details.from}` : "";
-  const when = details.when ? ` at ${details.when}` : "";
-  const words = [`This session was continued elsewhere${from}${when}.`, "If that was not you, set a new password."];
-  return new LimenError("UnknownSession", words, details);
-}
 
 export class Session {
   events = new Events();
   /** @type {State} */ state;
   #place;
   #slots;
+  #tabs;
   #loadLogin;
   #loadLane;
   #limits;
@@ -92,6 +71,7 @@ export class Session {
    * @param {() => Promise<{greet: typeof greet}>} [options.loadLane]
    * @param {string} options.domain
    * @param {SlotStore} options.slots
+   * @param {import("./tabs.js").Tabs} [options.tabs] how further tabs come in; without it they don't
    * @param {() => Promise<LoginPart>} options.loadLogin
    * @param {typeof globalThis.WebSocket} [options.WebSocket]
    * @param {Partial<Limits>} [options.limits]
@@ -104,6 +84,7 @@ export class Session {
     loadLane = () => Promise.reject(new Error("this build has none")),
     domain,
     slots,
+    tabs,
     loadLogin,
     WebSocket = globalThis.WebSocket,
     limits = {},
@@ -113,6 +94,7 @@ export class Session {
     this.#place = { url, base, lane, domain, subprotocol: SUBPROTOCOL, WebSocket, timeout: this.#limits.answer * 1000 };
     this.#loadLane = loadLane;
     this.#slots = slots;
+    this.#tabs = tabs;
     this.#loadLogin = loadLogin;
     this.#outbox = new Outbox(this.#requests, this.#limits);
     this.state = Object.freeze({ status: "anonymous", secure, domain, ...NOBODY });
@@ -135,14 +117,17 @@ export class Session {
   // -- in and out -------------------------------------------------------------------------------------------------
   /** Comes back to the session that this tab had, if it had one. Resolves when the state is known; never rejects. */
   async resume() {
-    if (!this.state.secure || !this.#slots.mayResume || !(this.#suspended || this.state.status === "anonymous")) return;
+    const idle = () => this.state.secure && (this.#suspended || this.state.status === "anonymous");
+    const mayAsk = () => this.#place.lane !== "http" && !this.#slots.stayOut && this.#tabs?.mayAsk();
+    if (!idle() || !(this.#slots.mayResume || ((await mayAsk()) && idle()))) return;
     this.#suspended = false;
     const known = new Promise((resolve) => {
       const undo = this.events.on("state", ({ status }) => status !== "signing-in" && resolve(undo()));
     });
     this.#become({ status: "signing-in" });
     const era = this.#era.signal;
-    const slot = await this.#slots.take().catch(() => undefined);
+    let slot = await this.#slots.take().catch(() => undefined);
+    if (!slot && (await mayAsk())) slot = await this.#letIn(era).catch(() => undefined);
     if (!era.aborted) {
       if (slot) void this.#comeBack(0);
       else this.#leave(new LimenError("Unauthorized"));
@@ -151,12 +136,39 @@ export class Session {
   }
 
   /**
+   * Has another tab of this browser let this one in.
+   * @param {AbortSignal} era
+   */
+  async #letIn(era) {
+    const own = await generate();
+    const child = await this.#tabs?.ask(own.public);
+    if (!child || era.aborted) return undefined;
+    const { slot: handle, key, epoch, user, max_age, done } = child;
+    await this.#slots.keep({ handle, key, epoch, own, user, until: Date.now() + max_age * 1000 });
+    done();
+    return this.#slots.slot;
+  }
+
+  /** What this tab does for others that ask. @returns {import("./tabs.js").Host} */
+  get #host() {
+    return {
+      willing: () =>
+        this.#place.lane !== "http" &&
+        this.state.status === "online" &&
+        !this.state.impersonated_by &&
+        Boolean(this.#slots.slot),
+      letIn: (own) => this.#requests.own("limen.session.child", [own]),
+      end: (id) => this.#requests.own("limen.session.end", [id]),
+    };
+  }
+
+  /**
    * @param {string} user
    * @param {string} password
    * @param {LoginOptions} [options]
    * @returns {Promise<State>}
    */
-  async login(user, password, { progress } = {}) {
+  async login(user, password, { progress, force } = {}) {
     if (!this.state.secure) throw new LimenError("RequireSSL", [UNLOCKED]);
     if (this.#loggingIn) throw new LimenError("Busy", ["A login is under way already."]);
     this.#loggingIn = true;
@@ -167,7 +179,7 @@ export class Session {
       const part = await this.#loadLogin().catch((error) => {
         throw lost(`The login part did not load: ${error.message}.`);
       });
-      const greeting = part.login({ user, password, progress }, this.#place);
+      const greeting = part.login({ user, password, progress, force }, this.#place);
       const own = generate().catch(() => undefined); // a browser without X25519 asks for the password after each reload
       const entered = await this.#greet(this.#place, greeting, { signal: era });
       this.#enter(entered);
@@ -216,6 +228,7 @@ export class Session {
       connection.close([wamp.GOODBYE, {}, "wamp.close.goodbye_and_out"]);
     }
     await this.#slots.drop();
+    this.#slots.stayOut = true; // whoever leaves here is not let in again by another tab
     this.#leave(new LimenError("Unauthorized"), { reason: "logout" });
   }
 
@@ -224,12 +237,43 @@ export class Session {
    * @param {string} password
    * @param {LoginOptions} [options]
    */
-  async setPassword(password, { progress } = {}) {
+  async changePassword(password, { progress } = {}) {
     const { user, domain } = this.state;
     if (this.state.status !== "online" || !user) throw new LimenError("Unauthorized");
     const part = (await this.#loadLogin()).newPassword({ user, password, domain, progress });
     const response = await this.#requests.own("limen.password.begin", [part.request]);
     await this.#requests.own("limen.password.finish", [await part.finish(response)]);
+  }
+
+  /**
+   * The result of one of Limen's own procedures, of a session that is there.
+   * @param {string} uri
+   * @param {any[]} args
+   */
+  async own(uri, ...args) {
+    if (this.state.status === "anonymous") throw new LimenError("Unauthorized", ["You must log in first."]);
+    return this.#requests.own(uri, args);
+  }
+
+  /**
+   * Becomes another, or oneself again: the server has the session come back as that.
+   * @param {string} uri
+   * @param {any[]} args
+   * @returns {Promise<State>}
+   */
+  async become(uri, ...args) {
+    /** @type {(() => void)[]} */ const undo = [];
+    const back = new Promise((resolve, reject) => {
+      undo.push(this.events.on("online", resolve));
+      undo.push(this.events.on("signed_out", ({ error }) => reject(error ?? new LimenError("Unauthorized"))));
+    });
+    back.catch(() => {});
+    try {
+      await this.own(uri, ...args);
+      return await back;
+    } finally {
+      for (const each of undo) each();
+    }
   }
 
   /** Lets go of the network while the page is put away (back-forward cache); `resume` takes it up again. */
@@ -238,6 +282,7 @@ export class Session {
     const { connection } = this.#requests;
     this.#interrupted();
     connection?.close();
+    this.#tabs?.close();
     this.#slots.release();
     this.#newEra();
     this.#suspended = true;
@@ -255,6 +300,7 @@ export class Session {
     this.#outbox.end(error);
     this.#subscriptions.end(error);
     this.#suspended = this.#uncertain = false;
+    this.#tabs?.close();
     this.#become({ status: "anonymous", ...NOBODY });
     if (event) this.events.emit("signed_out", event);
   }
@@ -315,6 +361,7 @@ export class Session {
   #welcomed({ details }, { resumed, received }) {
     this.#uncertain = false;
     const { authid = null, authrole = "user", x_roles = [authrole], x_profile = {} } = details;
+    this.#tabs?.listen(this.#host);
     this.state = Object.freeze({
       ...this.state,
       status: "online",
@@ -322,6 +369,7 @@ export class Session {
       role: authrole,
       roles: Object.freeze(x_roles),
       profile: Object.freeze(x_profile),
+      impersonated_by: details.x_impersonated_by ?? null,
     });
     const topics = this.#subscriptions.names;
     this.#subscriptions.renew(); // before all calls: what changes after their answers is heard of
@@ -345,14 +393,7 @@ export class Session {
     // it will be back, or wants us back: who we are, or what we may, is another now
     if (uri === "wamp.close.system_shutdown" || uri === "limen.close.changed") return this.#dropped();
     const reason = uri.replace(/^.*\./, "");
-    const error =
-      reason === "taken_over"
-        ? takenOver(details)
-        : new LimenError(
-            reason === "expired" ? "ExpiredSession" : "UnknownSession",
-            [details.message].filter(Boolean),
-            details,
-          );
+    const error = farewell(reason, details);
     void this.#slots.drop();
     this.#leave(error, { reason, error });
     if (reason === "taken_over") this.events.emit("taken_over", error);

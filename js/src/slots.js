@@ -14,6 +14,7 @@ import { hex, random } from "./bytes.js";
  */
 
 const ITEM = "limen.slot";
+const OUT = "limen.out";
 const STORE = "slots";
 /** After a reload the old page may hold the lock for a moment (ms). */
 const PATIENCE = 2000;
@@ -69,6 +70,23 @@ export class Slots {
     }
   }
 
+  /** Somebody has logged out in this tab: no other tab lets it in, until somebody logs in here. */
+  get stayOut() {
+    try {
+      return sessionStorage.getItem(OUT) !== null;
+    } catch {
+      return true; // storage is forbidden here: a key could not be found again
+    }
+  }
+  set stayOut(out) {
+    try {
+      if (out) sessionStorage.setItem(OUT, "1");
+      else sessionStorage.removeItem(OUT);
+    } catch {
+      // storage is forbidden here
+    }
+  }
+
   /**
    * The slot of this tab, with its lock; undefined if there is none, or another tab holds it.
    * @returns {Promise<Slot | undefined>}
@@ -90,6 +108,7 @@ export class Slots {
   /** Keeps a slot for this tab. Where nothing can be stored it lives as long as the page. @param {Slot} slot */
   async keep(slot) {
     await this.drop();
+    this.stayOut = false;
     this.slot = slot;
     const id = hex(random(16));
     try {

@@ -10,6 +10,7 @@ from limen import auth, config, exc, get_state, service, static, topic
 
 config.IS_DEVELOPMENT = True
 config.MAX_USER_SESSIONS = 100
+config.CHILD_SESSIONS = False  # each tab logs in by itself; test_tabs.py is about the others
 news = topic("lab.news")
 ran: list[str] = []
 cancelled: list[str] = []

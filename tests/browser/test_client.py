@@ -145,7 +145,7 @@ async def test_a_new_password_ends_the_other_sessions(server: Server, page: Page
         await tab.goto(server.url)
         await log_in(tab, "mary", "somerville")
         await expect(tab.locator("li")).to_have_text(["1 + 2 = 3"])
-    await page.evaluate("Limen.set_password('shelley')")
+    await page.evaluate("Limen.change_password('shelley')")
     await until(other, "Limen.state.status === 'anonymous'")
     assert await call(page, "lab.add", 1, 2) == 3
     await log_in(other, "mary", "shelley")

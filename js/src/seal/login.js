@@ -17,7 +17,8 @@ import * as opaque from "./opaque.js";
 /**
  * Who logs in, and how bytes are stretched and drawn.
  * @typedef {{user: string, password: string, domain: string, subprotocol: string, stretch: Stretch,
- *    lane?: string, random?: (size: number) => Bytes}} Options
+ *    lane?: string, random?: (size: number) => Bytes, force?: boolean}} Options *force*: the user's oldest session makes
+ *    room
  */
 
 export class ClientLogin {
@@ -26,11 +27,13 @@ export class ClientLogin {
   #login;
   #lane;
   #options;
+  #force;
   /** @type {Bytes | undefined} */ #sessionKey;
 
   /** @param {Options} options @throws {LimenError} InvalidCredential for a name or password that nobody can have */
-  constructor({ user, password, domain, subprotocol, stretch, lane = LANE, random = entropy }) {
+  constructor({ user, password, domain, subprotocol, stretch, lane = LANE, random = entropy, force = false }) {
     this.#lane = lane;
+    this.#force = force;
     this.user = userName(user);
     const blind = opaque.blindFrom(random(64));
     this.#login = new opaque.ClientLogin({
@@ -48,7 +51,8 @@ export class ClientLogin {
 
   /** HELLO's own details. */
   hello() {
-    return { authid: this.user, authextra: { ke1: binary(this.#login.ke1) } };
+    const force = this.#force ? { force: true } : {};
+    return { authid: this.user, authextra: { ke1: binary(this.#login.ke1), ...force } };
   }
 
   /**
@@ -141,11 +145,11 @@ export const stretcher = (worker, progress) => (input) =>
 /** What `login.mjs` gives the session. @param {string} worker address of argon2.js */
 export const loginPart = (worker) => ({
   /**
-   * @param {{user: string, password: string, progress?: (done: number) => void}} who
+   * @param {{user: string, password: string, progress?: (done: number) => void, force?: boolean}} who
    * @param {{domain: string, subprotocol: string, lane?: string}} place
    */
-  login: ({ user, password, progress }, { domain, subprotocol, lane = LANE }) =>
-    new ClientLogin({ user, password, domain, subprotocol, lane, stretch: stretcher(worker, progress) }),
+  login: ({ user, password, progress, force }, { domain, subprotocol, lane = LANE }) =>
+    new ClientLogin({ user, password, domain, subprotocol, lane, stretch: stretcher(worker, progress), force }),
   /** @param {{user: string, password: string, domain: string, progress?: (done: number) => void}} who */
   newPassword: ({ user, password, domain, progress }) =>
     new NewPassword({ user, password, domain, stretch: stretcher(worker, progress) }),
