@@ -59,6 +59,14 @@ class Server:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    def children(self) -> set[int]:
+        """The processes that this one has started and that live: the workers of `--workers`."""
+        found = set()
+        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(FileNotFoundError):  # a thread that has just ended
+                found |= {int(pid) for pid in (task / "children").read_text().split()}
+        return found
+
     def stop(self) -> int:
         """Asks the server to stop, and waits until it has; its exit code."""
         if self.process.poll() is None:

@@ -16,6 +16,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -220,14 +221,18 @@ def histories_at_end(history: History, docs: Docs) -> History:
 # -- through a server --------------------------------------------------------------------------------------------
 class Served:
     """`limen serve` on the store at *url*, which may be killed and started again. *folder*: where it runs; the keys and
-    the mark of a PostgreSQL database are there, the same for all its servers."""
+    the mark of a PostgreSQL database are there, the same for all its servers. *workers*: it is so many processes, of
+    which one is killed at a time; the server sees to the rest."""
 
-    def __init__(self, url: str, folder: str) -> None:
+    def __init__(self, url: str, folder: str, workers: int = 0) -> None:
         sys.path.insert(0, str(HERE.parent))
         from served import Server
 
         limen_ = str(Path(sys.executable).with_name("limen"))
         command = [limen_, "serve", str(HERE / "served_shelves.py"), "--port", "0", "--db", url]
+        if workers:
+            command += ["--workers", str(workers)]
+        self.workers = workers
         self.server = Server(command, Path(folder), {**os.environ})
         self.kills = 0
 
@@ -236,8 +241,13 @@ class Served:
         return self.server.url
 
     def kill_and_start(self) -> None:
-        self.server.kill()
         self.kills += 1
+        if self.workers:
+            there = self.server.children()
+            if there:
+                os.kill(random.choice(sorted(there)), signal.SIGKILL)
+            return
+        self.server.kill()
         self.server.start_again()
 
     def stop(self) -> None:
@@ -295,15 +305,15 @@ async def by_wamp(url: str, client: int, transactions: int, into: History) -> No
 
 
 def through_servers(
-    url: str, what: str, how: str, clients: int, transactions: int, servers: int, kill: float | None
+    url: str, what: str, how: str, clients: int, transactions: int, servers: int, kill: float | None, workers: int = 0
 ) -> tuple[History, int]:
-    """The history, and how often a server was killed."""
+    """The history, and how often a server (or one of its workers) was killed."""
     store = dbm.SQLStore(url)
     storage = storage_on_default(store)
     prepare(storage, shelves_needed(transactions))
     store.close()
     folder = tempfile.mkdtemp(prefix="limen-served-")
-    running = [Served(url, folder) for _ in range(servers)]
+    running = [Served(url, folder, workers) for _ in range(servers)]
     history: History = []
     over = threading.Event()
     killer = threading.Thread(target=_kill_now_and_then, args=(running, kill, over)) if kill else None
@@ -376,14 +386,22 @@ def main() -> int:
     parser.add_argument("--how", choices=("threads", "tasks", "processes", "http", "wamp"), default="threads")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="processes of each server; --kill kills one of them")
     parser.add_argument("--kill", type=float)
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.how in ("http", "wamp"):
         history, kills = through_servers(
-            options.url, options.what, options.how, options.clients, options.transactions, options.servers, options.kill
+            options.url,
+            options.what,
+            options.how,
+            options.clients,
+            options.transactions,
+            options.servers,
+            options.kill,
+            options.workers,
         )
-        print(f"{len(history)} lines, {kills} servers killed")
+        print(f"{len(history)} lines, {kills} {'workers' if options.workers else 'servers'} killed")
     elif options.how == "processes" or options.part is not None:
         history = in_processes(options)
     else:

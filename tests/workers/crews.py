@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,6 @@ class Crew(Server):
             return json.loads(body)
         finally:
             connection.close()
-
-    def pids(self) -> set[int]:
-        """The workers that live: children of the supervisor."""
-        found = set()
-        for task in Path(f"/proc/{self.process.pid}/task").iterdir():
-            with suppress(FileNotFoundError):  # a thread that has just ended
-                found |= {int(pid) for pid in (task / "children").read_text().split()}
-        return found
 
     def until(self, what: Callable[[], bool], patience: float = 20.0) -> None:
         """Waits for *what*, which only other processes can bring about."""

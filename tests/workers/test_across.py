@@ -142,16 +142,16 @@ async def test_when_a_worker_is_killed_its_procedures_are_free_and_its_calls_ove
     assert await other.register("lent.killed") == ""
     await caller.ask(48, {}, "lent.killed")
     assert (await other.hear(68))[4:] in ([], [[]])
-    crew.until(lambda: len(crew.pids()) == 3)
+    crew.until(lambda: len(crew.children()) == 3)
 
 
 async def test_a_new_worker_knows_what_was_registered_before(crew: Crew) -> None:
     async with AsyncExitStack() as stack:
         callee, caller, _ = await one_at_each(crew, stack)
         assert await callee.register("lent.before") == ""
-        before = crew.pids()
+        before = crew.children()
         os.kill(caller.pid, signal.SIGKILL)
-        crew.until(lambda: len(crew.pids() - before) == 1)
+        crew.until(lambda: len(crew.children() - before) == 1)
         peers = await one_at_each(crew, stack)
         [fresh] = [peer for peer in peers if peer.pid not in before]
         await fresh.ask(48, {}, "lent.before", ["hello"])

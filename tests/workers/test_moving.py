@@ -109,4 +109,4 @@ async def test_of_a_worker_that_is_killed_only_what_ran_there_is_unknown(crew: C
             assert isinstance(answer, exc.OutcomeUnknown) if pid == victim else answer[0] == pid
         assert victim not in [await session.call("who") for session in sessions]
     assert len(crew.call("keys", prefix="kill ")) == MANY
-    await until(lambda: len(crew.pids()) == 3)
+    await until(lambda: len(crew.children()) == 3)

@@ -30,7 +30,7 @@ def test_all_workers_answer_on_one_port_and_it_says_once_that_they_do(crew: Crew
     answered: set[int] = set()
     with ThreadPoolExecutor(12) as pool:
         crew.until(lambda: answered.update(pool.map(lambda _: crew.call("who"), EVERY)) or len(answered) == 3)
-    assert answered == crew.pids()
+    assert answered == crew.children()
     assert sum("Limen listens on" in line for line in crew.lines) == 1
 
 
@@ -42,21 +42,21 @@ def test_what_one_worker_writes_the_others_read(crew: Crew) -> None:
 
 
 def test_a_killed_worker_is_replaced_and_the_log_says_so(crew: Crew) -> None:
-    before = crew.pids()
+    before = crew.children()
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    crew.until(lambda: len(crew.pids() - before) == 1)
-    [fresh] = crew.pids() - before
+    crew.until(lambda: len(crew.children() - before) == 1)
+    [fresh] = crew.children() - before
     with ThreadPoolExecutor(12) as pool:
         crew.until(lambda: fresh in set(pool.map(lambda _: crew.call("mark", key="k", seconds=0.01), EVERY)))
     assert any("was ended by SIGKILL" in line for line in crew.lines)
 
 
 def test_an_operator_reaches_the_server_after_any_worker_was_killed(crew: Crew) -> None:
-    for victim in sorted(crew.pids()):
-        before = crew.pids()
+    for victim in sorted(crew.children()):
+        before = crew.children()
         os.kill(victim, signal.SIGKILL)
-        crew.until(lambda before=before: len(crew.pids() - before) == 1)  # type: ignore[misc]
+        crew.until(lambda before=before: len(crew.children() - before) == 1)  # type: ignore[misc]
         db = crew.command[crew.command.index("--db") + 1]
         path = Path(db.removeprefix("sqlite:///") + ".sock")
         crew.until(lambda path=path: _answers(path))  # type: ignore[misc]
@@ -85,7 +85,7 @@ def test_another_server_is_refused_the_file_with_the_process_to_stop(crew: Crew)
 
 def test_sigterm_lets_calls_finish_and_ends_all_with_0(tmp_path: Path) -> None:
     server = crew_of(2, tmp_path)
-    workers = server.pids()
+    workers = server.children()
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(server.call, "mark", key="last", seconds=1.0)
         server.until(lambda: server.call("marks") == 1)
@@ -97,7 +97,7 @@ def test_sigterm_lets_calls_finish_and_ends_all_with_0(tmp_path: Path) -> None:
 
 def test_workers_end_when_their_supervisor_was_killed(tmp_path: Path) -> None:
     server = crew_of(2, tmp_path)
-    workers = server.pids()
+    workers = server.children()
     server.process.kill()
     server.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     server.process.wait()
