@@ -40,6 +40,7 @@ config = default.config
 service = default.service
 static = default.static
 mount = default.mount
+get_url = default.get_url
 topic = default.topic
 realm_rule = default.realm_rule
 storage = default.storage
@@ -81,6 +82,7 @@ __all__ = [
     "exc",
     "field",
     "get_state",
+    "get_url",
     "mount",
     "on",
     "profile",

@@ -129,6 +129,26 @@ class App:
         self.mounts.sort(key=lambda m: len(m.segments), reverse=True)
         return mounted
 
+    def get_url(self, target: Any, /, *args: Any, extension: str | None = None, **params: Any) -> str:
+        """The URL, from Limen's own root on, that calls the service *target* (the function, or its name) with just
+        these arguments: *args* become segments of the path, *params* the query, *extension* the format of the answer.
+
+        What it gives was read again as the door does it: InvalidArguments where something else would come back. Other
+        errors: NotFound where *target* is no service, InvalidCall where it is sealed.
+
+        >>> app = App()
+        >>> @app.service("shop/price", safe=False, methods=["GET"])
+        ... def price(item: str, count: int = 1): ...
+        >>> app.get_url(price, "green tea", count=2, extension="json")
+        '/shop/price/green%20tea.json?count=2'
+        >>> app.get_url(price, "green/tea")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        limen.exc.InvalidArguments: /shop/price/green%2Ftea is no path (...
+        """
+        from limen.door.urls import url_of
+
+        return url_of(self.registry, self.pipeline, target, args, params, extension)
+
     def topic(
         self,
         uri: str,

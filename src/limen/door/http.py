@@ -228,6 +228,9 @@ class HttpDoor:
         headers, method = request.headers, request.method
         if method == "OPTIONS":
             return self._options(request, plan)
+        if service.handlers and method in service.handlers:
+            service = service.handlers[method]
+            plan = self._plan(service)
         principal = self._principal(domain, request.client, request.tls)
         if b"authorization" in headers and self._signed is not None:
             principal = await self._signed(request, principal)

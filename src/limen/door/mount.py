@@ -15,7 +15,7 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote_to_bytes
 
 from limen import exc
@@ -24,6 +24,9 @@ from limen.service.service import CheckPerm, Service, address
 from limen.web.response import Response
 
 from .request import Request
+
+if TYPE_CHECKING:
+    from .mount_wsgi import WsgiBelow
 
 Message = MutableMapping[str, Any]
 Serve = Callable[[Request, str], Any]
@@ -62,16 +65,15 @@ class Mounted:
         self.segments = tuple(self.urlpath.split("/")) if self.urlpath else ()
         self.methods = tuple(method.upper() for method in methods)
         self.cross_site = cross_site
-        self._wsgi = not _is_async(application) if wsgi is None else wsgi
         self._application = application
         self._state: dict[str, Any] = {}
         self._running: set[asyncio.Task[None]] = set()
-        if self._wsgi:
+        self._below: WsgiBelow | None = None
+        if wsgi or (wsgi is None and not _is_async(application)):
             from .mount_wsgi import WsgiBelow
 
-            self._serve: Serve = WsgiBelow(application, threads)
-        else:
-            self._serve = self._ask
+            self._below = WsgiBelow(application, threads)
+        self._serve: Serve = self._below or self._ask
         self.service = Service(
             self.answer, self.urlpath, safe=False, ssl=ssl, auto_parse=False, check_abusive=check_abusive,
             check_perm=check_perm,
@@ -157,8 +159,11 @@ class Mounted:
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
         """The application's lifespan, if it knows one. Raises `exc.Error` if it does not start."""
-        if self._wsgi:
-            yield
+        if self._below is not None:
+            try:
+                yield
+            finally:
+                self._below.close()
             return
         heard: asyncio.Queue[Message] = asyncio.Queue()
         said: asyncio.Queue[Message | None] = asyncio.Queue()

@@ -29,12 +29,14 @@ class WsgiBelow:
     """*application*, each request on one of at most *threads* threads."""
 
     def __init__(self, application: Callable[..., Any], threads: int) -> None:
-        self._application = application
-        self._workers = Workers(threads, "limen-mounted")
+        self._application, self._threads = application, threads
+        self._workers: Workers | None = None
 
     async def __call__(self, request: Request, root: str) -> Response:
         exchange = _Exchange(asyncio.get_running_loop(), request)
         context = copy_context()
+        if self._workers is None:
+            self._workers = Workers(self._threads, "limen-mounted")
         self._workers.start(lambda: context.run(exchange.run, self._application, root))
         said = await exchange.said.get()
         if not isinstance(said, tuple):
@@ -43,6 +45,12 @@ class WsgiBelow:
 
         status, headers = said
         return response(status, headers, Chunks(exchange.fetch, exchange.leave), request.method)
+
+    def close(self) -> None:
+        """Ends the threads, each after the request that it has."""
+        if self._workers is not None:
+            self._workers.shutdown(wait=False)
+            self._workers = None
 
 
 class _Exchange:

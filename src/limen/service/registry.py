@@ -12,10 +12,11 @@ Match(service=echo, rest=['1.5', '2'], extension='json')
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from limen.base.config import Config
 from limen.service.formats import BUILT_IN
+from limen.service.handlers import moved
 from limen.service.service import Service, address
 from limen.service.topic import Topic
 
@@ -46,18 +47,27 @@ class Registry:
         self._mounted_at: list[Callable[[Service], object]] = []
 
     def __iter__(self) -> Iterator[Service]:
-        """All services, in the order they were declared."""
-        return iter(tuple(self._by_path.values()))
+        """All services, in the order they were declared; of a class its methods, each once."""
+        for service in self.paths():
+            yield from service.named
+
+    def paths(self) -> tuple[Service, ...]:
+        """What stands at the paths, in the order it was declared; a class is one."""
+        return tuple(self._by_path.values())
 
     def add(self, service: Service) -> None:
         """Raises ValueError if another service stands there, unless it is `force_define` or in development."""
         there = self._by_path.get(service.urlpath)
-        if there is not None and not (service.force_define or self._config.IS_DEVELOPMENT):
+        taken = there or next((self._by_uri[named.uri] for named in service.named if named.uri in self._by_uri), None)
+        if taken is not None and not (service.force_define or self._config.IS_DEVELOPMENT):
             raise ValueError(
-                f"/{service.urlpath} is taken by {_where(there)}; give {_where(service)} another path, "
+                f"/{service.urlpath} is taken by {_where(taken)}; give {_where(service)} another path, "
                 "or say force_define=True."
             )
-        self._by_path[service.urlpath] = self._by_uri[service.uri] = service
+        for named in there.named if there is not None else ():
+            self._by_uri.pop(named.uri, None)
+        self._by_path[service.urlpath] = service
+        self._by_uri.update((named.uri, named) for named in service.named)
         self._longest = max(self._longest, service.urlpath.count("/") + 1)
         for add in self._mounted_at:
             add(service)
@@ -74,9 +84,9 @@ class Registry:
         prefix = address(prefix)
 
         def add(service: Service) -> None:
-            self.add(replace(service, urlpath=f"{prefix}/{service.urlpath}"))
+            self.add(moved(service, f"{prefix}/{service.urlpath}"))
 
-        for service in registry:
+        for service in registry.paths():
             add(service)
         registry._mounted_at.append(add)
 

@@ -99,8 +99,12 @@ class Service:
     force_define: bool = False
     timeout: float | None = None
     output: Mapping[str, Formatter] = field(default_factory=lambda: MappingProxyType({}))
+    verb: str = ""
+    """The one HTTP method that it answers to, in lower case, where it is a method of a class (service/handlers.py)."""
+    handlers: Mapping[str, Service] = field(default_factory=lambda: MappingProxyType({}))
+    """Of a class: its methods by HTTP method. It is these that are called."""
     uri: str = field(init=False)
-    """The WAMP URI: *urlpath* with dots."""
+    """The WAMP URI: *urlpath* with dots; of a class's method with that behind."""
     kind: Kind = field(init=False)
     at_once: bool = field(init=False)
     """Its result is there when the pipeline comes back, unless it streams to someone who asked for progress."""
@@ -108,14 +112,24 @@ class Service:
     """What the pipeline has worked out for this service, at its first call (annotations may name what comes later)."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "uri", self.urlpath.replace("/", "."))
+        object.__setattr__(self, "uri", self.urlpath.replace("/", ".") + (f".{self.verb}" if self.verb else ""))
         kind = _kind(self.function)
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "at_once", self.inline and kind in (Kind.PLAIN, Kind.STREAM))
 
     @property
+    def named(self) -> tuple[Service, ...]:
+        """What is called by name: the service itself, or the methods of a class."""
+        return tuple(dict.fromkeys(self.handlers.values())) or (self,)
+
+    @property
     def allowed_methods(self) -> tuple[str, ...]:
-        """The HTTP methods it answers to: POST always, GET (and so HEAD) if `methods` or `cache` says so."""
+        """The HTTP methods it answers to: POST always, GET (and so HEAD) if `methods` or `cache` says so; of a class
+        those that it has."""
+        if self.handlers:
+            return tuple(method for method in _METHODS if method in self.handlers)
+        if self.verb:
+            return ("GET", "HEAD") if self.verb == "get" else (self.verb.upper(),)
         named = {"POST", *(self.methods or ()), *(("GET",) if self.cache else ())}
         return tuple(method for method in _METHODS if method in named or (method == "HEAD" and "GET" in named))
 
@@ -212,7 +226,14 @@ def make_service_decorator(add: Callable[[Service], object]) -> Any:
 
 
 def _declare(add: Callable[[Service], object], function: F, urlpath: str | None, options: dict[str, Any]) -> F:
-    if not callable(function) or isinstance(function, type | classmethod | staticmethod):
+    if isinstance(function, type):
+        from .handlers import class_service
+
+        declared = class_service(function, address(urlpath if urlpath is not None else function.__name__), options)
+        function.__limen_service__ = declared  # type: ignore[attr-defined]
+        add(declared)
+        return function
+    if not callable(function) or isinstance(function, classmethod | staticmethod):
         raise TypeError(f"@service is for functions, not for {function!r}; on a method, write it below @classmethod.")
     name = getattr(function, "__name__", None)
     if urlpath is None and not isinstance(name, str):
