@@ -23,6 +23,8 @@ const GATEWAY = [502, 503, 504];
 /** Verdicts that nobody vouches for, as of an ABORT: nothing ran. */
 const NOT_RUN = ["Abusive", "RequireSSL", "TooLarge", "Busy", "Forbidden", "InvalidCall", "NotFound"];
 
+const CHANGES = ["limen.session.impersonate", "limen.session.relinquish"];
+
 /** @param {Uint8Array} bytes */
 const base64url = (bytes) => base64(bytes).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 
@@ -135,12 +137,17 @@ class LaneConnection {
    * @param {number} [request] under which the session knows it
    */
   async #ask(make, request) {
-    const { number, frame, answer } = await this.#lane.seal((number) => utf8(wamp.encode(make(number))));
+    let changes = false;
+    const { number, frame, answer } = await this.#lane.seal((number) => {
+      const message = make(number);
+      changes = message[0] === wamp.CALL && CHANGES.includes(message[3]);
+      return utf8(wamp.encode(message));
+    });
     const stream = new AbortController();
     this.#end.signal.addEventListener("abort", () => stream.abort());
     for (let tries = 1; ; tries++) {
       try {
-        await this.#exchange(number, frame, answer, stream, request, tries > 1);
+        await this.#exchange(number, frame, answer, stream, request, { again: tries > 1, changes });
         break;
       } catch (error) {
         if (stream.signal.aborted) break;
@@ -160,9 +167,9 @@ class LaneConnection {
    * @param {Answer} answer
    * @param {AbortController} stream
    * @param {number | undefined} request
-   * @param {boolean} again an earlier try may have run
+   * @param {{again: boolean, changes: boolean}} how *again*: an earlier try may have run
    */
-  async #exchange(number, frame, answer, stream, request, again) {
+  async #exchange(number, frame, answer, stream, request, { again, changes }) {
     const headers = { "X-Limen-Slot": this.#slot, "X-Limen-Number": String(number) };
     const response = await post(this.#place, "call", frame, headers, stream.signal);
     if (!response.ok) {
@@ -179,19 +186,26 @@ class LaneConnection {
         throw lost();
       });
       if (done) break;
-      for (const plain of await answer.feed(value)) this.#told(wamp.decode(text(plain)), request, stream);
+      for (const plain of await answer.feed(value)) this.#told(wamp.decode(text(plain)), request, stream, changes);
     }
     if (!answer.whole) throw lost("The answer ended before it was whole.");
   }
 
-  /** @param {wamp.Message} message @param {number | undefined} request @param {AbortController} stream */
-  #told(message, request, stream) {
+  /**
+   * @param {wamp.Message} message
+   * @param {number | undefined} request
+   * @param {AbortController} stream
+   * @param {boolean} changes who one is
+   */
+  #told(message, request, stream, changes) {
     if (message.type === wamp.SUBSCRIBED) this.#streams.set(message.subscription, stream);
     if (message.type !== wamp.EVENT && message.type !== wamp.GOODBYE) {
       if (request === undefined) return;
       message.request = request;
     }
     this.#hear(message);
+    // a WebSocket would hear GOODBYE: who we are is another now, and a resume says who
+    if (changes && message.type === wamp.RESULT) this.#fail(lost());
   }
 }
 

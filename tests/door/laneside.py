@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
-from limen import exc
+from limen import exc, get_state
 from limen.app import App
 from limen.app.origins import origin_of
 from limen.app.running import own_addresses
@@ -196,6 +196,11 @@ def a_house(**settings: Any) -> House:
     @app.service(roles=["admin"])
     def rule() -> str:
         return "ruled"
+
+    @app.service()
+    def who() -> tuple[str | None, str | None]:
+        state = get_state()
+        return state.user, state.impersonated_by
 
     @app.service(inline=True)
     async def count(to: int) -> Any:

@@ -222,6 +222,26 @@ async def test_what_ends_a_session_ends_it_at_every_process(app: House, two: tup
     assert app.ran == []
 
 
+async def test_who_acts_as_another_does_so_at_every_process_and_ends_it_there(
+    app: House, two: tuple[Process, Process]
+) -> None:
+    app.config.IMPERSONATOR_ROLES = ("machine",)
+    app.auth.add_user("ada", "correct horse", roles=["admin"])
+    session = await enter(app, Way(*two))
+    for _ in range(2):
+        with pytest.raises(exc.Forbidden):
+            await session.call("rule")
+    assert await session.call("limen.session.impersonate", ["ada"]) == "ada"
+    for _ in range(2):
+        assert await session.call("who") == ("ada", "robot")
+        assert await session.call("rule") == "ruled"
+    assert await session.call("limen.session.relinquish") == "robot"
+    for _ in range(2):
+        assert await session.call("who") == ("robot", None)
+        with pytest.raises(exc.Forbidden):
+            await session.call("rule")
+
+
 async def test_an_idle_session_and_an_old_one_end(app: House) -> None:
     for setting in ("SESSION_TIMEOUT", "SESSION_MAX_AGE"):
         process = Process(app, [])

@@ -40,6 +40,7 @@ from limen.core.wamp.codecs import Codec, Malformed, Unacceptable
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Hello, Welcome
 from limen.core.wamp.session import CLIENT_ROLES, ROUTER_ROLES
 
+from .identity import identity
 from .laneseat import Kept, LaneSeat
 from .login import machine
 
@@ -333,7 +334,8 @@ class Greeter:
         seat.tab.used, seat.tab.record = now, account.record
         try:
             if proven.slot is None:
-                await self._open_slot(slot, ticket.force)
+                most = hub.config.domain(slot.domain).MAX_USER_SESSIONS
+                await gate.open_slot(slot, most, force=ticket.force)
             seat.row = await gate.on_thread(self._lanes.begin, row)
             gate.touch(slot.domain, slot.handle, now)
             principal = await seat.principal(knock.origin, knock.tls)
@@ -350,14 +352,6 @@ class Greeter:
             hub.opened(principal, seat.tab.id, "lane")
         return answer.seal(knock.codec.encode(self._welcome(seat, principal, ticket.method)))
 
-    async def _open_slot(self, slot: Slot, force: bool) -> None:
-        """Raises `MaxActiveSessions`, unless with *force* the oldest ends."""
-        most = self._hub.config.domain(slot.domain).MAX_USER_SESSIONS
-        if force:
-            self._hub.slots_over(await self._gate.on_thread(self._gate.slots.displace, slot, most), "forced")
-        else:
-            await self._gate.open_slot(slot, most)
-
     def _welcome(self, seat: LaneSeat, principal: Principal, method: str) -> Welcome:
         slot, config = seat.slot, self._hub.config.domain(seat.slot.domain)
         details = {
@@ -369,6 +363,7 @@ class Greeter:
             "authmethod": method,
             "x_roles": list(principal.roles),
             "x_profile": dict(principal.profile),
+            **({} if principal.impersonated_by is None else {"x_impersonated_by": principal.impersonated_by}),
             "x_timeout": config.SESSION_TIMEOUT,
             "x_max_age": max(0.0, slot.login + config.SESSION_MAX_AGE - time.time()),
             "x_slot": slot.handle,
@@ -376,7 +371,7 @@ class Greeter:
         return Welcome(seat.session, details)
 
     def _living(self, domain: str, handle: bytes) -> tuple[Slot, Account] | None:
-        """On a worker thread: the slot and its user, if it may come back over the lane."""
+        """On a worker thread: the slot, and whose roles hold, if it may come back over the lane."""
         gate, config = self._gate, self._hub.config.domain(domain)
         slot = gate.slots.get(domain, handle)
         if slot is None or slot.kind != "lane" or not slot.public or slot.epoch != gate.epoch:
@@ -389,8 +384,8 @@ class Greeter:
             return None
         if slot.key and gate.machines.get(slot.domain, slot.key) is None:
             return None
-        account = gate.accounts.get(slot.domain, slot.user)
-        return None if account is None or account.disabled else (slot, account)
+        found = identity(gate, config, slot)
+        return None if found is None else (slot, found[0])
 
     def _decode(self, knock: Knock, kind: type[Any], data: bytes | None = None) -> Any:
         try:

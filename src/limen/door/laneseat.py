@@ -23,6 +23,8 @@ from limen.core.wamp.codecs import codec
 from limen.core.wamp.messages import Goodbye
 
 from .connection import new_session_id
+from .hub import CHANGED
+from .identity import identity
 from .lanecall import LaneCall
 from .sessions import Calls, Tab
 
@@ -52,7 +54,7 @@ class LaneSeat:
         self.hub, self._lanes = hub, lanes
         self.tab = tab = Tab(slot.domain, slot.user, slot.login, Calls(0.0, 0))
         tab.connection, tab.by_password, tab.kind = self, row.by_password, slot.kind
-        tab.origin, tab.key = slot.origin, slot.key
+        tab.origin, tab.key, tab.acting = slot.origin, slot.key, slot.acting
         tab.used = tab.stored = slot.used
         self.codec = codec(row.encoding, tagged=True)
         self._key = rest_key(hub.gate.keys.domain(slot.domain, slot.key_number).lane_key, slot.handle)
@@ -65,7 +67,7 @@ class LaneSeat:
         self._bytes = 0
         self.session = new_session_id()
         """What `get_state().session` says, in this process."""
-        self._account: Account | None = None
+        self._who: tuple[Account, str | None] | None = None
         self._changes = -1
         self._principal: Principal | None = None
         self.slot = slot
@@ -75,23 +77,33 @@ class LaneSeat:
 
     # -- who ----------------------------------------------------------------------------------------------------
     async def principal(self, origin: str, tls: bool) -> Principal:
-        """The user as of now. Raises `UnknownSession` where there is none any more."""
+        """The user as of now, or the one as whom they act. Raises `UnknownSession` where the session has ended."""
         gate, tab = self.hub.gate, self.tab
         changes = gate.accounts.changes
-        if self._account is None or changes != self._changes:
-            account = await gate.on_thread(gate.accounts.get, tab.domain, tab.user)
-            if account is None or account.disabled:
+        if self._who is None or changes != self._changes:
+            who = await gate.on_thread(self._look)
+            if who is None:
                 raise exc.UnknownSession
-            if account != self._account:
-                self._account, self._principal, tab.record = account, None, account.record
+            if who != self._who:
+                self._who, self._principal, tab.record = who, None, who[0].record
             self._changes = changes
         if tab.over:
             raise exc.UnknownSession
-        now = self._principal
+        now, (account, by) = self._principal, self._who
         if now is None or now.origin != origin or now.tls is not tls:
-            assert self._account is not None
-            now = self._principal = gate.principal(self._account, origin, tls, self.session)
+            now = self._principal = gate.principal(account, origin, tls, self.session, by=by)
+            tab.origin = origin
         return now
+
+    def _look(self) -> tuple[Account, str | None] | None:
+        """On a thread: who the session is, by what the store says."""
+        gate, tab = self.hub.gate, self.tab
+        assert tab.slot is not None
+        slot = gate.slots.get(tab.domain, tab.slot)
+        if slot is None or (slot.key and gate.machines.get(slot.domain, slot.key) is None):
+            return None
+        tab.acting = slot.acting
+        return identity(gate, self.hub.config.domain(slot.domain), slot)
 
     def expired(self) -> bool:
         """It was idle for too long, or is too old."""
@@ -174,6 +186,7 @@ class LaneSeat:
                 if not future.done():
                     future.set_exception(Burnt(f"{number} is burnt"))
         self._burning, self.row, self.state = left, row, state
+        self._who = None  # the step may be another's word that this has changed
         return True
 
     # -- calls --------------------------------------------------------------------------------------------------
@@ -218,11 +231,15 @@ class LaneSeat:
 
     # -- ends ---------------------------------------------------------------------------------------------------
     def goodbye(self, reason: str, details: dict[str, Any]) -> None:
-        """The session has ended: so do its streams, which hear why, and its calls."""
+        """The session has ended: so do its streams, which hear why, and its calls. Where only who it is has changed,
+        its calls go on as who they were."""
+        if reason == CHANGED:
+            self._who = None
         for call in tuple(self.running.values()):
             if call.streams:
                 call.send(Goodbye(details, reason))
-            call.cut()
+            if call.streams or reason != CHANGED:
+                call.cut()
 
     def taken_over(self, origin: str) -> None:
         """The slot goes on under other keys."""

@@ -98,7 +98,11 @@ class Slots:
                 return False
             row = _slot(version.fields)
             row.acting = acting
-            self._end(edit, [put(SLOT, handle, version, _encode(row).decode(), keep=0)])
+            changes = [put(SLOT, handle, version, _encode(row).decode(), keep=0)]
+            if row.kind == "lane" and (lane := alive(edit.read(LANE, handle))) is not None:
+                # A step, so that other processes, which go on from the state that they know, look at all again.
+                changes.append(put(LANE, handle, lane, lane.fields, keep=0))
+            self._end(edit, changes)
             return True
 
         return until_fresh(work)

@@ -57,6 +57,13 @@ class LaneStoreSuite(PeopleSuite):
         slots.remove_user("localhost", "ada")
         assert everything(store.records, "localhost", LANE) == []
 
+    def test_who_begins_to_act_as_somebody_steps_the_state(self, slots: Slots, lanes: Lanes) -> None:
+        slots.put(a_slot(1, kind="lane"))
+        row = lanes.begin(_row(1))
+        assert slots.act("localhost", row.slot, "bob")
+        assert lanes.get("localhost", row.slot) == replace(row, version=2)
+        assert lanes.step(replace(row, state=b"two")).result() is None
+
     def test_a_state_without_a_slot_is_forgotten(self, slots: Slots, lanes: Lanes) -> None:
         slots.put(a_slot(1, kind="lane"))
         lanes.begin(_row(1))
