@@ -12,7 +12,19 @@ import uvloop
 
 from .measure import Report, machine
 
-TOPICS = ("http", "websocket", "routed", "publish", "client", "memory", "start", "login", "storage", "postgresql")
+TOPICS = (
+    "http",
+    "websocket",
+    "routed",
+    "publish",
+    "client",
+    "memory",
+    "start",
+    "login",
+    "lane",
+    "storage",
+    "postgresql",
+)
 EXTRA = ("scale",)
 """Those that take long: only where they are named."""
 

@@ -11,9 +11,13 @@ from house import until
 from laneside import House, Process, Way, Wires, a_house, enter
 
 from limen import exc
-from limen.client.lane import LaneSession, login, login_with_key
-from limen.core.seal.login import ClientRegistration
-from limen.core.wamp.messages import Event
+from limen.client.handshake import ROLES
+from limen.client.lane import LaneSession, _Greeting, login, login_with_key
+from limen.core.seal.lane import Caller
+from limen.core.seal.login import ClientRegistration, ClientResume
+from limen.core.seal.noise import PrivateKey
+from limen.core.wamp.codecs import codec
+from limen.core.wamp.messages import Authenticate, Event, Hello
 
 
 @pytest.fixture
@@ -188,6 +192,52 @@ async def test_any_number_of_calls_may_be_made_at_once(app: House) -> None:
     app.released.set()
     assert await asyncio.gather(*held) == ["released"] * 40
     assert process.level() == 0.0
+
+
+async def test_a_slot_with_a_key_goes_on_under_other_keys_and_the_lane_before_is_over(
+    app: House, two: tuple[Process, Process]
+) -> None:
+    way = Way(two[0])
+    session = await enter(app, way)
+    began, got = asyncio.Event(), list[Event]()
+    listening = asyncio.create_task(session.listen("news", got.append, began=began.set))
+    await began.wait()
+    key = PrivateKey(b"p" * 32)
+    opened = await session.call("limen.slot.open", [key.public])
+    with pytest.raises(exc.InvalidCall):
+        await session.call("limen.slot.open", [key.public])
+    for process in two:
+        again = Way(process)
+        assert await (await _resume(again, key, opened)).call("echo", [1]) == 1
+        with pytest.raises(exc.UnknownSession):
+            await session.call("echo", [1])
+        session.over = None
+    with pytest.raises(exc.UnknownSession):
+        await listening
+    with pytest.raises(exc.UnknownSession):
+        await _resume(Way(two[0]), PrivateKey(b"q" * 32), opened)
+    assert len(app.vault.slots.list()) == 1
+
+
+async def _resume(way: Way, key: PrivateKey, slot: dict[str, Any]) -> LaneSession:
+    machine = ClientResume(
+        key,
+        slot["key"],
+        domain="localhost",
+        subprotocol="limen.1.msgpack",
+        slot=slot["slot"],
+        epoch=slot["epoch"],
+        entropy=bytes(range(32)),
+        lane="http",
+    )
+    greeting = _Greeting(way, codec("msgpack", tagged=True), 1 << 20)
+    hello = greeting.codec.encode(
+        Hello("localhost", {"roles": ROLES, "authmethods": ["resume"], "authextra": machine.extra})
+    )
+    challenge, given = await greeting.challenge(hello, "resume")
+    caller = Caller(*machine.keys(hello, challenge, given))
+    sealed = caller.seal(greeting.codec.encode(Authenticate("", {})))
+    return await greeting.finish(caller, sealed.answer, sealed.frame, "localhost")
 
 
 async def test_roles_are_those_of_the_moment(app: House) -> None:

@@ -230,6 +230,7 @@ class Lane:
         bus = self._bus = self._hub.bus
         bus.answer("lane", self._kept)
         bus.hear("lane.login", self._greeter.elsewhere)
+        bus.hear("lane.over", self._greeter.over)
         bus.hear("lane.cancel", self._cancelled)
 
     def _find(self, domain: Any, slot: Any, number: Any) -> LaneCall | None:

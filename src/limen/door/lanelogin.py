@@ -25,7 +25,7 @@ from limen.core.guard.ledger import Kind, account_key
 from limen.core.seal import ticket as tickets
 from limen.core.seal.channel import BadFrame
 from limen.core.seal.kdf import VERSION, lp
-from limen.core.seal.lane import LANE, Answer, LaneState, rest_key
+from limen.core.seal.lane import LANE, LaneState, rest_key
 from limen.core.seal.login import (
     Keys,
     LoginRefused,
@@ -305,10 +305,62 @@ class Greeter:
 
     # -- WELCOME ------------------------------------------------------------------------------------------------
     async def _enter(self, knock: Knock, ticket: Ticket, proven: Proven) -> bytes:
-        hub, gate, account = self._hub, self._gate, proven.account
         answer, state = LaneState(*proven.keys).begin()
+        slot = proven.slot or self._new_slot(knock, ticket, proven.account)
+        key = rest_key(self._gate.keys.domain(slot.domain, slot.key_number).lane_key, slot.handle)
+        kept = state.rest(key, os.urandom(12), lp(VERSION, "lane", slot.domain, slot.handle))
+        row = LaneRow(slot.domain, slot.handle, knock.codec.name, ticket.method == "opaque", kept)
+        try:
+            if proven.slot is None:
+                seat = await self._begin(knock, ticket, proven.account, Kept(slot, row))
+            else:
+                seat = await self._go_on(knock, Kept(slot, row))
+            principal = await seat.principal(knock.origin, knock.tls)
+        except exc.Error as error:
+            return answer.seal(knock.codec.encode(Abort({"message": str(error), **error.to_wire()}, error.uri)))
+        if proven.slot is None:
+            self._hub.opened(principal, seat.tab.id, "lane")
+        return answer.seal(knock.codec.encode(self._welcome(seat, principal, ticket.method)))
+
+    async def _begin(self, knock: Knock, ticket: Ticket, account: Account, kept: Kept) -> LaneSeat:
+        """A new slot and its state. Its tab is there before, so that it ends with the user's others, whatever they do
+        meanwhile."""
+        hub, gate, (slot, row) = self._hub, self._gate, kept
+        seat = LaneSeat(hub, self._lanes, kept)
+        try:
+            await gate.open_slot(slot, hub.config.domain(slot.domain).MAX_USER_SESSIONS, force=ticket.force)
+            seat.row = await gate.on_thread(self._lanes.begin, row)
+            await seat.principal(knock.origin, knock.tls)
+            if seat.tab.record != account.record:
+                raise exc.UnknownSession  # a new password was given meanwhile
+        except BaseException:
+            hub.tabs.remove(seat.tab)
+            gate.ended[slot.handle], gate.reasons[slot.handle] = slot.domain, ""
+            raise
+        return seat
+
+    async def _go_on(self, knock: Knock, kept: Kept) -> LaneSeat:
+        """The slot goes on under other keys, once the store has them; the lane before it is over, everywhere."""
+        hub, slot = self._hub, kept.slot
+        row = await self._gate.on_thread(self._lanes.begin, kept.row)
+        hub.bus.tell("lane.over", [slot.domain, slot.handle, knock.origin])
+        self.over([slot.domain, slot.handle, knock.origin])
+        seat = LaneSeat(hub, self._lanes, Kept(slot, row))
+        seat.tab.used = time.time()
+        hub.gate.touch(slot.domain, slot.handle, seat.tab.used)
+        return seat
+
+    def over(self, body: Any) -> None:
+        """A slot goes on under other keys, here or in another process."""
+        domain, handle, origin = body
+        tab = self._hub.tabs.get(handle)
+        if tab is not None and tab.domain == domain and type(tab.connection) is LaneSeat:
+            tab.connection.taken_over(origin)
+            self._hub.tabs.remove(tab)
+
+    def _new_slot(self, knock: Knock, ticket: Ticket, account: Account) -> Slot:
         now = time.time()
-        slot = proven.slot or Slot(
+        return Slot(
             handle=secrets.token_bytes(16),
             domain=account.domain,
             user=account.user,
@@ -316,41 +368,12 @@ class Greeter:
             opened=now,
             used=now,
             login=now,
-            epoch=gate.epoch,
+            epoch=self._gate.epoch,
             origin=knock.origin,
-            key_number=gate.keys.current,
+            key_number=self._gate.keys.current,
             kind="lane",
             key=ticket.handle if ticket.method == "key" else b"",
         )
-        before = hub.tabs.get(slot.handle)
-        key = rest_key(gate.keys.domain(slot.domain, slot.key_number).lane_key, slot.handle)
-        name = lp(VERSION, "lane", slot.domain, slot.handle)
-        kept = state.rest(key, os.urandom(12), name)
-        row = LaneRow(slot.domain, slot.handle, knock.codec.name, ticket.method == "opaque", kept)
-        if before is not None:
-            before.connection.taken_over(knock.origin)
-            hub.tabs.remove(before)
-        seat = LaneSeat(hub, self._lanes, Kept(slot, row))
-        seat.tab.used, seat.tab.record = now, account.record
-        try:
-            if proven.slot is None:
-                most = hub.config.domain(slot.domain).MAX_USER_SESSIONS
-                await gate.open_slot(slot, most, force=ticket.force)
-            seat.row = await gate.on_thread(self._lanes.begin, row)
-            gate.touch(slot.domain, slot.handle, now)
-            principal = await seat.principal(knock.origin, knock.tls)
-            if seat.tab.over or (proven.slot is None and seat.tab.record != account.record):
-                raise exc.UnknownSession  # a new password was given while this began
-        except BaseException as error:
-            hub.tabs.remove(seat.tab)
-            if proven.slot is None:
-                gate.ended[slot.handle], gate.reasons[slot.handle] = slot.domain, ""
-            if isinstance(error, exc.Error):
-                return _abort(knock.codec, answer, error)
-            raise
-        if proven.slot is None:
-            hub.opened(principal, seat.tab.id, "lane")
-        return answer.seal(knock.codec.encode(self._welcome(seat, principal, ticket.method)))
 
     def _welcome(self, seat: LaneSeat, principal: Principal, method: str) -> Welcome:
         slot, config = seat.slot, self._hub.config.domain(seat.slot.domain)
@@ -425,7 +448,3 @@ def _forced(hello: Hello) -> bool:
     """The user wants in, even if another session must end for it."""
     extra = hello.details.get("authextra")
     return isinstance(extra, dict) and extra.get("force") is True
-
-
-def _abort(codec: Codec, answer: Answer, error: exc.Error) -> bytes:
-    return answer.seal(codec.encode(Abort({"message": str(error), **error.to_wire()}, error.uri)))
