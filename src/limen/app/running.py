@@ -107,12 +107,15 @@ async def lifespan(app: App) -> AsyncIterator[None]:
                 stack.callback(listener.close)
         for mounted in app.mounts:
             await stack.enter_async_context(mounted.alive())
-        await app.hooks.started()
+        first = await hub.bus.claim("limen server.started")  # of several processes one tells it
+        if first:
+            await app.hooks.started()
         sweeper = asyncio.get_running_loop().create_task(_sweep(app, hub))
         try:
             yield
         finally:
-            await app.hooks.stopping()
+            if first:
+                await app.hooks.stopping()
             await hub.drain()
             sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -39,6 +39,7 @@ class Who:
     user: str | None = None
     roles: list[str] = field(default_factory=list)
     profile: Mapping[str, Any] = field(default_factory=dict)
+    impersonated_by: str | None = None
 
 
 NOBODY: Final = Who()
@@ -85,6 +86,10 @@ class Transport(ABC):
 
     async def change_password(self, password: str) -> None:
         raise self.unable("change a password")
+
+    async def become(self, user: str | None) -> None:
+        """Acts as *user*; None: as oneself again. Sets `who`."""
+        raise self.unable("act as another user")
 
     async def close(self) -> None:  # noqa: B027  # there may be nothing to end
         """Ends everything; nothing of it is left."""
@@ -158,6 +163,30 @@ class AsyncClient:
         """Gives the user a new password; all their other sessions end. Soon after the login only."""
         self._must_be_signed_in()
         await self._transport.change_password(password)
+
+    @property
+    def impersonated_by(self) -> str | None:
+        """Who acts as the user; None: it is the user."""
+        return self._transport.who.impersonated_by
+
+    async def sessions(self, user: str | None = None) -> list[dict[str, Any]]:
+        """The open sessions of the user, the oldest first; with a role for it those of another."""
+        found: list[dict[str, Any]] = await self.safe_call("limen.session.list", user)
+        return found
+
+    async def end_session(self, id: str, user: str | None = None) -> None:
+        """Ends one of these. Raises exc.RecordNotFound."""
+        await self.safe_call("limen.session.end", id, user)
+
+    async def impersonate(self, user: str) -> None:
+        """Acts as another user of the domain until `relinquish`, with a role for it. Raises exc.Forbidden."""
+        self._must_be_signed_in()
+        await self._transport.become(user)
+
+    async def relinquish(self) -> None:
+        """Is oneself again."""
+        self._must_be_signed_in()
+        await self._transport.become(None)
 
     # -- calls --------------------------------------------------------------------------------------------------
     async def call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:

@@ -104,6 +104,8 @@ class Session:
         self.user: str | None = None
         self.roles: list[str] = []
         self.profile: Mapping[str, Any] = {}
+        self.impersonated_by: str | None = None
+        """Who acts as the user; None: it is the user."""
 
     # -- open and close -----------------------------------------------------------------------------------------
     async def __aenter__(self) -> Session:
@@ -242,6 +244,47 @@ class Session:
         record = await asyncio.to_thread(registration.record, response)
         await self.call("limen.password.finish", record)
 
+    # -- sessions -----------------------------------------------------------------------------------------------
+    async def sessions(self, user: str | None = None) -> list[dict[str, Any]]:
+        """The open sessions of the user, the oldest first; with a role for it (SESSION_ADMIN_ROLES) those of another.
+        Each: `id`, `parent`, `kind`, `opened`, `used`, `login` (seconds since 1970), `origin`, `acting`, `this`."""
+        found: list[dict[str, Any]] = await self.call("limen.session.list", user)
+        return found
+
+    async def end_session(self, id: str, user: str | None = None) -> None:
+        """Ends one of these. Raises exc.RecordNotFound."""
+        await self.call("limen.session.end", id, user)
+
+    async def impersonate(self, user: str) -> None:
+        """Acts as another user of the domain until `relinquish`, with a role for it (IMPERSONATOR_ROLES); then `user`,
+        `roles` and `profile` are theirs, and `impersonated_by` says who it is. Raises exc.Forbidden."""
+        await self._become("limen.session.impersonate", user)
+
+    async def relinquish(self) -> None:
+        """Is oneself again."""
+        await self._become("limen.session.relinquish")
+
+    async def _become(self, procedure: str, *args: Any) -> None:
+        """The server has the session come back as whom it is then."""
+        back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def online() -> None:
+            if not back.done():
+                back.set_result(None)
+
+        def out(error: exc.Error) -> None:
+            if not back.done():
+                back.set_exception(error)
+
+        undo = [self.on("online", online), self.on("signed_out", out)]
+        try:
+            await self.call(procedure, *args)
+            await back
+        finally:
+            back.cancel()
+            for each in undo:
+                each()
+
     def request(self, make: Callable[[int], Message], settle: Reply) -> None:
         """Sends a message that is answered by an acknowledgement or an ERROR; *settle* gets its id or the error.
 
@@ -263,6 +306,7 @@ class Session:
             self.user = str(details.get("authid"))
             self.roles = details.get("x_roles") or [str(details.get("authrole"))]
             self.profile = details.get("x_profile") or {}
+            self.impersonated_by = details.get("x_impersonated_by")
         received = details.get("x_received")
         self._calls.resume(received if isinstance(received, int) else None)
         self._subscriptions.renew()

@@ -196,6 +196,27 @@ class Client:
         """Gives the user a new password; all their other sessions end. Soon after the login only."""
         self._runner.run(self._client.change_password(password))
 
+    @property
+    def impersonated_by(self) -> str | None:
+        """Who acts as the user; None: it is the user."""
+        return self._client.impersonated_by
+
+    def sessions(self, user: str | None = None) -> list[dict[str, Any]]:
+        """The open sessions of the user, the oldest first; with a role for it those of another."""
+        return self._runner.run(self._client.sessions(user))
+
+    def end_session(self, id: str, user: str | None = None) -> None:
+        """Ends one of these. Raises exc.RecordNotFound."""
+        self._runner.run(self._client.end_session(id, user))
+
+    def impersonate(self, user: str) -> None:
+        """Acts as another user of the domain until `relinquish`, with a role for it. Raises exc.Forbidden."""
+        self._runner.run(self._client.impersonate(user))
+
+    def relinquish(self) -> None:
+        """Is oneself again."""
+        self._runner.run(self._client.relinquish())
+
     # -- calls --------------------------------------------------------------------------------------------------
     def _given(self, call: Coroutine[Any, Any, Any]) -> Any:
         value = self._runner.run(call)

@@ -63,8 +63,16 @@ class WsTransport(Transport):
         async with self._changing:
             await session.__aenter__()
             await self._replace(session)
-            assert session.user is not None
-            self.who = Who(session.user, list(session.roles), session.profile)
+            self._is_now(session)
+
+    async def become(self, user: str | None) -> None:
+        session = await self._ready()
+        await (session.relinquish() if user is None else session.impersonate(user))
+        self._is_now(session)
+
+    def _is_now(self, session: Session) -> None:
+        assert session.user is not None
+        self.who = Who(session.user, list(session.roles), session.profile, session.impersonated_by)
 
     async def logout(self) -> None:
         async with self._changing:
@@ -93,6 +101,8 @@ class WsTransport(Transport):
             session.on(event, lambda *details, event=event: self._told(session, event, details))
 
     def _told(self, session: Session, event: str, details: Sequence[Any]) -> None:
+        if session is self._session and session.sealed and event == "online":
+            self._is_now(session)  # roles and profile are read afresh each time
         if session is self._session and (session.sealed or event != "signed_out"):
             self.emit(event, *details)
 
