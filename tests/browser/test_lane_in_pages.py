@@ -102,7 +102,7 @@ async def test_a_session_that_was_ended_elsewhere_signs_out(server: Server, page
     await logged_in(page, server)
     second = await page.context.new_page()
     await logged_in(second, server)
-    await second.evaluate("Limen.set_password('lovelace')")
+    await second.evaluate("Limen.change_password('lovelace')")
     answer = await call(page, "lab.add", 1, 2)
     assert answer["exc"] in ("OutcomeUnknown", "UnknownSession")
     await expect(page).to_have_title("anonymous")
