@@ -9,6 +9,8 @@ import pytest
 from http_site import Site
 
 from limen import App, PyClient, exc, get_state
+from limen.service.describe import describe
+from limen.service.describe.openapi import openapi
 
 MADE: list[object] = []
 
@@ -56,6 +58,20 @@ async def test_a_method_that_it_has_not_gets_405_with_allow(site: Site) -> None:
     assert (refused.status, refused.exc) == (405, "MethodNotAllowed")
     assert refused.headers["allow"] == "GET, HEAD, POST, PUT, DELETE, OPTIONS"
     assert (await site.ask("OPTIONS", "/todo/item")).headers["allow"] == refused.headers["allow"]
+
+
+async def test_by_name_it_is_called_with_post(site: Site) -> None:
+    declare(site.service)
+    assert (await site.post("/todo/item/get", [7])).value == ["got", 7, "todo.item.get"]
+    assert (await site.post("/todo/item/delete", {"id": 7})).value == ["deleted", 7, "Item"]
+    assert (await site.get("/todo/item/get")).status == 405
+
+
+async def test_openapi_tells_each_method(site: Site) -> None:
+    declare(site.service)
+    paths = openapi(describe(site.registry), title="")["paths"]
+    assert set(paths["/todo/item/{id}"]) == {"get", "head", "delete"}
+    assert set(paths["/todo/item"]) == {"get", "head", "post", "put", "delete"}
 
 
 async def test_other_sites_are_told_its_methods(site: Site) -> None:

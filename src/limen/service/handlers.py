@@ -7,7 +7,7 @@
 
 `GET /todo/item/7` makes an `Item()` and calls its `get(7)`; a method that it does not have gets 405 with Allow. Static
 and class methods are called without an instance. Each is a service of its own besides, with the URI `todo.item.get`: so
-they are called over WAMP, in a sealed session, and by Python clients.
+they are called over WAMP, in a sealed session, by clients, and with POST at `/todo/item/get`.
 """
 
 from __future__ import annotations

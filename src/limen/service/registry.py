@@ -12,7 +12,7 @@ Match(service=echo, rest=['1.5', '2'], extension='json')
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limen.base.config import Config
 from limen.service.formats import BUILT_IN
@@ -42,6 +42,8 @@ class Registry:
         self._by_uri: dict[str, Service] = {}
         self.by_uri: Callable[[str], Service | None] = self._by_uri.get
         """`by_uri(uri)`: the service of a WAMP URI, or None; asked for each call, so it is the dict's own look."""
+        self._apart: set[str] = set()
+        """Paths at which a class's method stands by itself, for who calls it by name over HTTP."""
         self._topics: dict[str, Topic] = {}
         self._longest = 0
         self._mounted_at: list[Callable[[Service], object]] = []
@@ -53,7 +55,7 @@ class Registry:
 
     def paths(self) -> tuple[Service, ...]:
         """What stands at the paths, in the order it was declared; a class is one."""
-        return tuple(self._by_path.values())
+        return tuple(service for path, service in self._by_path.items() if path not in self._apart)
 
     def add(self, service: Service) -> None:
         """Raises ValueError if another service stands there, unless it is `force_define` or in development."""
@@ -66,9 +68,16 @@ class Registry:
             )
         for named in there.named if there is not None else ():
             self._by_uri.pop(named.uri, None)
+            if named.verb:
+                self._by_path.pop(f"{named.urlpath}/{named.verb}", None)
         self._by_path[service.urlpath] = service
         self._by_uri.update((named.uri, named) for named in service.named)
-        self._longest = max(self._longest, service.urlpath.count("/") + 1)
+        for named in service.named:
+            if named.verb:
+                path = f"{named.urlpath}/{named.verb}"
+                self._by_path[path] = replace(named, urlpath=path, verb="", cache=False)
+                self._apart.add(path)
+        self._longest = max(self._longest, service.urlpath.count("/") + 1 + bool(service.handlers))
         for add in self._mounted_at:
             add(service)
 

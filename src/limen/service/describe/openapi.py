@@ -72,7 +72,12 @@ class _Writer:
         for service in self._description.services:
             if not service.service.safe:
                 for path, in_path, formats in self._spellings(service):
-                    paths[path] = self._operations(service, path, in_path, formats)
+                    found = self._operations(service, path, in_path, formats)
+                    if service.service.verb:  # the methods of a class share a path, and each has parameters of its own
+                        shared = found.pop("parameters", [])
+                        for told in found.values():
+                            told["parameters"] = [*shared, *told.get("parameters", [])]
+                    paths.setdefault(path, {}).update(found)
         sealed = [each.service.urlpath for each in self._description.services if each.service.safe]
         error = "Error_" if "Error" in self._schemas.components else "Error"
         return {
