@@ -7,7 +7,12 @@ import { LimenError, fromWire } from "./exc.js";
 import { isPlain, tag, untag } from "./values.js";
 import { CALL, ERROR, binary } from "./wamp.js";
 
-/** @typedef {{signal?: AbortSignal, timeout?: number, progress?: (value: any) => void}} Options *timeout*: seconds */
+/**
+ * *timeout*: seconds. *progress*: gets the values of a stream. *uploading*: told how many bytes of the files among the
+ * arguments have been sent.
+ * @typedef {{signal?: AbortSignal, timeout?: number, progress?: (value: any) => void,
+ *    uploading?: (sent: number, size: number) => void}} Options
+ */
 
 /**
  * Arguments as a person writes them: exactly one plain object means by name.

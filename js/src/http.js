@@ -1,5 +1,6 @@
 /** Plain calls: one POST each, readable by whoever carries it; for services with `safe=False`. @module */
 import { LimenError, fromWire } from "./exc.js";
+import { downloaded, form, holds } from "./files.js";
 import { pathOf } from "./names.js";
 import { tag, untag } from "./values.js";
 
@@ -14,22 +15,20 @@ const TYPE = "application/limen+json"; // no form can send it: another site's pa
  * @returns {Promise<any>}
  */
 export async function call(base, name, args, kwargs, { signal, timeout } = {}) {
-  const body = JSON.stringify({
-    $call: [
-      tag(args),
-      Object.fromEntries(Object.entries(kwargs).map(([key, value]) => [key, tag(value, `$.${key}`, 1)])),
-    ],
-  });
+  const url = new URL(pathOf(name), base);
+  const { body, headers } = holds(args, kwargs) ? form(url, args, kwargs) : values(args, kwargs);
   const clock = timeout ? AbortSignal.timeout(timeout * 1000) : undefined;
   const ended = [signal, clock].filter((signal) => signal !== undefined);
   try {
-    const response = await fetch(new URL(pathOf(name), base), {
+    const response = await fetch(url, {
       method: "POST",
-      headers: { "Content-Type": TYPE, Accept: TYPE },
+      headers: { ...headers, Accept: TYPE },
       body,
       signal: ended.length > 1 ? either(ended) : (ended[0] ?? null),
     });
     const media = response.headers.get("Content-Type") ?? "";
+    const disposition = response.headers.get("Content-Disposition");
+    if (response.ok && disposition && !media.startsWith(TYPE)) return await downloaded(response, disposition);
     const text = await response.text();
     const value = media.startsWith(TYPE)
       ? untag(JSON.parse(text))
@@ -44,6 +43,15 @@ export async function call(base, name, args, kwargs, { signal, timeout } = {}) {
     if (signal?.aborted) throw new LimenError("Canceled");
     throw new LimenError("ConnectionLost", [`The server did not answer: ${/** @type {Error} */ (error).message}.`]);
   }
+}
+
+/** @param {any[]} args @param {Record<string, any>} kwargs @returns {{body: string, headers: Record<string, string>}} */
+function values(args, kwargs) {
+  const named = Object.entries(kwargs).map(([key, value]) => [key, tag(value, `$.${key}`, 1)]);
+  return {
+    body: JSON.stringify({ $call: [tag(args), Object.fromEntries(named)] }),
+    headers: { "Content-Type": TYPE },
+  };
 }
 
 /** @param {AbortSignal[]} signals */

@@ -12,6 +12,7 @@
  */
 import { spread } from "./calls.js";
 import { LimenError, handle } from "./exc.js";
+import { LimenFile, ahead, holds } from "./files.js";
 import { call as httpCall } from "./http.js";
 import { safely } from "./events.js";
 import { domainName, uriOf } from "./names.js";
@@ -20,7 +21,7 @@ import { Slots } from "./slots.js";
 import { Tabs } from "./tabs.js";
 import { Tagged, decimal, isPlain } from "./values.js";
 
-export { LimenError, Tagged, decimal };
+export { LimenError, LimenFile, Tagged, decimal };
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./calls.js").Options} CallOptions */
@@ -189,11 +190,19 @@ export const safe_call = (name, ...args) => safe_apply(name, ...spread(args));
  * @param {string} name
  * @param {any[]} [args]
  * @param {Record<string, any>} [kwargs]
- * @param {CallOptions} [options] signal, timeout (seconds), progress
+ * @param {CallOptions} [options] signal, timeout (seconds), progress, uploading
  * @returns {Stream}
  */
 export const safe_apply = (name, args = [], kwargs = {}, options = {}) =>
-  attempt(() => session.call(uriOf(name), list(args), dict(kwargs), options));
+  attempt(() =>
+    holds(list(args), dict(kwargs))
+      ? iterable(withFiles(uriOf(name), args, kwargs, options))
+      : session.call(uriOf(name), args, kwargs, options),
+  );
+
+/** @param {string} uri @param {any[]} args @param {Record<string, any>} kwargs @param {CallOptions} options */
+const withFiles = async (uri, args, kwargs, options) =>
+  session.call(uri, ...(await ahead(session.ask, args, kwargs, options)), options);
 
 /**
  * A plain call over HTTP, for services with `safe=False`.

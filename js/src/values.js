@@ -11,6 +11,7 @@
  */
 import { base64, unbase64 } from "./bytes.js";
 import { LimenError, fromWire } from "./exc.js";
+import { LimenFile, Sent } from "./files.js";
 
 const MAX_DEPTH = 128;
 const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
@@ -156,6 +157,7 @@ function tagObject(value, path, depth) {
   if (ArrayBuffer.isView(value))
     return { $bytes: base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
   if (value instanceof ArrayBuffer) return { $bytes: base64(new Uint8Array(value)) };
+  if (value instanceof Sent) return { $upload: value.id };
   if (value instanceof LimenError)
     return { $error: dict({ exc: value.exc, err: value.err, ...value.facts }, path, depth + 1) };
   if (typeof (/** @type {any} */ (value).toJSON) === "function") {
@@ -269,6 +271,10 @@ const READERS = {
       "$dict",
     );
     return distinct("$dict", inner, path, (pairs) => new Map(pairs));
+  },
+  $file: (inner, path) => {
+    must(typeof inner?.id === "string" && typeof inner.filename === "string" && inner.size >= 0, path, "$file");
+    return new LimenFile(inner);
   },
   $error: (inner, path) => {
     must(inner !== null && typeof inner === "object" && !Array.isArray(inner), path, "$error");
