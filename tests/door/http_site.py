@@ -62,6 +62,10 @@ class Site:
         self.executor = ThreadPoolExecutor(4)
         self.pipeline = Pipeline(self.config, executor=self.executor)
         self.pipeline.guard(charge=self.charge, refused=self.refused)
+        self.open_door()
+
+    def open_door(self) -> None:
+        """With the settings as they are."""
         self.door = HttpDoor(
             config=self.config,
             registry=self.registry,

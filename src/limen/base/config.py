@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 
@@ -39,6 +41,12 @@ class Config:
     UPLOADS: str = ""
     """Folder in which uploads lie until their function is over; empty: beside the SQLite file, for PostgreSQL in the
     working folder, for a store in memory in the machine's temporary folder. Servers that share a database share it."""
+
+    HEADERS: Mapping[str, str | None] = MappingProxyType({})
+    """Headers of every answer over HTTP, in place of those of the same name; None: not sent."""
+    HSTS: int = 365 * 24 * 3600
+    """Seconds for which a browser that came over TLS does not try without; 0: that is not said. Nor is it in
+    development, and for localhost."""
 
     # -- sessions (seconds)
     SESSION_TIMEOUT: float = 3600.0

@@ -22,7 +22,7 @@ from limen.base.principal import Cancellation, Principal
 from limen.base.proxies import HEADERS, look
 from limen.core.guard.ledger import Kind
 from limen.service.pipeline import discard
-from limen.web.headers import NO_STORE, TAGGED, Pair
+from limen.web.headers import NO_STORE, TAGGED, Pair, chosen, header_lines, replaced
 from limen.web.response import Response
 from limen.web.spool import Spool
 
@@ -99,6 +99,9 @@ class HttpDoor:
         self._own_addresses, self._assets, self._executor = own or {}, assets, executor
         self._signed = signed
         self._receiver = Receiver(config, spool or Spool(None))
+        self._chosen = chosen(config.HEADERS)
+        hsts = config.HSTS and not config.IS_DEVELOPMENT and config.DOMAIN != "localhost"
+        self._hsts = (b"strict-transport-security", b"max-age=%d" % config.HSTS) if hsts else None
         self._domains: dict[bytes, str] = {}
         self._principals: dict[tuple[str, str, bool], Principal] = {}
         self._plans: dict[int, Plan] = {}
@@ -106,6 +109,16 @@ class HttpDoor:
 
     async def respond(self, request: Request) -> Response:
         """The answer to *request*, whatever it is. Raises only `Gone`, and CancelledError."""
+        response = await self._answer(request)
+        if request.tls and self._hsts is not None:
+            response.headers = (*response.headers, self._hsts)
+            if response.head is not None:
+                response.head += header_lines([self._hsts])
+        if self._chosen:
+            response.headers, response.head = replaced(response.headers, self._chosen), None
+        return response
+
+    async def _answer(self, request: Request) -> Response:
         try:
             if request.repeated:
                 request.headers = header_map(request.pairs)

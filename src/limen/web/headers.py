@@ -10,12 +10,16 @@ What they hold against, and where it is said:
   keeps it out of that page's process (WHATWG Fetch, "CORP").
 - `Referrer-Policy`: addresses, which may hold arguments, don't leak to other sites.
 - `Cache-Control: no-store` unless something else was asked for.
+- Pages besides: `Cross-Origin-Opener-Policy: same-origin` (no window of another site holds this one),
+  `Origin-Agent-Cluster: ?1` (no sibling subdomain shares its process), `Permissions-Policy` (no camera, microphone, …).
+- `Strict-Transport-Security` over TLS: a browser does not try without again.
 """
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from email.utils import formatdate
 from typing import Final
 
@@ -36,6 +40,18 @@ SAME_ORIGIN: Final = (b"cross-origin-resource-policy", b"same-origin")
 NO_REFERRER: Final = (b"referrer-policy", b"no-referrer")
 OWN_REFERRER: Final = (b"referrer-policy", b"same-origin")
 OWN_WINDOW: Final = (b"cross-origin-opener-policy", b"same-origin")
+OWN_CLUSTER: Final = (b"origin-agent-cluster", b"?1")
+NO_POWERS: Final = (
+    b"permissions-policy",
+    b", ".join(
+        name + b"=()"
+        for name in (
+            b"accelerometer", b"browsing-topics", b"camera", b"display-capture", b"geolocation", b"gyroscope", b"hid",
+            b"magnetometer", b"microphone", b"midi", b"payment", b"serial", b"usb", b"xr-spatial-tracking",
+        )
+    ),
+)  # fmt: skip
+"""What asks the visitor for more than a page usually needs; a program that does need it says so (`config.HEADERS`)."""
 NO_STORE: Final = (b"cache-control", b"no-store")
 REVALIDATE: Final = (b"cache-control", b"no-cache")
 DATA_CSP_PAIR: Final = (b"content-security-policy", DATA_CSP.encode())
@@ -68,7 +84,7 @@ def data_headers(content_type: bytes, csp: str | None = None, *, disposition: st
 
 def page_headers(csp: str | None = PAGE_CSP) -> tuple[Pair, ...]:
     """The fixed headers of a static file, without type, length and caching. *csp* None: without a policy."""
-    pairs: tuple[Pair, ...] = (NOSNIFF, OWN_REFERRER, SAME_ORIGIN, OWN_WINDOW)
+    pairs: tuple[Pair, ...] = (NOSNIFF, OWN_REFERRER, SAME_ORIGIN, OWN_WINDOW, OWN_CLUSTER, NO_POWERS)
     if csp is not None:
         pairs += ((b"content-security-policy", header_text(csp)),)
     return pairs
@@ -83,6 +99,33 @@ def header_lines(pairs: Collection[Pair]) -> bytes:
     for _, value in pairs:
         header_text(value.decode("latin-1"))
     return b"".join(b"%s: %s\r\n" % pair for pair in pairs)
+
+
+def chosen(headers: Mapping[str, str | None]) -> dict[bytes, bytes | None]:
+    """*headers* as they are sent: names in lower case; None for one that is not to be sent. Raises ValueError.
+
+    >>> chosen({"Cross-Origin-Embedder-Policy": "require-corp", "Permissions-Policy": None})
+    {b'cross-origin-embedder-policy': b'require-corp', b'permissions-policy': None}
+    """
+    made: dict[bytes, bytes | None] = {}
+    for name, value in headers.items():
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name) or name.lower() in _FRAMING:
+            raise ValueError(f"{name!r} is no header that can be chosen")
+        made[name.lower().encode()] = None if value is None else header_text(value)
+    return made
+
+
+def replaced(pairs: Iterable[Pair], by: Mapping[bytes, bytes | None]) -> tuple[Pair, ...]:
+    """*pairs* with those of *by* in the place of what has the same name.
+
+    >>> replaced((NOSNIFF, OWN_WINDOW), {b"cross-origin-opener-policy": None, b"x-a": b"1"})
+    ((b'x-content-type-options', b'nosniff'), (b'x-a', b'1'))
+    """
+    more = tuple((name, value) for name, value in by.items() if value is not None)
+    return (*(pair for pair in pairs if pair[0] not in by), *more)
+
+
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "content-type", "date"})
 
 
 class Caching:

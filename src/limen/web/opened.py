@@ -45,6 +45,10 @@ class Found:
     content: bytes | None = None
     folder: bool = False
 
+    def read(self) -> bytes:
+        """All of it. Blocks."""
+        return self.content if self.content is not None else os.pread(self.fd, self.size, 0)
+
     def close(self) -> None:
         fd, self.fd = self.fd, -1
         if fd >= 0:

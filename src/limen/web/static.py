@@ -13,18 +13,21 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
 from limen import exc
 from limen.base.files import ordinary
 
-from .headers import NO_STORE, PAGE_CSP, REVALIDATE, Caching, page_headers
+from .headers import NO_STORE, PAGE_CSP, REVALIDATE, Caching, chosen, page_headers, replaced
+from .inline import MOST, Policy, fresh_nonce, with_nonce
 from .media import content_type
 from .opened import Found, open_below
 from .response import Response
 from .sending import send
 
+_AS_THEY_ARE: Final[Mapping[str, str | None]] = MappingProxyType({})
 HOUR: Final = 3600
 """Seconds that `cache=True` means, as it does for services."""
 
@@ -34,7 +37,8 @@ class StaticTree:
 
     *urlpath*: begins with a slash. *root*: a folder; it need not exist yet. *index*: the file that stands for a folder,
     None for none. *cache*: False (kept by browsers, but asked for anew each time), seconds, or True (an hour). *csp*:
-    the Content-Security-Policy of every file, None for none. *only*: if given, nothing but these names is served.
+    the Content-Security-Policy of every file, None for none; with holes for hashes or a nonce see `web/inline.py`.
+    *headers*: in place of those of the same name, None: not sent. *only*: if given, nothing but these names is served.
 
     Source: RFC 9110, sections 8.8, 13 and 14.
 
@@ -53,6 +57,7 @@ class StaticTree:
         *,
         cache: bool | float = False,
         csp: str | None = PAGE_CSP,
+        headers: Mapping[str, str | None] = _AS_THEY_ARE,
         only: frozenset[str] | None = None,
     ) -> None:
         if not urlpath.startswith("/"):
@@ -62,7 +67,10 @@ class StaticTree:
         self.root = Path(root).absolute()
         self.index = index or None
         self._only = only
-        self._fixed = page_headers(csp)
+        self._chosen = chosen(headers)
+        policy = Policy(csp) if csp is not None and "{" in csp else None
+        self._policy = policy
+        self._fixed = replaced(page_headers(csp if policy is None else policy.without()), self._chosen)
         seconds = HOUR if cache is True else int(cache)
         self._caching = Caching(seconds) if seconds else None
 
@@ -97,8 +105,16 @@ class StaticTree:
                 raise exc.NotFound()
             if found.folder:
                 return self._to_slash(segments, query)
+            kind, fixed = content_type(found.name), self._fixed
             kept = (REVALIDATE,) if self._caching is None else self._caching.pairs()
-            return send(method, headers, found, (*self._fixed, *kept), self._fixed, content_type(found.name), executor)
+            if self._policy is not None and kind.startswith(b"text/html") and found.size <= MOST:
+                page = await asyncio.get_running_loop().run_in_executor(executor, found.read)
+                nonce = fresh_nonce() if self._policy.nonce else ""
+                fixed = replaced(page_headers(self._policy.of(page, nonce)), self._chosen)
+                if nonce:
+                    found.close()
+                    return Response(200, (*fixed, NO_STORE, (b"content-type", kind)), with_nonce(page, nonce))
+            return send(method, headers, found, (*fixed, *kept), fixed, kind, executor)
         except BaseException:
             if found is not None:
                 found.close()
