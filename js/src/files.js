@@ -115,6 +115,18 @@ export class LimenFile {
   }
 }
 
+/**
+ * @template {Promise<any>} P
+ * @param {P} call
+ * @param {Ask} ask
+ * @param {string} base
+ * @returns {P} the same; a file that it gives knows whom to ask
+ */
+export function bound(call, ask, base) {
+  call.then((value) => value instanceof LimenFile && value.bind(ask, base)).catch(() => {}); // whoever waits hears of it
+  return call;
+}
+
 /** @param {unknown} value */
 const isFile = (value) => typeof Blob === "function" && value instanceof Blob;
 

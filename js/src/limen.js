@@ -12,7 +12,7 @@
  */
 import { spread } from "./calls.js";
 import { LimenError, handle } from "./exc.js";
-import { LimenFile, ahead, holds } from "./files.js";
+import { LimenFile, ahead, bound, holds } from "./files.js";
 import { call as httpCall } from "./http.js";
 import { safely } from "./events.js";
 import { domainName, uriOf } from "./names.js";
@@ -197,12 +197,18 @@ export const safe_apply = (name, args = [], kwargs = {}, options = {}) =>
   attempt(() =>
     holds(list(args), dict(kwargs))
       ? iterable(withFiles(uriOf(name), args, kwargs, options))
-      : session.call(uriOf(name), args, kwargs, options),
+      : sealed(uriOf(name), args, kwargs, options),
   );
+
+/** A sealed call of one of Limen's own procedures. @type {import("./files.js").Ask} */
+const ask = (uri, args) => session.call(uri, args, {});
+
+/** A sealed call; a file that it gives knows whom to ask. @type {typeof session.call} */
+const sealed = (...call) => bound(session.call(...call), ask, BASE.href);
 
 /** @param {string} uri @param {any[]} args @param {Record<string, any>} kwargs @param {CallOptions} options */
 const withFiles = async (uri, args, kwargs, options) =>
-  session.call(uri, ...(await ahead(session.ask, args, kwargs, options)), options);
+  sealed(uri, ...(await ahead(ask, args, kwargs, options)), options);
 
 /**
  * A plain call over HTTP, for services with `safe=False`.

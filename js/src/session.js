@@ -14,7 +14,6 @@ import { greet, lost } from "./connection.js";
 import { farewell, isVerdict } from "./endings.js";
 import { Events } from "./events.js";
 import { LimenError } from "./exc.js";
-import { LimenFile } from "./files.js";
 import { Outbox } from "./outbox.js";
 import { Requests } from "./requests.js";
 import { ClientResume } from "./seal/resume.js";
@@ -330,16 +329,7 @@ export class Session {
     const call = new Call(uri, args, kwargs, options);
     if (this.state.status === "anonymous") call.fail(new LimenError("Unauthorized", ["You must log in first."]));
     else this.#outbox.add(call);
-    call.promise.then((file) => file instanceof LimenFile && file.bind(this.ask, this.#base), () => {});
     return call.stream(() => this.#outbox.cancel(call));
-  }
-
-  /** A sealed call of one of Limen's own procedures. @type {import("./files.js").Ask} */
-  ask = (uri, args) => this.call(uri, args, {});
-
-  /** The root of the address tree. */
-  get #base() {
-    return new URL(".", this.#place.url.replace(/^ws/, "http")).href;
   }
 
   /**

@@ -13,7 +13,7 @@ from conftest import LIMEN
 from playwright.async_api import Page, expect
 from served import Server
 
-APP = Path(__file__).parent / "filing" / "app.py"
+APP = Path(__file__).parent / "filing" / "filing_app.py"
 
 
 @pytest.fixture(scope="module")
