@@ -110,10 +110,12 @@ async def test_a_recorded_first_message_changes_nothing_and_costs_its_sender(doo
 
 
 async def test_a_key_of_another_kind_opens_no_sealed_session(door: Door) -> None:
+    """Not even where its bytes would do."""
     key, http = robot(door), door.app.auth.add_key("robot", kind="http")
-    async with knock(door) as client:
-        with pytest.raises(Refused):
-            await login(client, key, id=http.handle)
+    signing = door.app.auth.add_key("robot", kind="ed25519", public=key.key.public)
+    async with knock(door) as one, knock(door) as two:
+        await refusal(one, key, id=http.handle)
+        await refusal(two, key, id=signing.handle)
 
 
 async def test_a_key_of_one_tenant_is_none_at_another(door: Door) -> None:
@@ -131,10 +133,11 @@ async def test_a_removed_key_ends_its_sessions_and_no_other_key_s(door: Door) ->
         await login(one, old)
         slot = await one.open_slot()
         await login(two, new)
+        kept = await two.open_slot()
         assert await asyncio.to_thread(door.app.auth.remove_key, old.id) is True
         assert (await one.farewell()).reason == "wamp.close.logout"
         assert await two.call("secret") == "sealed"
-        assert door.slots() == []
+        assert [found.handle for found in door.slots()] == [kept.handle]
     async with knock(door) as client:
         with pytest.raises(Refused):
             await client.resume(slot)
@@ -163,8 +166,9 @@ async def test_a_key_removed_while_its_login_waits_lets_nobody_in(door: Door) ->
         await client.write(await hello_with(client, key))
         challenge = await client._challenged()
         await asyncio.to_thread(door.app.auth.remove_key, key.id)
-        with pytest.raises(Refused):
+        with pytest.raises(Refused) as refused:
             await client.answer_resume(challenge)
+        assert refused.value.reason == exc.InvalidCredential.uri
         assert len(door.hub.tabs) == 0
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from house import until
 from knock import PASSWORD, Door, Refused, account, knock
 from returning import UNKNOWN, lost, resumed, signed_in
+from test_cryptosign import sign_in
+from test_login_key import login as login_with_key
 
 from limen import DataStore, dbm, exc
 from limen.core.guard.ledger import Kind
@@ -73,6 +76,31 @@ async def test_what_becomes_of_a_user_at_one_server_ends_the_sessions_at_the_oth
         async with knock(there) as again:
             with pytest.raises((Refused, exc.InvalidCredential)):
                 await again.login()
+
+
+@pytest.mark.parametrize("what", ["its key was removed", "disabled"])
+async def test_what_becomes_of_a_machine_at_one_server_ends_its_sessions_at_the_others(
+    doors: tuple[Shared, Shared], what: str
+) -> None:
+    here, there = doors
+    auth = here.app.auth
+    auth.add_machine("pump")
+    sealed, plain, other = (auth.add_key("pump", kind=kind) for kind in ("x25519", "ed25519", "x25519"))
+    async with knock(there) as one, knock(there, sealed=False) as two, knock(there) as three:
+        await login_with_key(one, sealed)
+        await sign_in(two, Ed25519PrivateKey.from_private_bytes(bytes.fromhex(plain.private)))
+        await login_with_key(three, other)
+        if what == "disabled":
+            await asyncio.to_thread(auth.disable, "pump")
+        else:
+            for key in (sealed, plain):
+                await asyncio.to_thread(auth.remove_key, key.id)
+        assert (await one.farewell()).reason == "wamp.close.logout"
+        assert (await two.farewell()).reason == "wamp.close.logout"
+        if what == "disabled":
+            assert (await three.farewell()).reason == "wamp.close.logout"
+        else:
+            assert await three.call("secret") == "sealed"
 
 
 async def test_a_new_epoch_that_one_server_begins_ends_the_sessions_of_all(doors: tuple[Shared, Shared]) -> None:
