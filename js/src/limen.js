@@ -15,6 +15,7 @@ import { LimenError, handle } from "./exc.js";
 import { LimenFile, ahead, bound, holds } from "./files.js";
 import { call as httpCall } from "./http.js";
 import { safely } from "./events.js";
+import { listen } from "./listen.js";
 import { domainName, uriOf } from "./names.js";
 import { Session } from "./session.js";
 import { Slots } from "./slots.js";
@@ -251,14 +252,19 @@ export const plain = tree(call);
 
 /**
  * Listens to a topic, over lost connections too (`on("missed")` says when something may have been missed), until the
- * session ends.
+ * session ends. Signed out it is plain, for topics with `safe=False`, and goes on until it is undone.
  * @param {string} topic
  * @param {import("./subscriptions.js").Handler} handler gets the event's positional arguments; named ones come last, as
  *   an object
  * @param {{match?: "prefix" | "wildcard"}} [options]
  * @returns {Promise<() => void>} undo
  */
-export const subscribe = (topic, handler, options) => attempt(() => session.subscribe(uriOf(topic), handler, options));
+export const subscribe = (topic, handler, options) =>
+  attempt(() => {
+    const uri = uriOf(topic);
+    if (session.state.status !== "anonymous") return session.subscribe(uri, handler, options);
+    return listen(BASE, uri, handler, () => session.events.emit("missed", { topics: [uri] }));
+  });
 
 /**
  * Listens to what happens to the session: `state`, `online`, `offline` (get the state), `missed` ({topics}),

@@ -196,3 +196,22 @@ async def test_who_acts_as_somebody_else_is_them_until_they_relinquish(server: S
     assert (state["user"], state["impersonated_by"]) == ("sue", None)
     assert await page.evaluate("Limen.impersonate('sue').catch(error => error.exc)") == "InvalidCall"
     await everybody_out(page)
+
+
+async def test_a_page_without_a_login_hears_what_is_for_everybody(server: Server, context: BrowserContext) -> None:
+    page = await opened(context, server)
+    await page.evaluate(
+        """async () => {
+            window.heard = [];
+            window.undo = await Limen.subscribe("news", (text, { by }) => heard.push([text, by]));
+        }"""
+    )
+    await page.evaluate("Limen.call('tell', 'one')")
+    await until(page, "heard.length === 1")
+    assert await page.evaluate("heard") == [["one", "us"]]
+    for topic in ("staff.news", "nothing.here"):
+        refused = await page.evaluate(f"Limen.subscribe('{topic}', () => {{}}).catch(error => error.exc)")
+        assert refused == "Unauthorized"
+    await page.evaluate("undo()")
+    await page.evaluate("Limen.call('tell', 'two')")
+    assert await page.evaluate("heard.length") == 1

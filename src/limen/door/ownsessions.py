@@ -122,8 +122,8 @@ async def impersonate(seat: Seat, user: Any) -> str:
     if tab.acting:
         raise exc.InvalidCall(f"This session acts as {tab.acting} already: relinquish first.")
     _must_have(seat, config.IMPERSONATOR_ROLES)
-    if tab.slot is None or tab.kind == "lane":
-        raise exc.Unauthorized("This session has no key to come back with on a WebSocket: it can't become another.")
+    if tab.slot is None:
+        raise exc.Unauthorized("This session has no key to come back with, so it can't become another.")
     if not isinstance(user, str) or user_name(user) == tab.user:
         raise exc.InvalidCall("Name the user to act as: another than yourself.")
     name = user_name(user)
