@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from limen import exc
 from limen.core.wamp.messages import Event, Message, Subscribed
@@ -97,9 +97,11 @@ class Stream:
     def leave(self) -> None:
         self.guest.leave()
 
-    def _heard(self, message: Message) -> None:
+    def _heard(self, message: Message, frames: dict[object, bytes]) -> None:
         if isinstance(message, Event):
-            text = _block(message.publication, self._topics.get(message.subscription, ""), message.args, message.kwargs)
+            text = frames.get(Stream)
+            if text is None:  # written once for all streams
+                text = frames[Stream] = _block(message, self._topics.get(message.subscription, ""))
             self._queue.append(text)
             self._size += len(text)
             self._over = self._over or self._size > self._limit
@@ -132,10 +134,10 @@ class Stream:
             self.leave()
 
 
-def _block(id: int, topic: str, args: Any, kwargs: Any) -> bytes:
+def _block(event: Event, topic: str) -> bytes:
     """One event. JSON holds no line break, and an address neither."""
     try:
-        data = to_json({"args": args or [], "kwargs": kwargs or {}})
+        data = to_json({"args": event.args or [], "kwargs": event.kwargs or {}})
     except exc.InvalidValue:
         return b""  # NaN, say, has no JSON; other sessions hear it as it is
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (id, topic.encode(), data)
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.publication, topic.encode(), data)

@@ -27,17 +27,19 @@ if TYPE_CHECKING:
 ROLES: dict[str, Any] = {"caller": {}, "publisher": {}, "subscriber": {}}
 
 
+Heard = Callable[[Message, dict[object, bytes]], None]
+
+
 class Guest:
-    """*key*: the id of the key that signed for it, b"" for nobody. *heard*: takes events and GOODBYE.
+    """*key*: the id of the key that signed for it, b"" for nobody. *heard*: takes events and GOODBYE, with what others
+    who hear the same have made of it already.
 
     Its end is `leave`: what it has called is cancelled, what it has subscribed is given back.
     """
 
     tab = None
 
-    def __init__(
-        self, hub: Hub, principal: Principal, key: bytes = b"", heard: Callable[[Message], None] | None = None
-    ) -> None:
+    def __init__(self, hub: Hub, principal: Principal, key: bytes = b"", heard: Heard | None = None) -> None:
         self.hub, self.principal, self.key = hub, principal, key
         self.running: dict[int, tuple[asyncio.Future[None], Any, KeptCall | None]] = {}
         self._heard = heard
@@ -87,8 +89,7 @@ class Guest:
     # -- what the realm and the hub call ------------------------------------------------------------------------
     def send(self, message: Message) -> int:
         if isinstance(message, Event | Goodbye):
-            if self._heard is not None:
-                self._heard(message)
+            self.send_shared(message, {})
             return 0
         request = getattr(message, "request", None)
         answer = self._answers.pop(request, None) if isinstance(request, int) else None
@@ -99,7 +100,8 @@ class Guest:
         return 0
 
     def send_shared(self, message: Message, frames: dict[object, bytes]) -> None:
-        self.send(message)
+        if self._heard is not None:
+            self._heard(message, frames)
 
     def result(self, request: int, value: Any) -> int:
         if self.realm.settle(self.session, request):
