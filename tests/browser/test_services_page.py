@@ -77,6 +77,7 @@ async def test_it_can_be_used_without_a_mouse(page: Page, url: str) -> None:
     await page.keyboard.type("weigh")
     await page.keyboard.press("Enter")
     await expect(page.locator("main h2")).to_have_text("shop.weigh")
+    await page.keyboard.press("Tab")  # the types
     await page.keyboard.press("Tab")
     await page.keyboard.type('[{"name": "bolt", "pieces": 2}, {"name": "nut"}]')
     await page.keyboard.press("Tab")
@@ -86,6 +87,8 @@ async def test_it_can_be_used_without_a_mouse(page: Page, url: str) -> None:
 
 async def test_what_does_not_fit_is_named(page: Page, url: str) -> None:
     await page.goto(f"{url}#shop.weigh")
+    await page.get_by_text("Types").click()
+    await expect(page.locator("details pre")).to_contain_text("pieces?: number")
     await page.get_by_label("items").fill('[{"pieces": "many"}]')
     await page.get_by_role("button", name="Call").click()
     await expect(page.get_by_label("Answer")).to_contain_text("items[0].pieces: Expected `int`, got `str`")

@@ -7,7 +7,7 @@ import { el, fill } from "./element.js";
 import { Field } from "./field.js";
 
 /** @returns {(Node | null)[]} */
-export function show(service, schemas) {
+export function show(service, { schemas, types }) {
   const { name, summary, body, safe, roles, streams, timeout, raises, result, parameters } = service;
   const signs = [
     el("li", { class: safe ? "safe" : "" }, safe ? "sealed: log in" : `plain HTTP: ${service.methods.join(", ")}`),
@@ -22,8 +22,25 @@ export function show(service, schemas) {
     summary ? el("p", {}, summary) : null,
     body ? el("p", { class: "body" }, body) : null,
     el("pre", { "aria-label": "Signature" }, signature(name, parameters, result, streams)),
+    meant(signature(name, parameters, result, streams), types),
     form(service, schemas),
   ];
+}
+
+/** The types that *text* speaks of, and those that they speak of. */
+function meant(text, types) {
+  const found = new Set();
+  const look = (words) => {
+    for (const [word] of words.matchAll(/[A-Za-z_]\w*/g)) {
+      if (!Object.hasOwn(types, word) || found.has(word)) continue;
+      found.add(word);
+      look(types[word]);
+    }
+  };
+  look(text);
+  if (!found.size) return null;
+  const told = [...found].map((name) => `${name} = ${types[name]}`).join("\n\n");
+  return el("details", {}, el("summary", {}, "Types"), el("pre", {}, told));
 }
 
 function signature(name, parameters, result, streams) {

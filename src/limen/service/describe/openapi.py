@@ -215,6 +215,8 @@ class _Writer:
         elif method != "HEAD":
             contents = (self._content(service, extension, result) for extension in formats)
             good["content"] = {kind: {"schema": schema} for kind, schema in contents}
+            if service.streams and "json" in formats:
+                good["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
         told: dict[str, Any] = {"200": good}
         codes = dict(_ALWAYS)
         if service.service.timeout is not None:
