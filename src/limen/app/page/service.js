@@ -104,7 +104,7 @@ async function ask(service, asked, { output, note, send, stop }) {
     const progress = service.streams
       ? { progress: (value) => void (count++, output.append(`${text(value)}\n`)) }
       : {};
-    const call = service.safe ? safe_apply : apply;
+    const call = service.verb ? over(service) : service.safe ? safe_apply : apply;
     const value = await call(service.name, ...asked(), { signal: control.signal, ...progress });
     if (!count) output.textContent = text(value);
     note.textContent = `${Math.round(performance.now() - began)} ms${count ? `, ${count} values` : ""}`;
@@ -122,6 +122,29 @@ async function ask(service, asked, { output, note, send, stop }) {
   }
 }
 
+/** A call of a class's method: by the HTTP method that it answers to. */
+const over = (service) => async (_, args, kwargs, { signal }) => {
+  const { url, ...request } = requested(service, args, kwargs);
+  const response = await fetch(url, { ...request, signal });
+  const value = await response.json().catch(() => null);
+  if (response.ok) return value;
+  throw Object.assign(new Error(value?.err?.join(" ") ?? response.statusText), { exc: value?.exc, facts: value });
+};
+
+/** What is sent over plain HTTP. */
+function requested({ path, verb }, args, kwargs) {
+  const method = verb || "POST";
+  const url = new URL([`..${path}`, ...args.map((value) => encodeURIComponent(String(value)))].join("/"), document.baseURI);
+  if (["GET", "HEAD", "DELETE"].includes(method)) {
+    for (const [name, value] of Object.entries(kwargs)) {
+      for (const each of [value].flat()) url.searchParams.append(name, String(each));
+    }
+    return { method, url: url.href };
+  }
+  if (!Object.keys(kwargs).length) return { method, url: url.href };
+  return { method, url: url.href, body: JSON.stringify(kwargs), headers: { "Content-Type": "application/json" } };
+}
+
 /** A value as somebody reads it. */
 function text(value) {
   const plain = (key, item) => {
@@ -135,8 +158,8 @@ function text(value) {
 }
 
 function curl(service, args, kwargs) {
-  const path = [service.path, ...args.map((value) => encodeURIComponent(String(value)))].join("/");
+  const { method, url, body } = requested(service, args, kwargs);
   const quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`;
-  const body = Object.keys(kwargs).length ? ` --json ${quoted(JSON.stringify(kwargs))}` : " -X POST";
-  return `curl ${quoted(new URL(path, location.origin).href)}${body}`;
+  const how = body ? ` --json ${quoted(body)}${method === "POST" ? "" : ` -X ${method}`}` : method === "GET" ? "" : ` -X ${method}`;
+  return `curl ${quoted(url)}${how}`;
 }

@@ -39,6 +39,7 @@ def _service(told: ServiceDescription, words: TypeScript, schemas: Schemas) -> d
         "safe": service.safe,
         "tls": service.ssl is not False,
         "roles": list(service.roles),
+        "verb": service.verb.upper(),
         "methods": [] if service.safe else list(service.allowed_methods),
         "formats": [] if service.safe else sorted({"json", "txt", "raw", *service.output}),
         "timeout": service.timeout,
