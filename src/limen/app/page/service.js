@@ -104,7 +104,7 @@ async function ask(service, asked, { output, note, send, stop }) {
     const progress = service.streams
       ? { progress: (value) => void (count++, output.append(`${text(value)}\n`)) }
       : {};
-    const call = service.verb ? over(service) : service.safe ? safe_apply : apply;
+    const call = service.safe ? safe_apply : apply;
     const value = await call(service.name, ...asked(), { signal: control.signal, ...progress });
     if (!count) output.textContent = text(value);
     note.textContent = `${Math.round(performance.now() - began)} ms${count ? `, ${count} values` : ""}`;
@@ -121,15 +121,6 @@ async function ask(service, asked, { output, note, send, stop }) {
     stop.removeEventListener("click", cancel);
   }
 }
-
-/** A call of a class's method: by the HTTP method that it answers to. */
-const over = (service) => async (_, args, kwargs, { signal }) => {
-  const { url, ...request } = requested(service, args, kwargs);
-  const response = await fetch(url, { ...request, signal });
-  const value = await response.json().catch(() => null);
-  if (response.ok) return value;
-  throw Object.assign(new Error(value?.err?.join(" ") ?? response.statusText), { exc: value?.exc, facts: value });
-};
 
 /** What is sent over plain HTTP. */
 function requested({ path, verb }, args, kwargs) {

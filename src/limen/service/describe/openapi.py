@@ -9,6 +9,7 @@ The text is stable: the same program gives the same bytes.
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -69,12 +70,15 @@ class _Writer:
 
     def document(self, title: str, server: str) -> dict[str, Any]:
         paths: dict[str, Any] = {}
+        shapes: dict[str, str] = {}
         for service in self._description.services:
             if not service.service.safe:
                 for path, in_path, formats in self._spellings(service):
-                    at = paths.setdefault(path, {})  # methods of a class share their paths
-                    for method, told in self._operations(service, path, in_path, formats).items():
-                        at.setdefault(method, told)
+                    # Methods of a class share their paths; of two that differ in a segment's name only one is told.
+                    if shapes.setdefault(re.sub("{.*?}", "{}", path), path) == path:
+                        at = paths.setdefault(path, {})
+                        for method, told in self._operations(service, path, in_path, formats).items():
+                            at.setdefault(method, told)
         sealed = [each.service.urlpath for each in self._description.services if each.service.safe]
         error = "Error_" if "Error" in self._schemas.components else "Error"
         return {
@@ -119,9 +123,10 @@ class _Writer:
         return required if all(self._segment(p) is not None for p in required) else []
 
     def _common(self, service: ServiceDescription) -> list[Parameter]:
-        """Of a method of a class: what all its methods begin with, and one of them must have."""
-        path = service.service.urlpath
+        """Of a method of a class: what all its methods that begin alike begin with, and one of them must have."""
+        path, own = service.service.urlpath, _ordered(service)
         methods = [_ordered(each) for each in self._description.services if each.service.urlpath == path]
+        methods = [ordered for ordered in methods if ordered and own and ordered[0].name == own[0].name]
         found = []
         for same in zip(*methods, strict=False):
             if len({p.name for p in same}) > 1 or not any(p.required for p in same):

@@ -70,8 +70,7 @@ class TypeScript:
             yield from _comment(_doc_of(node), "")
             yield f"export type {_safe(name)} = {declared};\n\n"
         safe = [each for each in self._description.services if each.service.safe]
-        # A method of a class has its HTTP method, and no address of its own that `call` could POST to.
-        plain = [each for each in self._description.services if not each.service.safe and not each.service.verb]
+        plain = [each for each in self._description.services if not each.service.safe]
         yield 'declare module "./limen/typed.js" {\n'
         yield "  interface Services {\n"
         # Sealed sessions may call what anybody may call.
