@@ -115,6 +115,7 @@ async def test_an_answer_that_nobody_has_any_more_is_outcome_unknown(app: House)
     with pytest.raises(exc.OutcomeUnknown):
         await session.call("note", ["milk"])
     assert app.ran == ["milk"]
+    assert one.level() == other.level() == 0.0
     assert await session.call("note", ["eggs"]) == 2
 
 
