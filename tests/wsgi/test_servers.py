@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 
+import pytest
 from wsgi_here import Running, running
+
+from limen import exc
+from limen.client import lane
+from limen.client.address import site
+from limen.client.http1 import Sockets
 
 LIMEN = str(Path(sys.executable).with_name("limen"))
 STRANGER = "127.0.0.5"
@@ -66,17 +72,21 @@ def test_bodies_go_both_ways_in_pieces(server: Running) -> None:
 
 
 def test_a_body_without_a_length_is_read_where_the_server_can(server: Running) -> None:
-    def pieces() -> Iterator[bytes]:
-        yield from (b'["', b"x" * 1000, b'"]')
-
     client = server.client()
-    headers = {"Host": "localhost", "Content-Type": "application/json"}
-    client.request("POST", "/length", pieces(), headers, encode_chunked=True)
-    answer = client.getresponse()
+    client.putrequest("POST", "/length", skip_host=True)
+    for name, value in {
+        "Host": "localhost",
+        "Content-Type": "application/json",
+        "Transfer-Encoding": "chunked",
+    }.items():
+        client.putheader(name, value)
+    client.endheaders()
     if server.name == "wsgiref":
-        assert answer.status == 411
-    else:
-        assert json.load(answer) == 1000
+        assert client.getresponse().status == 411
+        return
+    for piece in (b'["', b"x" * 1000, b'"]', b""):
+        client.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+    assert json.load(client.getresponse()) == 1000
 
 
 def test_a_body_that_is_too_large_is_refused(server: Running) -> None:
@@ -111,6 +121,32 @@ def test_two_processes_with_records_of_their_own_are_refused(tmp_path: Path) -> 
         assert (answer.status, json.load(answer)["err"]) == (503, ["This server is not ready; its log says why."])
         assert "gunicorn --workers 1 --threads 16" in server.said
         assert "postgresql://" in server.said
+
+
+async def test_sealed_calls_go_through(server: Running) -> None:
+    session = await lane.login(sockets(server), "localhost", "ada", "correct horse")
+    assert await session.call("sealed", [], {}) == "ada"
+    seen: list[int] = []
+    await session.call("count", [5], {}, push=seen.append)
+    assert seen == [0, 1, 2, 3, 4]
+    assert len(await asyncio.gather(*(session.call("process", [], {}) for _ in range(6)))) == 6
+    await session.logout()
+    with pytest.raises(exc.Unauthorized):
+        await session.call("sealed", [], {})
+
+
+def sockets(server: Running) -> Sockets:
+    return Sockets(site(f"http://localhost:{server.port}"), ssl=None, patience=5, open_timeout=5)
+
+
+async def test_a_sealed_session_is_any_processs(tmp_path: Path, postgresql_url: str) -> None:
+    add = [LIMEN, "user", "add", "ada", "--db", postgresql_url, "--keys", str(tmp_path / "keys")]
+    subprocess.run(add, input="correct horse\n", text=True, env=os.environ, timeout=20, check=True)
+    with running("gunicorn", tmp_path, "--workers", "2", db=postgresql_url, keys=str(tmp_path / "keys")) as server:
+        session = await lane.login(sockets(server), "localhost", "ada", "correct horse")
+        told = await asyncio.gather(*(session.call("process", [], {}) for _ in range(24)))
+        assert len(told) == 24
+        assert len(set(told)) == 2
 
 
 def test_two_processes_share_a_database(tmp_path: Path, postgresql_url: str) -> None:

@@ -42,12 +42,12 @@ class Running:
 
 
 @contextmanager
-def running(name: str, folder: Path, *options: str, db: str = "") -> Iterator[Running]:
+def running(name: str, folder: Path, *options: str, db: str = "", keys: str = "") -> Iterator[Running]:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port: int = sock.getsockname()[1]
     command = [part.format(port=port) for part in SERVERS[name]]
     command[3:3] = options
-    env = os.environ | {"FOLDER": str(folder), "LIMEN_DB": db}
+    env = os.environ | {"FOLDER": str(folder), "LIMEN_DB": db, "KEYS": keys} | ({} if db else {"USER_ADA": "yes"})
     env["PYTHONPATH"] = os.pathsep.join([str(HERE), env.get("PYTHONPATH", "")])
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(command, cwd=HERE, env=env, stdout=said, stderr=said)

@@ -1,11 +1,13 @@
 """What the WSGI servers of these tests serve. FOLDER: where a large file lies."""
 
 import os
+from collections.abc import Iterator
 
 import limen
 from limen import auth, config, get_state, service, static
 
 config.IS_DEVELOPMENT = True
+config.KEYS = os.environ.get("KEYS", "")
 config.PROXIES = ("127.0.0.9",)
 
 
@@ -30,10 +32,17 @@ def sealed() -> str | None:
     return get_state().user
 
 
-def add_ada() -> None:
-    if "ada" not in [user["user"] for user in auth.list_users()]:
-        auth.add_user("ada", "correct horse")
+@service()
+def count(number: int) -> Iterator[int]:
+    yield from range(number)
 
 
+@service()
+def process() -> int:
+    return os.getpid()
+
+
+if "USER_ADA" in os.environ:
+    auth.add_user("ada", "correct horse")
 static("/files", os.environ["FOLDER"])
 app = limen.wsgi()
