@@ -14,7 +14,6 @@ from .measure import Report, machine
 
 TOPICS = (
     "http",
-    "mounting",
     "websocket",
     "routed",
     "publish",

@@ -52,10 +52,10 @@ class Browser(asyncio.Protocol):
             self.done.set_exception(RuntimeError("the server closed the connection"))
 
 
-def request(port: int, path: str = "/order") -> bytes:
+def request(port: int) -> bytes:
     """What a client library sends."""
     lines = [
-        b"POST %s HTTP/1.1" % path.encode(),
+        b"POST /order HTTP/1.1",
         b"Host: localhost:%d" % port,
         b"Accept: */*",
         b"Accept-Encoding: gzip, deflate",
@@ -69,10 +69,11 @@ def request(port: int, path: str = "/order") -> bytes:
     return b"\r\n".join(lines)
 
 
-async def contestant(pid: int, port: int, path: str = "/order") -> Turn:
+async def contestant(pid: int, port: int) -> Turn:
     loop = asyncio.get_running_loop()
-    said = request(port, path)
-    browsers = [(await loop.create_connection(lambda: Browser(said), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)]
+    browsers = [
+        (await loop.create_connection(lambda: Browser(request(port)), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
+    ]
 
     async def work() -> None:
         await awake(asyncio.gather(*[browser.begin(EACH) for browser in browsers]))

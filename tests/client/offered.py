@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from limen import App, File, Upload, exc, get_state
 
@@ -86,6 +90,8 @@ def whoami() -> str | None:
 
 
 app.auth.add_user("ada", "lovelace", roles=["nurse", "user"], profile={"name": "Ada"})
+for name in ("grace", "mary", "joan", "emmy"):
+    app.auth.add_user(name, "lovelace")
 
 
 # -- files ------------------------------------------------------------------------------------------------------
@@ -107,3 +113,26 @@ def refuse_file(file: Upload) -> None:
 @app.service(safe=False)
 def get_file(size: int, name: str = "made.bin") -> File:
     return File(bytes(range(256)) * (size // 256), filename=name)
+
+
+# -- for tests/scenario -----------------------------------------------------------------------------------------
+@app.service(safe=False)
+def kinds() -> dict[str, Any]:
+    return {
+        "decimal": Decimal("1.50"),
+        "uuid": UUID(int=7),
+        "when": datetime(2026, 11, 21, 12, tzinfo=UTC),
+        "big": 2**60,
+        "bytes": b"\x00hi",
+        "set": {1},
+        "tuple": (1, 2),
+    }
+
+
+@app.service(safe=False, auto_parse=False)
+def same_kinds(value: Any) -> bool:
+    """Whether what comes back is what `kinds` gave. (JavaScript has no UUID: there it is a text.)"""
+    return value in (kinds(), {**kinds(), "uuid": str(UUID(int=7))})
+
+
+app.static("/", Path(__file__).parent.parent / "scenario" / "site", csp="default-src 'self'; img-src data:")

@@ -53,7 +53,7 @@ def call(
         raise click.UsageError("--user or --key, not both.")
     secret = password("Password", confirm=False) if user is not None else None
     try:
-        with _client(url, sealed=user is not None or key is not None, ca=ca, timeout=timeout) as client:
+        with _client(url, ca=ca, timeout=timeout) as client:
             if user is not None or key is not None:
                 client.login(user, secret, key=key)
             if stream:
@@ -69,7 +69,7 @@ def call(
         sys.exit(next((status for kind, status in STATUS.items() if isinstance(error, kind)), 1))
 
 
-def _client(url: str, *, sealed: bool, ca: str | None, timeout: float | None) -> Client:
+def _client(url: str, *, ca: str | None, timeout: float | None) -> Client:
     from limen.client.http import HttpClient
     from limen.client.ws import WsClient
 
@@ -82,9 +82,8 @@ def _client(url: str, *, sealed: bool, ca: str | None, timeout: float | None) ->
             context.load_verify_locations(ca)
         except OSError as error:
             raise click.UsageError(f"--ca {ca}: {error.strerror or error}.") from None
-    if url.startswith("http") and not sealed:
-        return HttpClient(url, timeout=timeout, ssl=context)
-    return WsClient(url, timeout=timeout, ssl=context)
+    kind = HttpClient if url.startswith("http") else WsClient
+    return kind(url, timeout=timeout, ssl=context)
 
 
 def parse(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:

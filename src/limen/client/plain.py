@@ -20,7 +20,6 @@ from limen.client.stream import Push
 TYPE: Final = "application/limen+json"
 LINES: Final = "application/limen+ndjson"
 """A value a line; the last one is `{"$end": result}` or `{"$error": {…}}`, which no value looks like."""
-_GATEWAY: Final = frozenset({502, 504})
 
 
 async def call(
@@ -45,7 +44,7 @@ async def _result(exchange: Exchange, answer: Answer, max_size: int) -> Any:
     data = await answer.read(max_size)
     if answer.status == 200 and answer.media_type == TYPE:
         return _value(data)
-    raise _error(exchange, answer, data)
+    raise failure(exchange, answer, data)
 
 
 async def _values(answer: Answer, push: Push, max_size: int) -> Any:
@@ -85,13 +84,13 @@ def _decode(data: bytes) -> Any:
         raise exc.OutcomeUnknown("The server's answer can't be read.") from None
 
 
-def _error(exchange: Exchange, answer: Answer, data: bytes) -> exc.Error:
+def failure(exchange: Exchange, answer: Answer, data: bytes) -> exc.Error:
     """What an answer that is no result means. Something between client and server may have answered by itself."""
     if answer.media_type == TYPE:
         return _from_wire(_decode(data))
     said = f"{exchange.origin} answered {answer.status}, and not as Limen does"
-    if answer.status in _GATEWAY:
-        return exc.OutcomeUnknown(f"{said}: a proxy got no answer.")
+    if answer.status >= 500:  # a proxy got no answer, or a server is going down with its calls
+        return exc.OutcomeUnknown(f"{said}.")
     return exc.RemoteError(f"{said}; is that the right URL?", status=answer.status)
 
 

@@ -26,9 +26,9 @@ from limen.client.address import uri
 from limen.client.calls import Calls
 from limen.client.files import ahead, received
 from limen.client.line import Line, Settings
+from limen.client.password import change
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Handler, Subscriptions
-from limen.core.seal.login import ClientRegistration
 from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.messages import (
@@ -239,10 +239,7 @@ class Session:
         """Gives the user of this session a new password; all their other sessions end."""
         if self.user is None:
             raise exc.Unauthorized("An anonymous session has no password.")
-        registration = ClientRegistration(self.user, password, domain=self.domain, entropy=os.urandom(96))
-        response = await self.call("limen.password.begin", registration.request)
-        record = await asyncio.to_thread(registration.record, response)
-        await self.call("limen.password.finish", record)
+        await change(self.apply, self.user, self.domain, password)
 
     # -- sessions -----------------------------------------------------------------------------------------------
     async def sessions(self, user: str | None = None) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class Runner:
         with self._lock:  # several threads may come at once
             if self._running is None:
                 loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=loop.run_forever, name="limen-client", daemon=True)
+                thread = threading.Thread(target=_run, args=[loop], name="limen-client", daemon=True)
                 thread.start()
                 self._running = loop, thread
             loop, thread = self._running
@@ -79,12 +79,18 @@ class Runner:
             loop, thread = running
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
-            loop.run_until_complete(_wind_up())
-            loop.close()
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Until it is stopped; then what `asyncio.run` does at its end."""
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_wind_up())
+    finally:
+        loop.close()
 
 
 async def _wind_up() -> None:
-    """What `asyncio.run` does at its end."""
     loop = asyncio.get_running_loop()
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in tasks:

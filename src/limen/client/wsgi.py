@@ -165,7 +165,9 @@ class AsyncWsgiClient(AsyncClient):
         timeout: float | None = None,
         max_message_size: int = 16 * 2**20,
     ) -> None:
-        transport = HttpTransport(WsgiExchange(app, url), name="WsgiClient", max_message_size=max_message_size)
+        transport = HttpTransport(
+            WsgiExchange(app, url), name="WsgiClient", max_message_size=max_message_size, listens=False
+        )
         super().__init__(transport, timeout=timeout)
 
 

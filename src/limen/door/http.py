@@ -160,6 +160,8 @@ class HttpDoor:
                 if not match.rest:
                     self._remember(request.path, match)
                 return await self._call(request, domain, match)
+        if request.tagged and request.method == "POST":
+            raise exc.NotFound()  # a client of ours means a service, never a file
         for tree in self._statics:
             at = len(tree.segments)
             if at > deep and segments[:at] == tree.segments:

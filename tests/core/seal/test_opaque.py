@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -240,3 +241,14 @@ def test_nothing_secret_shows() -> None:
     for shown in (repr(client), repr(server), str(client), str(server)):
         assert "right" not in shown
         assert len(shown) < 90
+
+
+def test_several_threads_may_stretch_at_once() -> None:
+    stretched: list[bytes] = []
+    threads = [threading.Thread(target=lambda: stretched.append(opaque.argon2id(b"x")), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(stretched) == 4
+    assert len({*stretched}) == 1

@@ -25,6 +25,7 @@ secrets in private slots and show none of them.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from hmac import compare_digest, digest
 from typing import Final
@@ -60,13 +61,19 @@ class ClientAuthenticationError(OpaqueError):
     """The client did not prove that it knows the password."""
 
 
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""For several lanes cryptography sets OpenSSL's number of threads, which the whole process shares, and sets it back: of
+two that derive at once one finds none, and raises MemoryError or waits for ever (seen with cryptography 50)."""
+
+
 def argon2id(data: bytes) -> bytes:
     """Limen's key stretching: Argon2id, t = 3, m = 64 MiB, p = 4, 16 zero bytes of salt, 64 bytes out (RFC 9106).
 
     About 0.1 to 0.2 s: never on the event loop. The parameters are fixed; they never come off the wire.
     """
     kdf = Argon2id(salt=bytes(16), length=NH, iterations=3, lanes=4, memory_cost=65536)
-    return bytes(kdf.derive(data))
+    with _ONE_AT_A_TIME:
+        return bytes(kdf.derive(data))
 
 
 def identity(data: bytes) -> bytes:
