@@ -37,7 +37,7 @@ soak: ## durability by the hundred: histories, kills, power cuts, on both engine
 	@$(BIN)/python tools/soak.py $(ARGS)
 
 bench: ## what Limen costs beside its peers, in the same run; ONLY=http for one topic
-	$(NEED) runtime browser
+	$(NEED) runtime browser test
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 browser: ## the browser's files anew, after a change in js/

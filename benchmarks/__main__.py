@@ -14,6 +14,7 @@ from .measure import Report, machine
 
 TOPICS = (
     "http",
+    "mounting",
     "websocket",
     "routed",
     "publish",

@@ -52,10 +52,10 @@ class Browser(asyncio.Protocol):
             self.done.set_exception(RuntimeError("the server closed the connection"))
 
 
-def request(port: int) -> bytes:
+def request(port: int, path: str = "/order") -> bytes:
     """What a client library sends."""
     lines = [
-        b"POST /order HTTP/1.1",
+        b"POST %s HTTP/1.1" % path.encode(),
         b"Host: localhost:%d" % port,
         b"Accept: */*",
         b"Accept-Encoding: gzip, deflate",
@@ -69,11 +69,10 @@ def request(port: int) -> bytes:
     return b"\r\n".join(lines)
 
 
-async def contestant(pid: int, port: int) -> Turn:
+async def contestant(pid: int, port: int, path: str = "/order") -> Turn:
     loop = asyncio.get_running_loop()
-    browsers = [
-        (await loop.create_connection(lambda: Browser(request(port)), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
-    ]
+    said = request(port, path)
+    browsers = [(await loop.create_connection(lambda: Browser(said), "127.0.0.1", port))[1] for _ in range(CONNECTIONS)]
 
     async def work() -> None:
         await awake(asyncio.gather(*[browser.begin(EACH) for browser in browsers]))

@@ -74,6 +74,7 @@ def uvicorn(python: str, target: str) -> Iterator[tuple[int, int]]:
     port = free_port()
     words = [python, "-m", "uvicorn", target, "--host", "127.0.0.1", "--port", str(port), "--app-dir", str(SERVED)]
     words += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    words += ["--timeout-keep-alive", "60"]  # connections wait while others have their turn
     with started(words, port) as pid:
         yield pid, port
 

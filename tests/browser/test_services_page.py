@@ -31,6 +31,11 @@ def greet(name: str, loud: bool = False) -> str:
 def weigh(items: list[Item]) -> int:
     return sum(item.pieces for item in items)
 
+@service("shop/shelf", safe=False)
+class Shelf:
+    def get(self, number: int) -> str:
+        return f"shelf {number}"
+
 @service("shop/sealed")
 def sealed(text: str) -> str:
     return f"sealed {text}"
@@ -58,7 +63,7 @@ async def answer(page: Page, text: str) -> None:
 
 async def test_a_service_is_shown_and_called(page: Page, url: str, troubles: list[str]) -> None:
     await page.goto(url)
-    await expect(page.locator("nav a")).to_have_text(["greetplain", "count", "sealed", "weighplain"])
+    await expect(page.locator("nav a")).to_have_text(["greetplain", "count", "sealed", "weighplain", "getplain"])
     await expect(page.locator("main h2")).to_have_text("greet")
     await expect(page.locator("main p").first).to_contain_text("</script><img")
     await page.get_by_label("name", exact=True).fill("Ada")
@@ -77,6 +82,7 @@ async def test_it_can_be_used_without_a_mouse(page: Page, url: str) -> None:
     await page.keyboard.type("weigh")
     await page.keyboard.press("Enter")
     await expect(page.locator("main h2")).to_have_text("shop.weigh")
+    await page.keyboard.press("Tab")  # the types
     await page.keyboard.press("Tab")
     await page.keyboard.type('[{"name": "bolt", "pieces": 2}, {"name": "nut"}]')
     await page.keyboard.press("Tab")
@@ -86,6 +92,8 @@ async def test_it_can_be_used_without_a_mouse(page: Page, url: str) -> None:
 
 async def test_what_does_not_fit_is_named(page: Page, url: str) -> None:
     await page.goto(f"{url}#shop.weigh")
+    await page.get_by_text("Types").click()
+    await expect(page.locator("details pre")).to_contain_text("pieces?: number")
     await page.get_by_label("items").fill('[{"pieces": "many"}]')
     await page.get_by_role("button", name="Call").click()
     await expect(page.get_by_label("Answer")).to_contain_text("items[0].pieces: Expected `int`, got `str`")
@@ -114,3 +122,11 @@ async def test_services_are_a_tree_of_functions_for_scripts(page: Page, url: str
     asked = "import('/limen/limen.mjs').then(({ plain }) => plain.shop.weigh([{ name: 'nut', pieces: 4 }]))"
     assert await page.evaluate(f"() => {asked}") == 4
     assert await page.evaluate("() => import('/limen/limen.mjs').then(({ services }) => services.then === undefined)")
+
+
+async def test_a_method_of_a_class_is_asked_by_its_http_method(page: Page, url: str) -> None:
+    await page.goto(f"{url}#shop.shelf.get")
+    await page.get_by_label("number", exact=True).fill("7")
+    await expect(page.get_by_label("The same by curl")).to_contain_text("/shop/shelf?number=7'")
+    await page.get_by_role("button", name="Call").click()
+    await answer(page, '"shelf 7"')

@@ -70,7 +70,7 @@ async def test_by_name_it_is_called_with_post(site: Site) -> None:
 async def test_openapi_tells_each_method(site: Site) -> None:
     declare(site.service)
     paths = openapi(describe(site.registry), title="")["paths"]
-    assert set(paths["/todo/item/{id}"]) == {"get", "head", "delete"}
+    assert set(paths["/todo/item/{id}"]) == {"get", "head", "put", "delete"}
     assert set(paths["/todo/item"]) == {"get", "head", "post", "put", "delete"}
 
 

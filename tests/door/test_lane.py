@@ -115,6 +115,7 @@ async def test_an_answer_that_nobody_has_any_more_is_outcome_unknown(app: House)
     with pytest.raises(exc.OutcomeUnknown):
         await session.call("note", ["milk"])
     assert app.ran == ["milk"]
+    assert one.level() == other.level() == 0.0
     assert await session.call("note", ["eggs"]) == 2
 
 
@@ -344,3 +345,16 @@ async def test_a_key_of_another_server_opens_nothing(app: House) -> None:
     other = a_house()
     with pytest.raises(exc.InvalidCredential):
         await login_with_key(Way(Process(app, [])), other.auth.add_key("robot"))
+
+
+async def test_a_removed_key_ends_the_lanes_that_it_opened_and_no_others(app: House) -> None:
+    process = Process(app, [])
+    app.hub = process.hub
+    kept, gone = app.auth.add_key("robot"), app.auth.add_key("robot")
+    one, two = [await login_with_key(Way(process), key) for key in (kept, gone)]
+    await asyncio.to_thread(app.auth.remove_key, gone.id)
+    with pytest.raises(exc.UnknownSession):
+        await two.call("echo", [1])
+    assert await one.call("echo", [1]) == 1
+    with pytest.raises(exc.InvalidCredential):
+        await login_with_key(Way(process), gone)

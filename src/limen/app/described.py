@@ -32,30 +32,30 @@ def addresses(app: App) -> dict[str, OwnAddress]:
     return {
         "": _page(app, page),
         "page": _page(app, page),
-        "services.json": _data(app, lambda: services(app.registry)),
-        "openapi.json": _data(app, lambda: openapi(app)),
+        "services.json": _data(app, lambda request: services(app.registry)),
+        "openapi.json": _data(app, lambda request: openapi(app, request.root)),
     }
 
 
-def openapi(app: App) -> dict[str, Any]:
-    """The OpenAPI document of what plain HTTP answers."""
+def openapi(app: App, root: str = "") -> dict[str, Any]:
+    """The OpenAPI document of what plain HTTP answers. *root*: where the App is mounted."""
     from limen.service.describe import describe
     from limen.service.describe.openapi import openapi as document
 
-    return document(describe(app.registry))
+    return document(describe(app.registry), server=root or "/")
 
 
 def _is_told(app: App, request: Request) -> bool:
     return app.config.IS_DEVELOPMENT and is_loopback(request.client)
 
 
-def _data(app: App, data: Callable[[], Any]) -> OwnAddress:
+def _data(app: App, data: Callable[[Request], Any]) -> OwnAddress:
     async def answer(request: Request, domain: str, rest: tuple[str, ...]) -> Response:
         if rest or not _is_told(app, request):
             raise exc.NotFound
         if request.method not in ("GET", "HEAD"):
             raise exc.MethodNotAllowed(allow="GET, HEAD")
-        return data_response(data())
+        return data_response(data(request))
 
     return answer
 

@@ -20,7 +20,7 @@ from limen import exc
 from limen.base.principal import Principal
 from limen.core.guard.ledger import Kind
 from limen.core.seal.channel import OVERHEAD, BadFrame
-from limen.core.seal.lane import Burnt, TooFar
+from limen.core.seal.lane import MARK, Burnt, TooFar
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Call, Cancel, Publish, Result, Subscribe
 from limen.web.headers import NO_STORE, data_headers
@@ -99,14 +99,15 @@ class Lane:
         slot = _bytes(request, b"x-limen-slot", 32)
         number = _number(request)
         frame = await request.body(config.MAX_MESSAGE_SIZE + OVERHEAD, config.BODY_TIMEOUT)
+        told = digest(frame)
+        seat = await self._seat(domain, slot)
+        if seat is None or TYPES[kind] is not seat.codec:
+            self._gate.charge(domain, origin, Kind.KK1)
+            raise exc.UnknownSession
+        known = seat.find(number)
+        if known is not None and known.digest == told:
+            return await self._again(known, kind)
         try:
-            seat = await self._seat(domain, slot)
-            if seat is None or TYPES[kind] is not seat.codec:
-                self._gate.charge(domain, origin, Kind.KK1)
-                raise exc.UnknownSession
-            known = seat.find(number)
-            if known is not None and known.digest == digest(frame):
-                return await self._again(known, kind)
             if len(seat.running) >= config.MAX_PENDING_CALLS:
                 raise exc.Busy
             opened = await seat.open(number, frame)
@@ -117,15 +118,15 @@ class Lane:
             self._gate.charge(domain, origin, Kind.REPLAY)
             raise exc.InvalidCall("That number is too far ahead; numbers are given one after the other.") from None
         except Burnt:
-            return await self._burnt(domain, origin, slot, number, frame, kind)
-        call = LaneCall(seat, number, digest(frame), opened.answer)
+            return await self._burnt(seat, origin, number, told, kind)
+        call = LaneCall(seat, number, told, opened.answer)
         seat.add(call)
         try:
-            await asyncio.shield(seat.burn(number))
+            await asyncio.shield(seat.burn(number, told[:MARK]))
             principal = await seat.principal(origin, request.tls)
         except Burnt:  # another process was quicker
             call.cut()
-            return await self._burnt(domain, origin, slot, number, frame, kind)
+            return await self._burnt(seat, origin, number, told, kind)
         except BaseException:
             call.cut()
             raise
@@ -162,12 +163,16 @@ class Lane:
             raise exc.OutcomeUnknown
         return Response(200, _HEADERS[kind], answer)
 
-    async def _burnt(self, domain: str, origin: str, slot: bytes, number: int, frame: bytes, kind: bytes) -> Response:
+    async def _burnt(self, seat: LaneSeat, origin: str, number: int, told: bytes, kind: bytes) -> Response:
         """A number that was used: a resend, whose answer another process may have, or a replay."""
-        answer = await self._hub.bus.ask("lane", [domain, slot, number, digest(frame)], PATIENCE)
-        if isinstance(answer, bytes):
-            return Response(200, _HEADERS[kind], answer)
-        self._gate.charge(domain, origin, Kind.REPLAY)
+        domain = seat.tab.domain
+        if not seat.state.was(number, told[:MARK]):
+            self._gate.charge(domain, origin, Kind.REPLAY)
+        else:
+            asked = [domain, seat.slot.handle, number, told]
+            answer = await self._hub.bus.ask("lane", asked, PATIENCE)
+            if isinstance(answer, bytes):
+                return Response(200, _HEADERS[kind], answer)
         raise exc.OutcomeUnknown
 
     def _cancel(self, call: LaneCall, message: Cancel) -> None:

@@ -46,6 +46,14 @@ class Kept(NamedTuple):
     row: LaneRow
 
 
+class Burning(NamedTuple):
+    """A number on its way into the store."""
+
+    number: int
+    mark: bytes
+    done: asyncio.Future[None]
+
+
 class LaneSeat:
     """See the module. It stands in its tab's place of a connection."""
 
@@ -60,7 +68,7 @@ class LaneSeat:
         self._key = rest_key(hub.gate.keys.domain(slot.domain, slot.key_number).lane_key, slot.handle)
         self._name = lp(VERSION, "lane", slot.domain, slot.handle)
         self.row, self.state = row, LaneState.wake(row.state, self._key, self._name)
-        self._burning: list[tuple[int, asyncio.Future[None]]] = []
+        self._burning: list[Burning] = []
         self._writer: asyncio.Task[None] | None = None
         self.running: dict[int, LaneCall] = {}
         self._answered: OrderedDict[int, LaneCall] = OrderedDict()
@@ -125,16 +133,16 @@ class LaneSeat:
         self.state = opened.state
         return opened
 
-    def burn(self, number: int) -> asyncio.Future[None]:
+    def burn(self, number: int, mark: bytes) -> asyncio.Future[None]:
         """Done once *number* is burnt for all processes. Raises `Burnt` where another one was quicker."""
         burnt = self.hub.loop.create_future()
-        self._burning.append((number, burnt))
+        self._burning.append(Burning(number, mark, burnt))
         if self._writer is None:
             self._writer = self.hub.loop.create_task(self._write())
         return burnt
 
     async def _write(self) -> None:
-        waiting: list[tuple[int, asyncio.Future[None]]] = []
+        waiting: list[Burning] = []
         try:
             while self._burning:
                 waiting, self._burning = self._burning, []
@@ -146,13 +154,13 @@ class LaneSeat:
                     await self._reload(fresh=True)
                     continue
                 self.row = row
-                for _, future in waiting:
-                    if not future.done():
-                        future.set_result(None)
+                for burning in waiting:
+                    if not burning.done.done():
+                        burning.done.set_result(None)
         except BaseException as error:
             lost = waiting + self._burning
             self._burning = []
-            for _, future in lost:
+            for _, _, future in lost:
                 if not future.done():
                     future.set_exception(error if isinstance(error, exc.Error) else exc.InternalError())
                     future.exception()  # its call may be gone
@@ -178,13 +186,13 @@ class LaneSeat:
         except BadFrame:
             raise exc.UnknownSession from None
         left = []
-        for number, future in self._burning:
+        for burning in self._burning:
             try:
-                state = state.burn(number)
-                left.append((number, future))
+                state = state.burn(burning.number, burning.mark)
+                left.append(burning)
             except (Burnt, TooFar):
-                if not future.done():
-                    future.set_exception(Burnt(f"{number} is burnt"))
+                if not burning.done.done():
+                    burning.done.set_exception(Burnt(f"{burning.number} is burnt"))
         self._burning, self.row, self.state = left, row, state
         self._who = None  # the step may be another's word that this has changed
         return True
@@ -247,5 +255,5 @@ class LaneSeat:
 
 
 def digest(frame: bytes) -> bytes:
-    """What a resend is recognised by."""
+    """What a resend is recognised by; its first bytes are the machine's mark."""
     return hashlib.sha256(frame).digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -14,10 +15,13 @@ def below(path: bytes, root: bytes) -> bytes:
     >>> below(b"/app/caf%C3%A9/hello", "/app/café".encode()), below(b"/app", b"/app"), below(b"/apple", b"/app")
     (b'/hello', b'/', b'/apple')
     """
-    root = root.rstrip(b"/")
     if not root:
         return path
-    end = 0
+    return _remembered(path, root) if len(path) <= 128 else _below(path, root)
+
+
+def _below(path: bytes, root: bytes) -> bytes:
+    root, end = root.rstrip(b"/"), 0
     for _ in range(root.count(b"/")):
         end = path.find(b"/", end + 1)
         if end < 0:
@@ -28,8 +32,12 @@ def below(path: bytes, root: bytes) -> bytes:
     return path[end:] or b"/"
 
 
+_remembered = lru_cache(1024)(_below)
+
+
 def raw_path(scope: Mapping[str, Any]) -> bytes:
     """The path of an ASGI scope, as it was sent, without the query, and without the scope's root_path."""
     raw: bytes | None = scope.get("raw_path")
     path = quote(scope["path"]).encode() if raw is None else raw.partition(b"?")[0]
-    return below(path, scope.get("root_path", "").encode())
+    root: str = scope.get("root_path", "")
+    return below(path, root.encode()) if root else path

@@ -324,7 +324,10 @@ def lane_file() -> Any:
     skipped = b"".join(
         n.to_bytes(8, "big") + bytes.fromhex(requests[n]["request_key"] + requests[n]["answer_seed"]) for n in (0, 2)
     )
-    state = b"\x01" + (4).to_bytes(8, "big") + states[4][0] + states[4][1] + th + skipped
+    marks = b"".join(
+        hashlib.sha256(bytes.fromhex(requests[n]["frame"])).digest()[:8] if n in (1, 3) else bytes(8) for n in range(4)
+    )
+    state = b"\x01" + (4).to_bytes(8, "big") + states[4][0] + states[4][1] + th + marks + skipped
     rest = {"lane_key": lane_key, "slot": slot, "nonce": nonce, "name": name, "key": key, "state": state}
     kept = nonce + AESGCM(key).encrypt(nonce, state, name)
     return {

@@ -11,7 +11,18 @@ from make_vectors import lane_file
 
 from limen.core.seal import ticket as tickets
 from limen.core.seal.channel import BadFrame
-from limen.core.seal.lane import HEARTBEAT, WINDOW, Answer, AnswerReader, Burnt, Caller, LaneState, TooFar, rest_key
+from limen.core.seal.lane import (
+    HEARTBEAT,
+    WINDOW,
+    Answer,
+    AnswerReader,
+    Burnt,
+    Caller,
+    LaneState,
+    TooFar,
+    mark,
+    rest_key,
+)
 from limen.core.seal.ticket import BadTicket, Ticket
 from vectors import vectors
 
@@ -56,7 +67,7 @@ def test_the_state_at_rest_is_that_of_the_vectors() -> None:
     name = bytes.fromhex(rest["name"])
     assert state.rest(key, bytes.fromhex(rest["nonce"]), name).hex() == rest["kept"]
     woken = LaneState.wake(bytes.fromhex(rest["kept"]), key, name)
-    assert (woken.next, woken.skipped, woken.th) == (state.next, state.skipped, state.th)
+    assert (woken.next, woken.skipped, woken.th, woken.marks) == (state.next, state.skipped, state.th, state.marks)
 
 
 # -- order ------------------------------------------------------------------------------------------------------
@@ -77,7 +88,10 @@ def test_any_order_within_the_window_opens_each_request_once(seed: int, count: i
             state.open(number, sealed[number].frame)
     for number in range(count):
         with pytest.raises(Burnt):
-            state.burn(number)
+            state.burn(number, bytes(8))
+        known = number >= count - WINDOW
+        assert state.was(number, mark(sealed[number].frame)) is known
+        assert not state.was(number, mark(b"other bytes"))
     assert state.next == count
     assert not state.skipped or count > WINDOW
 
@@ -88,7 +102,7 @@ def test_a_number_is_taken_once_or_never(numbers: list[int]) -> None:
     for number in numbers:
         allowed = number not in taken and top - WINDOW <= number < top + WINDOW
         try:
-            state = state.burn(number)
+            state = state.burn(number, b"%08d" % number)
             assert allowed
             taken.add(number)
             top = max(top, number + 1)
@@ -98,6 +112,7 @@ def test_a_number_is_taken_once_or_never(numbers: list[int]) -> None:
         except TooFar:
             assert number >= top + WINDOW
         assert state.next == top
+        assert all(state.was(n, b"%08d" % n) for n in taken if n >= top - WINDOW)
         assert all(top - WINDOW <= n < top for n in state.skipped)
 
 
@@ -114,7 +129,7 @@ def test_burning_and_opening_give_the_same_state() -> None:
     sealed = [caller.seal(b"x") for _ in range(10)]
     opened, burnt = state, state
     for number in (3, 0, 9, 1):
-        opened, burnt = opened.open(number, sealed[number].frame).state, burnt.burn(number)
+        opened, burnt = opened.open(number, sealed[number].frame).state, burnt.burn(number, mark(sealed[number].frame))
     assert opened.rest(KEY, NONCE, b"") == burnt.rest(KEY, NONCE, b"")
 
 
@@ -215,7 +230,7 @@ def test_after_the_last_frame_no_other_is_made() -> None:
 
 # -- at rest, and tickets ---------------------------------------------------------------------------------------
 def test_a_state_wakes_for_its_slot_and_key_only() -> None:
-    kept = _pair()[1].burn(5).rest(KEY, NONCE, b"me")
+    kept = _pair()[1].burn(5, bytes(8)).rest(KEY, NONCE, b"me")
     assert LaneState.wake(kept, KEY, b"me").next == 6
     for wrong in (kept[:-1], kept[:5], b"", bytes([kept[0] ^ 1]) + kept[1:]):
         with pytest.raises(BadFrame):

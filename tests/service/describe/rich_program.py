@@ -173,6 +173,20 @@ def get(name: Literal["a.txt", "b.bin"]) -> File:
     return File(b"hi", filename=name)
 
 
+@service("shelf", safe=False)
+class Shelf:
+    """Where things lie."""
+
+    def get(self, number: int, full: bool = False) -> str:
+        """What lies there."""
+        return f"shelf {number} {full}"
+
+    def put(self, number: int, text: str) -> int:
+        return len(text)
+
+    def delete(self, number: int = 0) -> None: ...
+
+
 @service(safe=False)
 def wait(seconds: Annotated[float, msgspec.Meta(ge=0, le=0.01)]) -> None:
     time.sleep(seconds)

@@ -52,7 +52,7 @@ def test_a_service_is_told_with_all_that_its_callers_need() -> None:
 
 def test_the_same_program_gives_the_same_bytes_whatever_the_order_of_its_services() -> None:
     forth, back = App(), App()
-    declared = list(rich_program.app.registry)
+    declared = list(rich_program.app.registry.paths())
     for app, services in ((forth, declared), (back, declared[::-1])):
         for service in services:
             app.registry.add(service)

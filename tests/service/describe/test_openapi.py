@@ -45,10 +45,16 @@ def test_only_what_plain_http_answers_is_described() -> None:
 def test_an_operation_says_where_its_arguments_go() -> None:
     paths = openapi(describe(rich_program.app.registry))["paths"]
     assert [each["name"] for each in paths["/hello"]["get"]["parameters"]] == ["name"]
-    assert paths["/hello/{name}"]["parameters"][0]["in"] == "path"
-    assert paths["/list.{format}"]["parameters"][0]["schema"] == {"enum": ["csv", "json", "txt"]}
+    assert paths["/hello/{name}"]["get"]["parameters"][0]["in"] == "path"
+    assert paths["/list.{format}"]["get"]["parameters"][0]["schema"] == {"enum": ["csv", "json", "txt"]}
     assert "text/csv" in paths["/list.{format}"]["get"]["responses"]["200"]["content"]
     assert [*paths["/put"]["post"]["requestBody"]["content"]] == ["multipart/form-data", "application/octet-stream"]
+
+
+def test_the_methods_of_a_class_share_its_path() -> None:
+    paths = openapi(describe(rich_program.app.registry))["paths"]
+    assert [*paths["/shelf/{number}"]] == ["delete", "get", "head", "put"]
+    assert [*paths["/shelf"]] == ["delete", "get", "head", "put"]
 
 
 def test_errors_that_a_docstring_names_have_their_status() -> None:
@@ -59,5 +65,5 @@ def test_errors_that_a_docstring_names_have_their_status() -> None:
 
 def test_the_ids_of_operations_are_told_once() -> None:
     paths = openapi(describe(rich_program.app.registry))["paths"]
-    ids = [told["operationId"] for at in paths.values() for method, told in at.items() if method != "parameters"]
+    ids = [told["operationId"] for at in paths.values() for told in at.values()]
     assert len(ids) == len({*ids})

@@ -32,6 +32,7 @@ client.todo(item={"name": "a"})["items"][0]["kids"]
 client.class_.import_(1, {"size": 1}, 1, 2, z="a")
 client.meet({"name": "ada", "friends": [{"name": "bob"}]})
 client.put(limen.Upload.of("a.png"))
+content: bytes = client.get("a.txt").read()
 
 
 async def ask(client: AsyncClient) -> str:
@@ -96,6 +97,8 @@ def test_calls_go_where_they_belong(client: ModuleType) -> None:
         assert typed.class_.import_(1, {"size": 2}, 3, 4, five="5") == (8, 3)
         assert typed.hello() == "Hello, World!"
         assert [each["name"] for each in typed.todo.follow(2)] == ["0", "1"]
+        assert typed.put(limen.Upload.of(__file__)) == Path(__file__).stat().st_size
+        assert typed.get("a.txt").read() == b"hi"
 
 
 def test_what_is_sealed_is_not_asked_for_without_a_login(client: ModuleType) -> None:

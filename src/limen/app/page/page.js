@@ -11,7 +11,8 @@ import { el, fill } from "./element.js";
 const at = (id) => document.getElementById(id);
 /** What is told of each service, by name. */
 let services = new Map();
-let schemas = {};
+/** What they refer to. */
+let told = { schemas: {}, types: {} };
 /** The name of the service whose form is there. */
 let shown = "";
 
@@ -78,7 +79,6 @@ function complain(sentence) {
 }
 
 async function load() {
-  let told;
   const answer = await fetch("services.json").catch(() => null);
   if (answer?.ok) told = await answer.json();
   else if (state.user) {
@@ -92,7 +92,6 @@ async function load() {
     return at("user").focus();
   }
   services = new Map(told.services.map((service) => [service.name, service]));
-  schemas = told.schemas;
   list();
   choose(false);
 }
@@ -142,7 +141,7 @@ function choose(byHand) {
   mark();
   if (service && service.name === shown) return; // what was typed stays
   shown = service?.name ?? "";
-  fill(at("main"), ...(service ? show(service, schemas) : []));
+  fill(at("main"), ...(service ? show(service, told) : []));
   if (byHand && service) at("main").focus({ preventScroll: matchMedia("(min-width: 46rem)").matches });
 }
 

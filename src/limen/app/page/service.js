@@ -7,7 +7,7 @@ import { el, fill } from "./element.js";
 import { Field } from "./field.js";
 
 /** @returns {(Node | null)[]} */
-export function show(service, schemas) {
+export function show(service, { schemas, types }) {
   const { name, summary, body, safe, roles, streams, timeout, raises, result, parameters } = service;
   const signs = [
     el("li", { class: safe ? "safe" : "" }, safe ? "sealed: log in" : `plain HTTP: ${service.methods.join(", ")}`),
@@ -22,8 +22,25 @@ export function show(service, schemas) {
     summary ? el("p", {}, summary) : null,
     body ? el("p", { class: "body" }, body) : null,
     el("pre", { "aria-label": "Signature" }, signature(name, parameters, result, streams)),
+    meant(signature(name, parameters, result, streams), types),
     form(service, schemas),
   ];
+}
+
+/** The types that *text* speaks of, and those that they speak of. */
+function meant(text, types) {
+  const found = new Set();
+  const look = (words) => {
+    for (const [word] of words.matchAll(/[A-Za-z_]\w*/g)) {
+      if (!Object.hasOwn(types, word) || found.has(word)) continue;
+      found.add(word);
+      look(types[word]);
+    }
+  };
+  look(text);
+  if (!found.size) return null;
+  const told = [...found].map((name) => `${name} = ${types[name]}`).join("\n\n");
+  return el("details", {}, el("summary", {}, "Types"), el("pre", {}, told));
 }
 
 function signature(name, parameters, result, streams) {
@@ -105,6 +122,20 @@ async function ask(service, asked, { output, note, send, stop }) {
   }
 }
 
+/** What is sent over plain HTTP. */
+function requested({ path, verb }, args, kwargs) {
+  const method = verb || "POST";
+  const url = new URL([`..${path}`, ...args.map((value) => encodeURIComponent(String(value)))].join("/"), document.baseURI);
+  if (["GET", "HEAD", "DELETE"].includes(method)) {
+    for (const [name, value] of Object.entries(kwargs)) {
+      for (const each of [value].flat()) url.searchParams.append(name, String(each));
+    }
+    return { method, url: url.href };
+  }
+  if (!Object.keys(kwargs).length) return { method, url: url.href };
+  return { method, url: url.href, body: JSON.stringify(kwargs), headers: { "Content-Type": "application/json" } };
+}
+
 /** A value as somebody reads it. */
 function text(value) {
   const plain = (key, item) => {
@@ -118,8 +149,8 @@ function text(value) {
 }
 
 function curl(service, args, kwargs) {
-  const path = [service.path, ...args.map((value) => encodeURIComponent(String(value)))].join("/");
+  const { method, url, body } = requested(service, args, kwargs);
   const quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`;
-  const body = Object.keys(kwargs).length ? ` --json ${quoted(JSON.stringify(kwargs))}` : " -X POST";
-  return `curl ${quoted(new URL(path, location.origin).href)}${body}`;
+  const how = body ? ` --json ${quoted(body)}${method === "POST" ? "" : ` -X ${method}`}` : method === "GET" ? "" : ` -X ${method}`;
+  return `curl ${quoted(url)}${how}`;
 }

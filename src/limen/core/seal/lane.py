@@ -25,6 +25,7 @@ any effect.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from hmac import digest
 from typing import Final, NamedTuple
 
@@ -37,6 +38,8 @@ from limen.core.seal.kdf import VERSION, lp
 LANE: Final = "http"
 WINDOW: Final = 64
 """So far may a number be ahead of, or behind, the one that is due."""
+MARK: Final = 8
+"""Bytes of a burnt request's hash that are kept, to tell a resend from a replay; nothing is ever opened by it."""
 LAST: Final = 1 << 31
 """Set in a frame's length: no other follows."""
 _NONCE: Final = bytes(12)  # each key seals one frame
@@ -73,9 +76,10 @@ class Sealed(NamedTuple):
 
 class LaneState:
     """What the server keeps of one lane. *next*: the lowest number that nobody has reached yet; *skipped*: the keys of
-    numbers below it that have not come (request key, answer key)."""
+    numbers below it that have not come (request key, answer key). *marks*: of the last WINDOW numbers, by what each was
+    burnt."""
 
-    __slots__ = ("_c2s", "_s2c", "next", "skipped", "th")
+    __slots__ = ("_c2s", "_s2c", "marks", "next", "skipped", "th")
 
     def __init__(
         self,
@@ -84,31 +88,38 @@ class LaneState:
         th: bytes,
         next: int = 0,
         skipped: Mapping[int, tuple[bytes, bytes]] = _EMPTY,
+        marks: bytes = b"",
     ) -> None:
-        """*c2s*, *s2c*: the chain keys at *next*. *th*: transcript hash."""
+        """*c2s*, *s2c*: the chain keys at *next*. *th*: transcript hash. *marks*: one after the other, up to *next*."""
         if len(c2s) != 32 or len(s2c) != 32 or len(th) != 64:
             raise ValueError("a lane takes two keys of 32 bytes and a transcript hash of 64")
         self._c2s, self._s2c, self.th, self.next, self.skipped = c2s, s2c, th, next, skipped
+        self.marks = marks
 
     def open(self, number: int, frame: bytes) -> Opened:
         """What the request *number* holds. Raises `Burnt`, `TooFar`, or `BadFrame` where it does not open."""
-        (key, seed), state = self._take(number)
+        (key, seed), state = self._take(number, mark(frame))
         try:
             plaintext = AESGCM(key).decrypt(_NONCE, frame, _UP + _EIGHT + number.to_bytes(8) + lp(self.th))
         except InvalidTag:
             raise BadFrame("this request does not open") from None
         return Opened(plaintext, Answer(seed, number, self.th), state)
 
-    def burn(self, number: int) -> LaneState:
-        """The state after *number*. Raises `Burnt` or `TooFar`."""
-        return self._take(number)[1]
+    def burn(self, number: int, mark: bytes) -> LaneState:
+        """The state after the request *number* with that *mark*. Raises `Burnt` or `TooFar`."""
+        return self._take(number, mark)[1]
+
+    def was(self, number: int, mark: bytes) -> bool:
+        """Whether *number* was burnt by the request of that *mark*, as far as the window still knows."""
+        at = len(self.marks) - MARK * (self.next - number)
+        return at >= 0 and number < self.next and self.marks[at : at + MARK] == mark
 
     def begin(self) -> tuple[Answer, LaneState]:
         """The answer to number 0, whose request was the login's last message and not sealed."""
-        (_, seed), state = self._take(0)
+        (_, seed), state = self._take(0, bytes(MARK))
         return Answer(seed, 0, self.th), state
 
-    def _take(self, number: int) -> tuple[tuple[bytes, bytes], LaneState]:
+    def _take(self, number: int, mark: bytes) -> tuple[tuple[bytes, bytes], LaneState]:
         """The keys of *number*, and the state without them."""
         following = self.next
         if number < following:
@@ -116,7 +127,9 @@ class LaneState:
             if keys is None:
                 raise Burnt(f"{number} is burnt")
             left = {n: pair for n, pair in self.skipped.items() if n != number}
-            return keys, LaneState(self._c2s, self._s2c, self.th, following, left)
+            at = len(self.marks) - MARK * (following - number)
+            marks = self.marks[:at] + mark + self.marks[at + MARK :]
+            return keys, LaneState(self._c2s, self._s2c, self.th, following, left, marks)
         if number >= following + WINDOW:
             raise TooFar(f"{following} is due")
         c2s, s2c = self._c2s, self._s2c
@@ -129,13 +142,14 @@ class LaneState:
                 break
             skipped[following] = request, answer
             following += 1
-        return (request, answer), LaneState(c2s, s2c, self.th, number + 1, skipped)
+        marks = (self.marks + bytes(MARK * (number - self.next)) + mark)[-MARK * WINDOW :]
+        return (request, answer), LaneState(c2s, s2c, self.th, number + 1, skipped, marks)
 
     # -- at rest ------------------------------------------------------------------------------------------------
     def rest(self, key: bytes, nonce: bytes, name: bytes) -> bytes:
         """The state as it is kept, under a *key* of 32 bytes; *nonce*: 12 random bytes; *name*: whose it is."""
         rows = b"".join(n.to_bytes(8) + pair[0] + pair[1] for n, pair in self.skipped.items())
-        plain = _FORM + self.next.to_bytes(8) + self._c2s + self._s2c + self.th + rows
+        plain = _FORM + self.next.to_bytes(8) + self._c2s + self._s2c + self.th + self.marks + rows
         return nonce + AESGCM(key).encrypt(nonce, plain, name)
 
     @classmethod
@@ -145,14 +159,21 @@ class LaneState:
             plain = AESGCM(key).decrypt(kept[:12], kept[12:], name)
         except (InvalidTag, ValueError):
             raise BadFrame("this is no state of that lane") from None
-        if plain[:1] != _FORM or len(plain) < 137 or (len(plain) - 137) % 72:
+        next = int.from_bytes(plain[1:9])
+        begin = 137 + MARK * min(next, WINDOW)
+        if plain[:1] != _FORM or len(plain) < begin or (len(plain) - begin) % 72:
             raise BadFrame("this state is of another form")
-        rows = (plain[at : at + 72] for at in range(137, len(plain), 72))
+        rows = (plain[at : at + 72] for at in range(begin, len(plain), 72))
         skipped = {int.from_bytes(row[:8]): (row[8:40], row[40:]) for row in rows}
-        return cls(plain[9:41], plain[41:73], plain[73:137], int.from_bytes(plain[1:9]), skipped)
+        return cls(plain[9:41], plain[41:73], plain[73:137], next, skipped, plain[137:begin])
 
     def __repr__(self) -> str:
         return f"LaneState(next={self.next}, skipped={sorted(self.skipped)})"
+
+
+def mark(frame: bytes) -> bytes:
+    """What a request is known by after it was burnt."""
+    return sha256(frame).digest()[:MARK]
 
 
 def rest_key(lane_key: bytes, slot: bytes) -> bytes:

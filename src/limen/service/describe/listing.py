@@ -17,11 +17,12 @@ def listing(description: Description) -> dict[str, Any]:
     >>> from limen.service.describe import describe
     >>> from limen.service.registry import Registry
     >>> listing(describe(Registry()))
-    {'services': [], 'topics': [], 'schemas': {}}
+    {'services': [], 'topics': [], 'types': {}, 'schemas': {}}
     """
     words, schemas = TypeScript(description), Schemas(description.types)
     services = [_service(each, words, schemas) for each in description.services]
-    return {"services": services, "topics": list(description.topics), "schemas": schemas.components}
+    topics, types = list(description.topics), words.declarations()
+    return {"services": services, "topics": topics, "types": types, "schemas": schemas.components}
 
 
 def _service(told: ServiceDescription, words: TypeScript, schemas: Schemas) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def _service(told: ServiceDescription, words: TypeScript, schemas: Schemas) -> d
         "safe": service.safe,
         "tls": service.ssl is not False,
         "roles": list(service.roles),
+        "verb": service.verb.upper(),
         "methods": [] if service.safe else list(service.allowed_methods),
         "formats": [] if service.safe else sorted({"json", "txt", "raw", *service.output}),
         "timeout": service.timeout,

@@ -9,6 +9,7 @@ The text is stable: the same program gives the same bytes.
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import Any
 
@@ -69,15 +70,15 @@ class _Writer:
 
     def document(self, title: str, server: str) -> dict[str, Any]:
         paths: dict[str, Any] = {}
+        shapes: dict[str, str] = {}
         for service in self._description.services:
             if not service.service.safe:
                 for path, in_path, formats in self._spellings(service):
-                    found = self._operations(service, path, in_path, formats)
-                    if service.service.verb:  # the methods of a class share a path, and each has parameters of its own
-                        shared = found.pop("parameters", [])
-                        for told in found.values():
-                            told["parameters"] = [*shared, *told.get("parameters", [])]
-                    paths.setdefault(path, {}).update(found)
+                    # Methods of a class share their paths; of two that differ in a segment's name only one is told.
+                    if shapes.setdefault(re.sub("{.*?}", "{}", path), path) == path:
+                        at = paths.setdefault(path, {})
+                        for method, told in self._operations(service, path, in_path, formats).items():
+                            at.setdefault(method, told)
         sealed = [each.service.urlpath for each in self._description.services if each.service.safe]
         error = "Error_" if "Error" in self._schemas.components else "Error"
         return {
@@ -115,9 +116,25 @@ class _Writer:
 
     def _segments(self, service: ServiceDescription) -> list[Parameter]:
         """The parameters in order that must be there; where none must, the first that may."""
-        ordered = [p for p in service.parameters if p.how in ("positional", "either")]
+        if service.service.verb:
+            return self._common(service)
+        ordered = _ordered(service)
         required = [p for p in ordered if p.required] or ordered[:1]
         return required if all(self._segment(p) is not None for p in required) else []
+
+    def _common(self, service: ServiceDescription) -> list[Parameter]:
+        """Of a method of a class: what all its methods that begin alike begin with, and one of them must have."""
+        path, own = service.service.urlpath, _ordered(service)
+        methods = [_ordered(each) for each in self._description.services if each.service.urlpath == path]
+        methods = [ordered for ordered in methods if ordered and own and ordered[0].name == own[0].name]
+        found = []
+        for same in zip(*methods, strict=False):
+            if len({p.name for p in same}) > 1 or not any(p.required for p in same):
+                break
+            if any(self._segment(p) is None for p in same):
+                break
+            found.append(next(p for p in same if p in service.parameters))
+        return found
 
     def _segment(self, parameter: Parameter) -> Schema | None:
         """The parameter as a segment of a path, None for what can't be one."""
@@ -143,10 +160,9 @@ class _Writer:
         self, service: ServiceDescription, path: str, in_path: list[Parameter], formats: list[str]
     ) -> dict[str, Any]:
         at: dict[str, Any] = {}
-        if in_path:
-            at["parameters"] = [_in_path(p.name, self._segment(p) or {}) for p in in_path]
+        placed = [_in_path(p.name, self._segment(p) or {}) for p in in_path]
         if formats:
-            at["parameters"] = [_in_path("format", {"enum": formats})]
+            placed = [_in_path("format", {"enum": formats})]
         rest = [p for p in service.parameters if p not in in_path and p.how in ("either", "named")]
         for method in service.service.allowed_methods:
             told: dict[str, Any] = {
@@ -160,11 +176,16 @@ class _Writer:
             if "." in service.uri:
                 told["tags"] = [service.uri.rpartition(".")[0]]
             if method in ("GET", "HEAD", "DELETE"):
-                told["parameters"] = [found for p in rest if (found := self._query_parameter(p)) is not None]
-                if not {p.name for p in rest if p.required} <= {found["name"] for found in told["parameters"]}:
+                asked = [found for p in rest if (found := self._query_parameter(p)) is not None]
+                if not {p.name for p in rest if p.required} <= {found["name"] for found in asked}:
                     continue  # some argument can't be said in a query
-            elif body := self._body(service, rest, bool(in_path)):
-                told["requestBody"] = body
+                placed_here = [*placed, *asked]
+            else:
+                placed_here = placed
+                if body := self._body(service, rest, bool(in_path)):
+                    told["requestBody"] = body
+            if placed_here:
+                told["parameters"] = placed_here
             at[method.lower()] = told
         return at
 
@@ -215,6 +236,8 @@ class _Writer:
         elif method != "HEAD":
             contents = (self._content(service, extension, result) for extension in formats)
             good["content"] = {kind: {"schema": schema} for kind, schema in contents}
+            if service.streams and "json" in formats:
+                good["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
         told: dict[str, Any] = {"200": good}
         codes = dict(_ALWAYS)
         if service.service.timeout is not None:
@@ -252,6 +275,10 @@ class _Writer:
             "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{error}"}}},
         }
         return {**told, "headers": _RETRY} if code in (429, 503) else told
+
+
+def _ordered(service: ServiceDescription) -> list[Parameter]:
+    return [p for p in service.parameters if p.how in ("positional", "either")]
 
 
 def _in_path(name: str, schema: Schema) -> Schema:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import keyword
+import re
 from collections.abc import Iterator
 
 from msgspec import inspect as mi
@@ -12,7 +13,7 @@ from msgspec import inspect as mi
 from limen.service.describe.both import Both, Way
 from limen.service.describe.description import Description, Parameter, ServiceDescription
 from limen.service.describe.tree import Branch, tree
-from limen.service.describe.types import FIELDS, NAMED, Foreign, UploadType, identifier
+from limen.service.describe.types import FIELDS, NAMED, FileType, Foreign, UploadType, identifier
 
 _HEAD = '''\
 """Typed clients of a program's services. Written by `limen types`; don't edit it, write it anew.
@@ -35,6 +36,8 @@ from typing import NotRequired as _NotRequired
 from typing import TypedDict as _TypedDict
 
 import limen as _limen
+from limen.client.files import Download as _Download
+from limen.client.files import SyncDownload as _SyncDownload
 from limen.client.typed import UNSET as _UNSET
 from limen.client.typed import AsyncBranch as _AsyncBranch
 from limen.client.typed import Branch as _Branch
@@ -57,6 +60,7 @@ _PLAIN: dict[type[mi.Type], str] = {
     mi.TimeType: "_dt.time",
     mi.DateTimeType: "_dt.datetime",
     UploadType: "_limen.Upload",
+    FileType: "_Download",
     mi.TimeDeltaType: "_dt.timedelta",
 }
 _JSON = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -132,6 +136,8 @@ class _Writer:
 
     def _method(self, service: ServiceDescription, name: str, is_async: bool) -> list[str]:
         result = self.type(service.result, "out")
+        if not is_async:
+            result = re.sub(r"\b_Download\b", "_SyncDownload", result)
         me = "self" if all(p.name != "self" for p in service.parameters) else "_self"
         signature = ", ".join([me, *self._signature(service.parameters)])
         args, named = _passed(service.parameters)

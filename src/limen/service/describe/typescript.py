@@ -58,6 +58,10 @@ class TypeScript:
         self._description, self._types = description, description.types
         self._both = Both(description, self._declare)
 
+    def declarations(self) -> dict[str, str]:
+        """The named types that services take and give, by name."""
+        return {_safe(name): declared for name, _, declared in self._both.declarations()}
+
     # -- the file -----------------------------------------------------------------------------------------------
     def lines(self) -> Iterator[str]:
         yield "// Written by `limen types`: what this program offers. Don't edit it; write it anew.\n"
