@@ -175,6 +175,15 @@ async def test_the_session_ends_with_its_key_or_its_account(signed: Signed) -> N
         assert (await two.farewell()).reason == "wamp.close.logout"
 
 
+async def test_the_session_grows_no_older_than_sessions_may(open_door: Any) -> None:
+    door = await open_door(Signed, SESSION_MAX_AGE=0.2)
+    async with knock(door, sealed=False) as client, knock(door, sealed=False) as visitor:
+        await visitor.anonymous()
+        await sign_in(client, device(door))
+        assert (await client.farewell()).reason == "limen.close.expired"
+        assert await visitor.call("add", 1) == 1
+
+
 async def test_a_key_removed_while_the_signature_is_on_its_way_opens_nothing(signed: Signed) -> None:
     key = device(signed)
     async with knock(signed, sealed=False) as client:

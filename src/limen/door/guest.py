@@ -41,6 +41,7 @@ class Guest:
 
     def __init__(self, hub: Hub, principal: Principal, key: bytes = b"", heard: Heard | None = None) -> None:
         self.hub, self.principal, self.key = hub, principal, key
+        self.since = hub.loop.time()
         self.running: dict[int, tuple[asyncio.Future[None], Any, KeptCall | None]] = {}
         self._heard = heard
         self._answers: dict[int, asyncio.Future[Message]] = {}

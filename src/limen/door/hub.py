@@ -73,10 +73,11 @@ class Own:
 
 class Signed(Protocol):
     """An unsealed session that may have a user: *key* is the id of the machine's key with which it has signed in, b""
-    without one."""
+    without one; *since*: when it began, by the loop's clock."""
 
     key: bytes
     principal: Principal
+    since: float
 
     @property
     def domain(self) -> str: ...
@@ -439,6 +440,9 @@ class Hub:
     def sweep(self) -> None:
         """Once a second: ends tabs that are idle, too old or parked too long."""
         now, wall = self.loop.time(), time.time()
+        for session in self.signed():
+            if now - session.since > self.config.domain(session.domain).SESSION_MAX_AGE:
+                session.goodbye("limen.close.expired", {})
         for tab in self.tabs:
             parent = self.tabs.get(tab.parent) if tab.parent else None
             if parent is not None and parent.used < tab.used:
