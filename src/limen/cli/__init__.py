@@ -14,6 +14,7 @@ from .db import DB_HELP, NO_DB
 from .db import db as database
 from .debug import debug
 from .key import key
+from .load import load
 from .options import db as _db
 from .options import domain as _domain
 from .options import keys as _keys
@@ -78,6 +79,7 @@ main.add_command(database)
 main.add_command(permission)
 main.add_command(explain)
 main.add_command(debug)
+main.add_command(load)
 main.add_command(profile)
 main.add_command(shell)
 main.add_command(key)

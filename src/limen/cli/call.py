@@ -12,6 +12,8 @@ from limen import exc
 from .options import password
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from limen.client.sync import Client
 
 STATUS: dict[type[exc.Error], int] = {
@@ -73,17 +75,23 @@ def _client(url: str, *, ca: str | None, timeout: float | None) -> Client:
     from limen.client.http import HttpClient
     from limen.client.ws import WsClient
 
-    context = None
-    if ca is not None:
-        import ssl
-
-        try:
-            context = ssl.create_default_context()
-            context.load_verify_locations(ca)
-        except OSError as error:
-            raise click.UsageError(f"--ca {ca}: {error.strerror or error}.") from None
+    context = context_of(ca)
     kind = HttpClient if url.startswith("http") else WsClient
     return kind(url, timeout=timeout, ssl=context)
+
+
+def context_of(ca: str | None) -> SSLContext | None:
+    """TLS that believes the authority of the file *ca*, too; None: the usual."""
+    if ca is None:
+        return None
+    import ssl
+
+    try:
+        context = ssl.create_default_context()
+        context.load_verify_locations(ca)
+    except OSError as error:
+        raise click.UsageError(f"--ca {ca}: {error.strerror or error}.") from None
+    return context
 
 
 def parse(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:

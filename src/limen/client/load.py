@@ -1,9 +1,9 @@
 """A load test of one's own services: many clients at once, and what their calls took.
 
-    report = await load(lambda: limen.connect(url), visit, users=50, seconds=10)
+    report = await load(lambda: AsyncHttpClient(url), visit, users=50, seconds=10)
     print(report.table())
 
-Each user is a client of its own that does *visit* again and again. Without *rate* the next begins when the last is over
+Each user does *visit* again and again. Without *rate* the next begins when the last is over
 (a closed loop: a slow server gets fewer calls). With *rate* visits begin at fixed moments, come what may, and a call
 that had to wait for its turn has waited: its time counts from when it should have begun.
 """
@@ -15,7 +15,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -102,7 +102,7 @@ class Measured:
     """A client whose calls are measured; everything else is the client's own."""
 
     def __init__(self, client: Any, report: Report) -> None:
-        self._client, self._report = client, report
+        self._client, self.report = client, report
         self.due = 0.0
         """When the next call should have begun (perf_counter); 0: when it does."""
 
@@ -147,7 +147,7 @@ class Measured:
         return begun
 
     def _end(self, name: str, begun: float, error: exc.Error | None = None) -> None:
-        calls = self._report.by_name.setdefault(name, Calls())
+        calls = self.report.by_name.setdefault(name, Calls())
         calls.times.append(time.perf_counter() - begun)
         if error is not None:
             calls.errors[error.exc] += 1
@@ -160,41 +160,53 @@ async def load(
     users: int = 10,
     seconds: float = 10.0,
     rate: float | None = None,
+    clients: int | None = None,
     watch: Callable[[Report], object] | None = None,
 ) -> Report:
-    """Lets *users* clients, each made by *open*, do *visit* again and again for *seconds*; all are in before it begins.
+    """Lets *users* do *visit* again and again for *seconds*. All clients are in before it begins.
 
-    *rate*: visits a second, of all users together; without it, as many as the server lets them. *watch*: is given what
-    there is about once a second. Errors of the tree are counted; anything else that *visit* raises ends it all. Always
-    stops by itself: visits under way when the time is over are cancelled and not counted.
+    *open* makes a client, and logs it in where it should be; *clients*: so many, which the users share (default: one
+    for each). *rate*: visits a second, of all users together; without it, as many as the server lets them. *watch*: is
+    given what there is about once a second. Errors of the tree are counted; anything else that *visit* raises ends it
+    all. Always stops by itself: visits under way when the time is over are cancelled and not counted.
     """
     report = Report()
-    ready, go = asyncio.Semaphore(0), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        inside = await _enter(stack, open, clients or users, report)
+        if inside:
+            await _go([Measured(inside[n % len(inside)], report) for n in range(users)], visit, seconds, rate, watch)
+    return report
 
-    async def user(number: int) -> None:
+
+async def _enter(
+    stack: AsyncExitStack, open: Callable[[], AbstractAsyncContextManager[Any]], count: int, report: Report
+) -> list[Any]:
+    """The clients that could come in; one after the other, for many logins at once are an attack."""
+    came = []
+    for _ in range(count):
         try:
-            client = open()
-            measured = Measured(await client.__aenter__(), report)
+            came.append(await stack.enter_async_context(open()))
         except exc.Error as error:
             report.lost[error.exc] += 1
-            ready.release()
-            return
-        try:
-            ready.release()
-            await go.wait()
-            await _visits(visit, measured, None if rate is None else (users / rate, number / rate), begin)
-        finally:
-            await asyncio.shield(client.__aexit__(None, None, None))
+    return came
 
-    begin, cpu = 0.0, 0.0
+
+async def _go(
+    users: list[Measured],
+    visit: Visit,
+    seconds: float,
+    rate: float | None,
+    watch: Callable[[Report], object] | None,
+) -> None:
+    report = users[0].report
+    begin, cpu = time.perf_counter(), time.process_time()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(user(number)) for number in range(users)]
-        for _ in tasks:
-            await ready.acquire()
-        begin, cpu = time.perf_counter(), time.process_time()
-        go.set()
-        while (left := begin + seconds - time.perf_counter()) > 0 and not all(task.done() for task in tasks):
-            await asyncio.wait(tasks, timeout=min(1.0, left))
+        tasks = []
+        for number, user in enumerate(users):
+            every = None if rate is None else (len(users) / rate, number / rate)
+            tasks.append(group.create_task(_visits(visit, user, every, begin)))
+        while (left := begin + seconds - time.perf_counter()) > 0 and not any(task.done() for task in tasks):
+            await asyncio.wait(tasks, timeout=min(1.0, left), return_when=asyncio.FIRST_EXCEPTION)
             report.seconds = time.perf_counter() - begin
             if watch is not None:
                 watch(report)
@@ -202,7 +214,6 @@ async def load(
         report.busy = (time.process_time() - cpu) / report.seconds
         for task in tasks:
             task.cancel()
-    return report
 
 
 async def _visits(visit: Visit, client: Measured, every: tuple[float, float] | None, begin: float) -> None:
