@@ -23,6 +23,7 @@ TOPICS = (
     "start",
     "login",
     "lane",
+    "upload",
     "storage",
     "postgresql",
 )

@@ -204,6 +204,25 @@ async def test_a_full_disk_is_said_so_and_leaves_nothing(site: Site, monkeypatch
     assert left(site) == []
 
 
+async def test_a_part_of_a_file_is_not_taken_for_the_whole(site: Site) -> None:
+    answer = await site.ask("POST", "/put", b"part", kind="image/png", content_range="bytes 0-3/8")
+    assert answer.exc == "InvalidCall"
+
+
+async def test_two_sizes_and_a_boundary_in_the_wrong_place_are_no_upload(site: Site) -> None:
+    head = b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
+    kinds = (b"multipart/form-data", b"multipart/form-data; boundary=", b"multipart/form-data; boundary=" + b"x" * 71)
+    for kind in kinds:
+        answer = await site.raw(head + b"Content-Type: " + kind + b"\r\n\r\nabcd")
+        assert (answer.status, answer.exc) == (400, "InvalidValue")
+    twice = head + b"Content-Length: 5\r\nContent-Type: image/png\r\n\r\nabcd"
+    assert (await site.raw(twice)).status == 400
+    inner = form(("file", "a", b"--xyz--\r\n--xyz\r\nX-Evil: 1\r\n\r\n"))  # a boundary that the content smuggles in
+    answer = await site.ask("POST", "/put", inner, kind="multipart/form-data; boundary=xyz")
+    assert answer.status == 400
+    assert left(site) == []
+
+
 async def test_what_is_refused_is_not_read(site: Site) -> None:
     site.refusing = 30.0
     head = b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 4000000\r\n\r\n"

@@ -117,6 +117,8 @@ class Receiver:
         nothing = header is None and request.method == "POST" and request.headers.get(b"content-length") == b"0"
         if body is None or kind in _CALLS or nothing:
             return None
+        if b"content-range" in request.headers:  # RFC 9110, 14.4: a part must not be taken for the whole
+            raise exc.InvalidCall("A part of a file (Content-Range) is not taken; send all of it.")
         return {body: await self._body(request, kind, limit)}
 
     async def _body(self, request: Request, kind: bytes, limit: int) -> Upload:

@@ -340,7 +340,12 @@ class HttpProtocol(HttpToolsProtocol):
             self._deadline = self.loop.time() + self._server.body_timeout
         if cycle.response_complete:
             return
-        cycle.body += body
+        if not cycle.body:  # the last piece was taken: this one is handed on as it is, not copied once more
+            cycle.body = body  # type: ignore[assignment]
+        else:
+            if type(cycle.body) is bytes:  # type: ignore[comparison-overlap]
+                cycle.body = bytearray(cycle.body)
+            cycle.body += body
         if len(cycle.body) > HIGH_WATER_LIMIT:
             self.flow.pause_reading()
         cycle.message_event.set()
