@@ -308,6 +308,24 @@ async def test_an_idle_session_and_an_old_one_end(app: House) -> None:
     assert app.ran == []
 
 
+async def test_a_server_that_stops_ends_streams_waits_for_calls_and_keeps_the_session(app: House) -> None:
+    process = Process(app, [])
+    session = await enter(app, Way(process))
+    began = asyncio.Event()
+    listening = asyncio.create_task(session.listen("news", print, began=began.set))
+    call = asyncio.create_task(session.call("hold"))
+    await began.wait()
+    await until(lambda: app.ran == ["held"])
+    draining = asyncio.create_task(process.hub.drain())
+    await asyncio.sleep(0)
+    app.released.set()
+    await draining
+    assert await call == "released"
+    with pytest.raises(exc.OutcomeUnknown):
+        await listening
+    assert await session.call("echo", [1]) == 1
+
+
 async def test_a_session_that_rests_is_forgotten_here_and_kept_in_the_store(app: House) -> None:
     app.config.PARK_TIMEOUT = 0.01
     process = Process(app, [])

@@ -381,6 +381,8 @@ class LaneSession:
     def _failure(self, message: Message) -> exc.Error:
         if type(message) is Error:
             return exc.from_wire(message.error, message.kwargs, message.args)
+        if type(message) is Goodbye and message.reason in ("wamp.close.system_shutdown", "limen.close.changed"):
+            return exc.OutcomeUnknown("The stream was ended by the server; the session goes on.")
         if type(message) is Goodbye:
             said = message.details.get("message")
             expired = message.reason == "limen.close.expired"

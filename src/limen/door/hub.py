@@ -58,6 +58,7 @@ GOODBYES = {
 }
 """Why a session is over, to what its client is told: GOODBYE's reason and words."""
 
+SHUTDOWN = "wamp.close.system_shutdown"
 CHANGED = "limen.close.changed"
 """GOODBYE to a session that is to come back at once: who it is, or what it may, is another by then."""
 
@@ -469,12 +470,15 @@ class Hub:
         """Says GOODBYE to all and waits for the calls under way."""
         tasks: set[asyncio.Future[None]] = {task for c in self.connections for task, _, _ in c.running.values()}
         tasks |= {call.task for tab in self.tabs for call in tab.calls.running() if call.task is not None}
+        lanes = [tab.connection for tab in self.tabs if tab.kind == "lane" and tab.connection is not None]
+        for lane in lanes:
+            tasks |= lane.tasks()
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
         for tab in self.tabs:
             self.touch(tab)
-        for session in (*self.connections, *self.guests):
-            session.goodbye("wamp.close.system_shutdown", {})
+        for session in (*self.connections, *self.guests, *lanes):
+            session.goodbye(SHUTDOWN, {})
 
 
 def _digest(uri: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> bytes:

@@ -23,7 +23,7 @@ from limen.core.wamp.codecs import codec
 from limen.core.wamp.messages import Goodbye
 
 from .connection import new_session_id
-from .hub import CHANGED
+from .hub import CHANGED, SHUTDOWN
 from .identity import identity
 from .lanecall import LaneCall
 from .sessions import Calls, Tab
@@ -239,15 +239,19 @@ class LaneSeat:
 
     # -- ends ---------------------------------------------------------------------------------------------------
     def goodbye(self, reason: str, details: dict[str, Any]) -> None:
-        """The session has ended: so do its streams, which hear why, and its calls. Where only who it is has changed,
-        its calls go on as who they were."""
+        """The session has ended: so do its streams, which hear why, and its calls. Where only who it is has changed, or
+        the server stops, its calls go on."""
         if reason == CHANGED:
             self._who = None
         for call in tuple(self.running.values()):
             if call.streams:
                 call.send(Goodbye(details, reason))
-            if call.streams or reason != CHANGED:
+            if call.streams or reason not in (CHANGED, SHUTDOWN):
                 call.cut()
+
+    def tasks(self) -> set[asyncio.Future[None]]:
+        """What runs for its calls."""
+        return {task for call in self.running.values() for task, _, _ in call.running.values()}
 
     def taken_over(self, origin: str) -> None:
         """The slot goes on under other keys."""
