@@ -118,6 +118,20 @@ async def test_a_page_finds_its_server_below_a_prefix(under: str, page: Page, tr
     assert [trouble for trouble in troubles if "404" not in trouble] == []  # FastAPI has no favicon
 
 
+@pytest.mark.parametrize("under", ["flask"], indirect=True)
+async def test_a_page_takes_the_lane_where_there_are_no_websockets(under: str, page: Page, troubles: list[str]) -> None:
+    await page.goto(f"{under}/prices")
+    await page.evaluate("""new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        Object.assign(script, {src: "/live/limen/limen.js", onload: resolve, onerror: reject});
+        script.dataset.lane = "http";
+        document.head.append(script);
+    })""")
+    await page.evaluate("Limen.login('ada', 'lovelace')")
+    assert await page.evaluate("Limen.safe_call('orders')") == ["tea", "biscuits"]
+    assert [trouble for trouble in troubles if "404" not in trouble] == []
+
+
 @pytest.mark.parametrize("under", ["fastapi"], indirect=True)
 async def test_python_finds_it_as_well(under: str) -> None:
     async with limen.connect(f"{under}/live", user="ada", password="lovelace") as session:

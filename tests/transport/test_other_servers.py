@@ -58,6 +58,11 @@ import limen
 from limen import auth, config, service
 
 config.IS_DEVELOPMENT = True
+config.PROXIES = ("127.0.0.1",)
+
+@service(safe=False, methods=("GET", "POST"))
+def caller():
+    return [limen.get_state().origin, limen.get_state().tls]
 
 @service(safe=False, methods=("GET", "POST"))
 def hello(name="World"):
@@ -87,6 +92,7 @@ SERVERS = {
         "door:app",
     ],
     "hypercorn": ["hypercorn", "--bind", "127.0.0.1:{port}", "door:app"],
+    "uvicorn": ["uvicorn", "--no-proxy-headers", "--port", "{port}", "door:app"],
 }
 
 
@@ -152,6 +158,11 @@ async def test_a_whole_app_stands_behind(server: str, tmp_path: Path) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /hello/Ada.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).endswith(b"Hello, Ada!")
+        writer.close()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        said = b"X-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n"
+        writer.write(b"GET /caller HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + said + b"\r\n")
+        assert (await reader.read()).endswith(b'["203.0.113.9",true]')
         writer.close()
         async with limen.connect(f"http://localhost:{port}") as session:
             assert await session.call("hello", "Bob") == "Hello, Bob!"
