@@ -123,6 +123,15 @@ async def test_a_signed_request_hears_what_its_role_may(site: Site) -> None:
         assert reader.status == 401
 
 
+async def test_what_clients_publish_is_heard_where_a_rule_allows_it(site: Site) -> None:
+    async with reading(site, "device.news") as reader:
+        await reader.block()
+        status, told = await site.bridge(site.key(), "publish", {"topic": "device.news", "args": ["hot"]})
+        heard = await reader.block()
+        assert (status, heard["id"], heard["event"]) == (200, str(told["id"]), "device.news")
+        assert json.loads(heard["data"])["args"] == ["hot"]
+
+
 async def test_a_stream_ends_with_the_key_that_signed_for_it(site: Site) -> None:
     key = site.key()
     async with reading(site, "orders", authorization=header(key, "GET", "/limen/events/orders")) as reader:

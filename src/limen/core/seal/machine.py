@@ -39,8 +39,7 @@ class Credentials:
     """What a program needs to come in without a person. Shows neither its private half nor its secret.
 
     *id*: names the key, in hexadecimal digits. *private*: 32 bytes in hexadecimal digits, of an "http" key the secret,
-    a text. *server*: the domain's public X25519 key, hexadecimal ("x25519" only); *number*: which one that is. *url*:
-    where the server is, '' where the file does not say.
+    a text. *server*: the domain's public X25519 key, hexadecimal ("x25519" only); *number*: which one that is.
 
     >>> robot = Credentials("x25519", "localhost", "robot", "00" * 16, "11" * 32, "22" * 32, 1)
     >>> robot
@@ -56,7 +55,6 @@ class Credentials:
     private: str = field(repr=False)
     server: str = field(default="", repr=False)
     number: int = field(default=1, repr=False)
-    url: str = field(default="", repr=False)
 
     def dump(self) -> str:
         """The content of the file. Secret."""
@@ -85,7 +83,7 @@ def load(text: str | bytes) -> Credentials:
         if data.pop("limen") != 1:
             raise ValueError
         found = Credentials(**data)
-        texts = (found.kind, found.domain, found.user, found.id, found.private, found.server, found.url)
+        texts = (found.kind, found.domain, found.user, found.id, found.private, found.server)
         if found.kind not in KINDS or not all(type(value) is str for value in texts) or type(found.number) is not int:
             raise ValueError
         sizes = [(found.id, ID)]
