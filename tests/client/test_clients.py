@@ -312,3 +312,13 @@ def test_a_link_to_a_sealed_file_is_good_for_once(server: Server) -> None:
             urlopen(server.url + path)
         with pytest.raises(exc.InvalidCall):
             plain.call("get_file", 256).link()
+
+
+def test_files_go_sealed_over_the_http_lane(server: Server, picture: Path, tmp_path: Path) -> None:
+    with limen.HttpClient(server.url) as client:
+        client.login("ada", "lovelace")
+        assert client.safe_call("put_file", limen.Upload.of(picture), note="n")[:3] == [
+            "grüße.png", "application/octet-stream", 2**20
+        ]  # fmt: skip
+        saved = client.safe_call("get_file", 2**20).save(tmp_path / "saved")
+        assert saved.read_bytes() == bytes(range(256)) * 4096

@@ -13,7 +13,7 @@ from knock import Door, Knock, knock
 
 from limen import App, File, Upload, exc, get_state
 from limen.base.files import Given, Sent
-from limen.web.shelf import PIECE, digest
+from limen.web.shelf import PIECE, Owner, Shelf, digest
 
 MIB = 2**20
 NOT_FOUND, INVALID, TOO_LARGE = exc.NotFound.uri, exc.InvalidCall.uri, exc.TooLarge.uri
@@ -103,7 +103,10 @@ async def test_a_file_goes_ahead_and_its_call_finds_it_once(door: Filing) -> Non
         assert spooled(door) == []
 
 
-async def test_a_file_is_written_in_order_without_holes_and_as_announced(door: Filing) -> None:
+async def test_a_file_is_written_in_order_without_holes_and_as_announced(
+    door: Filing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limen.door.files.PATIENCE", 0.05)
     async with knock(door) as client:
         await enter(client)
         id = await client.call("limen.upload.begin", "a", "", 10)
@@ -132,6 +135,22 @@ async def test_pieces_may_be_under_way_together(door: Filing) -> None:
             await client.begin("limen.upload.write", id, at, b"x" * 100)
         there = [client.value(await client.receive()) for _ in range(8)]
         assert sorted(there) == list(range(100, 900, 100))
+
+
+async def test_pieces_that_overtook_others_wait_for_them(door: Filing) -> None:
+    """As on the HTTP lane, and where another process gets them."""
+    elsewhere = Shelf(door.app.config, door.app.spool)
+    async with knock(door) as client:
+        await enter(client)
+        id = await client.call("limen.upload.begin", "a", "", 500)
+        for at in (400, 200, 300):
+            await client.begin("limen.upload.write", id, at, bytes([at // 100]) * 100)
+        await client.begin("limen.upload.write", id, 0, b"\0" * 100)
+        assert client.value(await client.receive()) == 100
+        (tab,) = door.hub.tabs
+        elsewhere.write(Owner("localhost", "ada", tab.slot), id, 100, b"\1" * 100)
+        assert [client.value(await client.receive()) for _ in range(3)] == [300, 400, 500]
+        assert (await client.call("put", Sent(id)))["sum"] == sum(range(5)) * 100
 
 
 async def test_one_user_can_not_fill_the_disk(door: Filing) -> None:

@@ -10,10 +10,11 @@ limen.upload.drop(id), limen.file.drop(id)                 it is not wanted any 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from limen import exc
@@ -23,7 +24,7 @@ from limen.web.disposition import disposition
 from limen.web.headers import NO_STORE, data_headers
 from limen.web.response import Response
 from limen.web.sending import send
-from limen.web.shelf import Owner, Shelf, digest, found
+from limen.web.shelf import PIECE, Owner, Shelf, digest, found
 
 from .crosssite import Caller, who_asks
 from .downloads import NO_OPEN, media_type
@@ -43,20 +44,51 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
+PATIENCE: Final = 5.0
+"""Seconds that a piece waits for those before it."""
+AHEAD: Final = 8 * PIECE
+"""Bytes that it may be ahead of what is there."""
+LOOK: Final = 0.25
+"""Seconds after which it looks whether another process has got them."""
+
+
+class _Turn:
+    """The pieces of one file in this process. *moved*: set when one more is there."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.moved = asyncio.Event()
+
+
 class Files:
     """Files of the sealed sessions of one hub."""
 
     def __init__(self, config: Config, spool: Spool) -> None:
         self.shelf = Shelf(config, spool)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[str, _Turn] = WeakValueDictionary()
 
-    def turn(self, id: object) -> asyncio.Lock:
-        """Pieces of one file are written in the order in which they came."""
-        key = str(id)[:64]
-        lock = self._turns.get(key)
-        if lock is None:
-            lock = self._turns[key] = asyncio.Lock()
-        return lock
+    async def write(self, who: Owner, id: str, offset: int, data: bytes) -> int:
+        """Writes a piece in its turn: on the HTTP lane pieces that were sent one after the other overtake each other,
+        and may come to several processes. Raises what `Shelf.write` raises."""
+        turn = self._turns.get(key := str(id)[:64])
+        if turn is None:
+            turn = self._turns[key] = _Turn()
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            moved = turn.moved
+            try:
+                async with turn.lock:
+                    there = await asyncio.to_thread(self.shelf.write, who, id, offset, data)
+            except exc.InvalidCall as error:
+                have = error.facts.get("have", offset)
+                if not 0 < offset - have <= AHEAD or asyncio.get_running_loop().time() >= until:
+                    raise
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(moved.wait(), LOOK)
+            else:
+                turn.moved, moved = asyncio.Event(), turn.moved
+                moved.set()
+                return there
 
     async def arguments(
         self, seat: Seat, service: Service, args: list[Any], kwargs: dict[str, Any]
@@ -140,9 +172,7 @@ async def upload_write(seat: Seat, id: Any, offset: Any, data: Any) -> int:
     """`limen.upload.write(id, offset, data)` gives the number of bytes that are there."""
     if not isinstance(data, bytes) or not isinstance(offset, int) or isinstance(offset, bool):
         raise exc.InvalidCall("limen.upload.write takes an id, an offset and bytes.")
-    files = seat.hub.files
-    async with files.turn(id):
-        return await asyncio.to_thread(files.shelf.write, owner(seat), id, offset, data)
+    return await seat.hub.files.write(owner(seat), id, offset, data)
 
 
 async def file_read(seat: Seat, id: Any, offset: Any, length: Any) -> bytes:
