@@ -2,9 +2,9 @@
  * The functions that take a service's name, typed by what `limen types` says of a program. It writes `services.d.ts`,
  * which adds to the interfaces below; while they are empty, every name and every argument will do.
  */
-import type { CallOptions, Tagged } from "./types/limen.js";
+import type { CallOptions, LimenFile, Tagged } from "./types/limen.js";
 
-export type { Tagged };
+export type { LimenFile, Tagged };
 
 /** All services, by address: what a sealed session may call. */
 export interface Services {}

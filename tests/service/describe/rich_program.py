@@ -187,6 +187,15 @@ class Shelf:
     def delete(self, number: int = 0) -> None: ...
 
 
+@service("constructor/__init__/a-b", safe=False)
+def odd(function: int, default: int = 1, new: str = "", this: str = "", result: int = 0, **more: int) -> dict[str, int]:
+    return {"function": function, "default": default, **more}
+
+
+@service("constructor/__init__/a_b", safe=False)
+def even(*str: int) -> None: ...
+
+
 @service(safe=False)
 def wait(seconds: Annotated[float, msgspec.Meta(ge=0, le=0.01)]) -> None:
     time.sleep(seconds)

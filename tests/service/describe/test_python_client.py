@@ -30,6 +30,8 @@ for n in client.count(3):
     n.bit_length()
 client.todo(item={"name": "a"})["items"][0]["kids"]
 client.class_.import_(1, {"size": 1}, 1, 2, z="a")
+client.constructor.init_.a_b(1, new="a", more=3)["function"]
+client.constructor.init_.a_b_(1, 2)
 client.meet({"name": "ada", "friends": [{"name": "bob"}]})
 client.put(limen.Upload.of("a.png"))
 content: bytes = client.get("a.txt").read()
@@ -95,6 +97,7 @@ def test_calls_go_where_they_belong(client: ModuleType) -> None:
         assert typed.todo({"name": "a"})["total"] == 1
         assert list(typed.count(3)) == [0, 1, 2]
         assert typed.class_.import_(1, {"size": 2}, 3, 4, five="5") == (8, 3)
+        assert typed.constructor.init_.a_b(1, more=3) == {"function": 1, "default": 1, "more": 3}
         assert typed.hello() == "Hello, World!"
         assert [each["name"] for each in typed.todo.follow(2)] == ["0", "1"]
         assert typed.put(limen.Upload.of(__file__)) == Path(__file__).stat().st_size

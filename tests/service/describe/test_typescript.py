@@ -35,8 +35,11 @@ await subscribe("todo.changed", (x) => void x);
 await subscribe("todo.", () => {}, { match: "prefix" });
 await safe_apply("todo.add", ["x"], { tags: new Set(["a"]) }, { timeout: 3 });
 await call("meet", { person: { name: "ada", friends: [{ name: "bob" }] } });
+await plain.constructor.__init__["a-b"]({ function: 1, new: "a", more: 3 });
+await call("constructor.__init__.a-b", 1, 2, "a");
 await call("put", new File([], "a.png"), "title");
-void [name, price, greeting];
+const content: Blob = await (await call("get", "a.txt")).blob();
+void [name, price, greeting, content];
 """
 WRONG = """\
 await safe_call("todo.ad", "x"); // no such service

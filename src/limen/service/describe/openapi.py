@@ -18,7 +18,7 @@ from msgspec import inspect as mi
 
 from limen import exc
 from limen.service.describe.description import Description, Parameter, ServiceDescription
-from limen.service.describe.schema import FILE, Schema, Schemas
+from limen.service.describe.schema import FILE, Schema, Schemas, array
 from limen.service.describe.types import FileType, UploadType, mentions
 from limen.service.formats import BUILT_IN, content_type
 
@@ -67,6 +67,7 @@ class _Writer:
         self._description = description
         self._schemas = Schemas(description.types)
         self._codes: dict[int, str] = {}
+        self._ids: dict[str, str] = {}
 
     def document(self, title: str, server: str) -> dict[str, Any]:
         paths: dict[str, Any] = {}
@@ -166,7 +167,7 @@ class _Writer:
         rest = [p for p in service.parameters if p not in in_path and p.how in ("either", "named")]
         for method in service.service.allowed_methods:
             told: dict[str, Any] = {
-                "operationId": _operation_id(method, path),
+                "operationId": self._operation_id(method, path),
                 "responses": self._responses(service, formats or ["json"], method),
             }
             if service.summary:
@@ -189,6 +190,14 @@ class _Writer:
             at[method.lower()] = told
         return at
 
+    def _operation_id(self, method: str, path: str) -> str:
+        """An identifier that no other operation has."""
+        wanted = name = _words(method, path)
+        number = 2
+        while self._ids.setdefault(name, f"{method} {path}") != f"{method} {path}":
+            name, number = f"{wanted}_{number}", number + 1
+        return name
+
     def _query_parameter(self, parameter: Parameter) -> Schema | None:
         schema = self._schemas.text(parameter.type)
         if schema is None or mentions(self._description.types, parameter.type, UploadType):
@@ -209,9 +218,11 @@ class _Writer:
         in_order = [p for p in rest if p.how == "either"]
         json = whole
         if more is None and {p.name for p in in_order} >= set(required):
-            items = [self._schemas.json(p.type) for p in in_order]
             least = sum(p.required for p in in_order)
-            ordered = {"type": "array", "prefixItems": items, "minItems": least, "maxItems": len(items)}
+            ordered = array([self._schemas.json(p.type) for p in in_order], least)
+            if (others := next((p for p in service.parameters if p.how == "rest"), None)) is not None:
+                del ordered["maxItems"]
+                ordered["items"] = self._schemas.json(others.type)
             json = {"anyOf": [whole, ordered]}
         files = {p.name for p in rest if mentions(self._description.types, p.type, UploadType)}
         content: Schema = {} if files & {*required} else {"application/json": {"schema": json}}
@@ -289,9 +300,9 @@ def _default(parameter: Parameter) -> Schema:
     return {} if parameter.default is msgspec.NODEFAULT else {"default": parameter.default}
 
 
-def _operation_id(method: str, path: str) -> str:
+def _words(method: str, path: str) -> str:
     """
-    >>> _operation_id("GET", "/todo/add/{text}.json")
+    >>> _words("GET", "/todo/add/{text}.json")
     'get_todo_add_text_json'
     """
     words = "".join(c if c.isalnum() and c.isascii() else "_" for c in path.replace("}", "")).split("_")

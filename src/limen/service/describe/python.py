@@ -139,6 +139,8 @@ class _Writer:
         if not is_async:
             result = re.sub(r"\b_Download\b", "_SyncDownload", result)
         me = "self" if all(p.name != "self" for p in service.parameters) else "_self"
+        own = {p.name for p in service.parameters}
+        out = next(name for name in ("result", "result_", "result__") if name not in own)
         signature = ", ".join([me, *self._signature(service.parameters)])
         args, named = _passed(service.parameters)
         asked = f"{json.dumps(service.uri)}, {service.service.safe}, {args}, {named}"
@@ -146,14 +148,14 @@ class _Writer:
         if service.streams:
             gives = f"{'_AsyncIterator' if is_async else '_Iterator'}[{result}]"
             lines = [f"    def {name}({signature}) -> {gives}:\n"]
-            body = [f"        result_: {gives} = {me}._stream({asked})\n        return result_\n\n"]
+            body = [f"        {out}: {gives} = {me}._stream({asked})\n        return {out}\n\n"]
         else:
             wait = "await " if is_async else ""
             lines = [f"    {'async ' if is_async else ''}def {name}({signature}) -> {result}:\n"]
             if result == "None":
                 body = [f"        {wait}{me}._call({asked})\n\n"]
             else:
-                body = [f"        result_: {result} = {wait}{me}._call({asked})\n        return result_\n\n"]
+                body = [f"        {out}: {result} = {wait}{me}._call({asked})\n        return {out}\n\n"]
         return [*lines, *([f"        {_docstring(doc, '        ')}\n"] if doc else []), *body]
 
     def _signature(self, parameters: tuple[Parameter, ...]) -> Iterator[str]:

@@ -99,8 +99,7 @@ class Schemas:
                     **_length(node, "Properties"),
                 }
             case mi.TupleType():
-                items = [self.json(each) for each in node.item_types]
-                return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+                return array([self.json(each) for each in node.item_types], len(node.item_types))
             case mi.ListType() | mi.SetType() | mi.FrozenSetType() | mi.VarTupleType() | mi.CollectionType():
                 item = self.json(node.item_type)
                 return {"type": "array", **({"items": item} if item else {}), **_length(node, "Items")}
@@ -165,8 +164,7 @@ class Schemas:
             return self._pydantic(node.cls, self._types.name(node))
         if isinstance(node, mi.NamedTupleType) or getattr(node, "array_like", False):
             items = [self.json(field.type) for field in node.fields]
-            least = sum(field.required for field in node.fields)
-            return {"type": "array", "prefixItems": items, "minItems": least, "maxItems": len(items)}
+            return array(items, sum(field.required for field in node.fields))
         properties: dict[str, Schema] = {}
         required = []
         if (tag := getattr(node, "tag", None)) is not None:  # must be there only where it tells one from another
@@ -177,6 +175,16 @@ class Schemas:
                 required.append(field.encode_name)
         closed = {"additionalProperties": False} if getattr(node, "forbid_unknown_fields", False) else {}
         return {"type": "object", "properties": properties, **({"required": required} if required else {}), **closed}
+
+
+def array(items: list[Schema], least: int) -> Schema:
+    """An array of *items* in this order, of which the first *least* must be there.
+
+    >>> array([], 0)
+    {'type': 'array', 'maxItems': 0}
+    """
+    in_order: Schema = {"prefixItems": items} if items else {}
+    return {"type": "array", **in_order, **({"minItems": least} if least else {}), "maxItems": len(items)}
 
 
 def _default(value: Any) -> Schema:

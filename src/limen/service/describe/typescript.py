@@ -14,14 +14,48 @@ from msgspec import inspect as mi
 from limen.service.describe.both import Both, Way
 from limen.service.describe.description import Description, Parameter, ServiceDescription
 from limen.service.describe.tree import Branch, tree
-from limen.service.describe.types import FIELDS, NAMED, Foreign, UploadType
+from limen.service.describe.types import FIELDS, NAMED, FileType, Foreign, UploadType
 
 _ANY = "any"
 _RESERVED = {
-    *("Stream", "Call", "Tagged", "Promise", "Array", "Set", "Map", "Date", "Uint8Array", "ArrayBuffer"),
+    *(
+        "Stream",
+        "Call",
+        "Tagged",
+        "LimenFile",
+        "File",
+        "Blob",
+        "Promise",
+        "Array",
+        "Set",
+        "Map",
+        "Date",
+        "Uint8Array",
+        "ArrayBuffer",
+    ),
     *("any", "unknown", "string", "number", "boolean", "object", "symbol", "bigint", "void", "never", "undefined"),
 }
 """What a type of the program's cannot be called."""
+_WORDS = {
+    *(
+        "case",
+        "catch",
+        "const",
+        "debugger",
+        "default",
+        "delete",
+        "do",
+        "enum",
+        "export",
+        "extends",
+        "false",
+        "function",
+    ),
+    *("infer", "instanceof", "keyof", "new", "null", "readonly", "super", "switch", "this", "throw", "true", "typeof"),
+    *("unique", "var", "void", "abstract", "asserts", "let", "static", "implements", "interface", "package", "private"),
+    *("protected", "public"),
+}
+"""What Python lets a parameter be called, and TypeScript does not."""
 _JSON = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 
@@ -41,6 +75,7 @@ _PLAIN: dict[type[mi.Type], tuple[str, str]] = {
     mi.TimeType: ("Tagged | string", "Tagged"),
     mi.DateTimeType: ("Date | Tagged | string", "Date | Tagged"),
     UploadType: ("File | Blob", "any"),
+    FileType: ("never", "LimenFile"),
     mi.TimeDeltaType: ("Tagged | string", "Tagged"),
 }
 
@@ -65,7 +100,7 @@ class TypeScript:
     # -- the file -----------------------------------------------------------------------------------------------
     def lines(self) -> Iterator[str]:
         yield "// Written by `limen types`: what this program offers. Don't edit it; write it anew.\n"
-        yield 'import type { Call, Stream, Tagged } from "./limen/typed.js";\n\n'
+        yield 'import type { Call, LimenFile, Stream, Tagged } from "./limen/typed.js";\n\n'
         for name, node, declared in self._both.declarations():
             yield from _comment(_doc_of(node), "")
             yield f"export type {_safe(name)} = {declared};\n\n"
@@ -124,9 +159,9 @@ class TypeScript:
             least = 2
         told = []
         for i, parameter in enumerate(ordered):
-            told.append(f"{parameter.name}{'' if i < least else '?'}: {self.type(parameter.type, 'in')}")
+            told.append(f"{_label(parameter.name)}{'' if i < least else '?'}: {self.type(parameter.type, 'in')}")
         if rest is not None:
-            told.append(f"...{rest.name}: ({self.type(rest.type, 'in')})[]")
+            told.append(f"...{_label(rest.name)}: ({self.type(rest.type, 'in')})[]")
         yield f"[{', '.join(told)}]"
 
     def _by_name(self, parameters: tuple[Parameter, ...]) -> str:
@@ -221,6 +256,11 @@ def _branch(branch: Branch, of: str, indent: str) -> Iterator[str]:
 
 def _safe(name: str) -> str:
     return f"{name}_" if name in _RESERVED else name
+
+
+def _label(name: str) -> str:
+    """The name of a parameter, as editors show it."""
+    return f"{name}_" if name in _WORDS or not _IDENTIFIER.fullmatch(name) else name
 
 
 def _quoted(text: str) -> str:
