@@ -94,7 +94,8 @@ class Process:
 
 class Way:
     """The `Exchange` of a client: each request goes to the next of *processes*, and is recorded. *lose*: so many
-    answers are lost from now on; *drop*: so many requests never arrive. *forge*: what changes a request."""
+    answers are lost from now on; *drop*: so many requests never arrive.
+    *down*: nothing can be sent. *forge*: what changes a request."""
 
     domain, origin, prefix = "localhost", "http://localhost", ""
 
@@ -103,10 +104,13 @@ class Way:
         self.sent: list[Request] = []
         self.answers: list[bytes] = []
         self.lose = self.drop = 0
+        self.down = False
         self.forge: Callable[[Request], Request] | None = None
         self.host = b"localhost"
 
     async def send(self, request: Request) -> Answer:
+        if self.down:
+            raise exc.ConnectionLost
         if self.forge is not None:
             request = self.forge(request)
         process = self.processes[len(self.sent) % len(self.processes)]

@@ -128,6 +128,31 @@ async def test_a_server_that_is_restarted_knows_its_sessions(app: House) -> None
     assert way.processes[0].level() == 0.0
 
 
+async def test_a_session_outlives_any_number_of_calls_that_could_not_be_sent(app: House) -> None:
+    process = Process(app, [])
+    way = Way(process)
+    session = await enter(app, way)
+    way.down = True
+    lost = await asyncio.gather(*(session.call("note", [n]) for n in range(100)), return_exceptions=True)
+    assert {type(error) for error in lost} == {exc.ConnectionLost}
+    way.down = False
+    assert await session.call("note", ["milk"]) == 1
+    assert app.ran == ["milk"]
+    assert process.level() == 0.0
+
+
+async def test_a_session_that_lost_more_than_a_window_must_begin_anew(app: House) -> None:
+    way = Way(Process(app, []))
+    session = await enter(app, way)
+    way.drop = 1000
+    calls = (session.call("note", [n], timeout=0.01) for n in range(70))
+    await asyncio.gather(*calls, return_exceptions=True)
+    way.drop = 0
+    with pytest.raises(exc.UnknownSession):
+        await session.call("note", ["milk"])
+    assert app.ran == []
+
+
 async def test_calls_that_come_together_are_burnt_together(app: House) -> None:
     way = Way(Process(app, []))
     session = await enter(app, way)

@@ -303,6 +303,7 @@ async def test_what_is_no_request_of_the_lane_is_refused(app: House) -> None:
             _with(call, x_limen_number="01"),
             _with(call, x_limen_number="9" * 17),
             _with(call, x_limen_slot="*"),
+            _with(call, x_limen_slot="AAAA"),
             call._replace(headers=call.headers[:1]),
             hello._replace(body=b"\xc1"),
             hello._replace(body=_body(call)),

@@ -354,8 +354,10 @@ class LaneSession:
                 raise verdict.error from None
             except _LOST as error:
                 sent = sent or isinstance(error, exc.OutcomeUnknown)
+                if not left and not sent:
+                    self._caller.unsent(sealed)
                 if begun or not left:
-                    raise exc.OutcomeUnknown from None if sent else error
+                    raise (exc.OutcomeUnknown() if sent else error) from None
                 sealed.answer.rewind()
                 await asyncio.sleep(0.05 * (TRIES - left))
 

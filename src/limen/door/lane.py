@@ -97,6 +97,8 @@ class Lane:
     async def _call(self, request: Request, domain: str, kind: bytes) -> Response:
         config, origin = self._hub.config.domain(domain), self._origin_of(request.client)
         slot = _bytes(request, b"x-limen-slot", 32)
+        if len(slot) != 16:
+            raise exc.InvalidCall("A slot has 16 bytes.")
         number = _number(request)
         frame = await request.body(config.MAX_MESSAGE_SIZE + OVERHEAD, config.BODY_TIMEOUT)
         told = digest(frame)
@@ -114,9 +116,9 @@ class Lane:
         except BadFrame:  # told like a slot that is not there
             self._gate.charge(domain, origin, Kind.BAD_FRAME)
             raise exc.UnknownSession from None
-        except TooFar:
+        except TooFar:  # more than a window of requests was lost on the way: the client begins anew
             self._gate.charge(domain, origin, Kind.REPLAY)
-            raise exc.InvalidCall("That number is too far ahead; numbers are given one after the other.") from None
+            raise exc.UnknownSession from None
         except Burnt:
             return await self._burnt(seat, origin, number, told, kind)
         call = LaneCall(seat, number, told, opened.answer)

@@ -66,12 +66,16 @@ class Opened(NamedTuple):
     state: LaneState
 
 
-class Sealed(NamedTuple):
+class Sealed:
     """A request: send *frame* under *number* (again, if need be: the same bytes), and feed *answer*."""
 
-    number: int
-    frame: bytes
-    answer: AnswerReader
+    __slots__ = ("answer", "frame", "keys", "number")
+
+    def __init__(self, number: int, frame: bytes, answer: AnswerReader, keys: tuple[bytes, bytes]) -> None:
+        self.number, self.frame, self.answer, self.keys = number, frame, answer, keys
+
+    def __repr__(self) -> str:
+        return f"Sealed({self.number})"
 
 
 class LaneState:
@@ -265,17 +269,28 @@ class AnswerReader(_Frames):
 class Caller:
     """The client's half of a lane: seals requests, one number after the other."""
 
-    __slots__ = ("_c2s", "_s2c", "_th", "limit", "next")
+    __slots__ = ("_c2s", "_free", "_next", "_s2c", "_th", "limit")
 
     def __init__(self, c2s: bytes, s2c: bytes, th: bytes, limit: int = LAST - 1) -> None:
         """*limit*: bytes of one frame of an answer."""
-        self._c2s, self._s2c, self._th, self.limit, self.next = c2s, s2c, th, limit, 0
+        self._c2s, self._s2c, self._th, self.limit, self._next = c2s, s2c, th, limit, 0
+        self._free: dict[int, tuple[bytes, bytes]] = {}
+
+    @property
+    def next(self) -> int:
+        """The number of the next request."""
+        return min(self._free) if self._free else self._next
 
     def seal(self, plaintext: bytes) -> Sealed:
         """The next request."""
-        number, (key, seed) = self.next, self._step()
+        number = self.next
+        keys = key, seed = self._free.pop(number) if self._free else self._step()
         frame = AESGCM(key).encrypt(_NONCE, plaintext, _UP + _EIGHT + number.to_bytes(8) + lp(self._th))
-        return Sealed(number, frame, AnswerReader(seed, number, self._th, self.limit))
+        return Sealed(number, frame, AnswerReader(seed, number, self._th, self.limit), keys)
+
+    def unsent(self, sealed: Sealed) -> None:
+        """Nothing of this request has left this machine: its number, and so its key, may be used for another."""
+        self._free[sealed.number] = sealed.keys
 
     def begin(self) -> AnswerReader:
         """The answer to number 0, whose request was the login's last message and not sealed."""
@@ -284,7 +299,7 @@ class Caller:
     def _step(self) -> tuple[bytes, bytes]:
         request, self._c2s = ratchet(self._c2s)
         answer, self._s2c = ratchet(self._s2c)
-        self.next += 1
+        self._next += 1
         return request, answer
 
     def __repr__(self) -> str:
