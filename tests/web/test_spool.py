@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from limen import exc
-from limen.web.spool import Spool, room
+from limen.web.spool import Spool
 
 
 def files(folder: Path) -> set[str]:
@@ -64,8 +64,18 @@ def test_a_folder_of_its_own_is_gone_at_the_end() -> None:
     assert not folder.exists()
 
 
-def test_a_full_disk_has_a_name() -> None:
-    with pytest.raises(exc.NoSpace), open("/dev/full", "wb", buffering=0) as full, room():
+def test_a_full_disk_has_a_name(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    with pytest.raises(exc.NoSpace), open("/dev/full", "wb", buffering=0) as full, spool.room():
         full.write(b"x")
-    with pytest.raises(PermissionError), room():
+    with pytest.raises(PermissionError), spool.room():
         raise PermissionError
+
+
+def test_uploads_leave_room_for_the_database(tmp_path: Path) -> None:
+    disk = os.statvfs(tmp_path)
+    os.close(Spool(tmp_path / "new", reserve=1).create()[1])  # there is room, and its folder is made first
+    spool = Spool(tmp_path, reserve=disk.f_blocks * disk.f_frsize + 1)
+    with pytest.raises(exc.NoSpace):
+        spool.create()
+    assert len(files(tmp_path)) == 1

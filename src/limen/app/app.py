@@ -256,7 +256,7 @@ class App:
 
             own = own_path(self.vault.url)
             beside = None if own is None else own.with_name(own.name + ".uploads")
-            self._spool = Spool(self.config.UPLOADS or beside, self.config.UPLOAD_TIMEOUT)
+            self._spool = Spool(self.config.UPLOADS or beside, self.config.UPLOAD_TIMEOUT, self.config.UPLOAD_RESERVE)
         return self._spool
 
     @property

@@ -100,6 +100,8 @@ class Config:
     """Bytes that one user may have sent ahead, or have waiting to be read, together."""
     MAX_OPEN_FILES: int = 16
     """Most files that one user may be sending at once."""
+    UPLOAD_RESERVE: int = 256 * 2**20
+    """Bytes that uploads leave free on their disk, so that the database beside them can go on."""
     UPLOAD_TIMEOUT: float = 600.0
     """A file that a session sends ahead, or is given to read, goes when nobody has touched it for so long."""
     PING_INTERVAL: float = 10.0

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from limen import exc
 from limen.base.files import Upload
 from limen.web.multipart import BrokenForm, Multipart, Part, TooManyParts
-from limen.web.spool import Spool, room
+from limen.web.spool import Spool
 
 from .arguments import MAX_FIELDS, Fields, Malformed, media_type, put_field
 
@@ -60,7 +60,7 @@ class _Writer:
     def _write(self, blocks: list[bytes]) -> None:
         if self.path is None:
             self.path, self._fd = self._spool.create()
-        with room():
+        with self._spool.room():
             for start in range(0, len(blocks), 512):  # IOV_MAX is 1024
                 some = blocks[start : start + 512]
                 done, whole = os.writev(self._fd, some), sum(map(len, some))

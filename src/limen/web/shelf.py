@@ -22,7 +22,7 @@ from limen.base.files import File, Given, Upload, clean_name, clean_type
 
 from .media import content_type
 from .opened import Found, open_file
-from .spool import Spool, room
+from .spool import Spool
 
 if TYPE_CHECKING:
     from limen.base.config import Config
@@ -101,7 +101,7 @@ class Shelf:
         config = self._config.domain(owner.domain)
         id = secrets.token_hex(16)
         coming = _Coming(owner.login, clean_name(filename), clean_type(kind), size)
-        with room(), self._spool.locked():
+        with self._spool.locked(), self._spool.room():
             there = [
                 _coming(path.read_bytes()) for path in self._spool.place("sent", owner.folder, id).parent.glob("*.json")
             ]
@@ -133,7 +133,7 @@ class Shelf:
                 )
             if offset + len(data) > coming.size:
                 raise exc.InvalidCall(f"The file was announced with {coming.size} bytes, not more.")
-            with room():
+            with self._spool.room():
                 done = 0
                 while done < len(data):
                     done += os.pwrite(handle, data[done:], offset + done)
@@ -174,7 +174,7 @@ class Shelf:
         """*file*, for its owner to read. Raises `exc.NotFound` where it is not there."""
         id = secrets.token_hex(16)
         about = self._spool.place("given", owner.folder, f"{id}.json")
-        with room():
+        with self._spool.room():
             if file.content is not None:
                 self._weigh(owner, len(file.content))
                 _write(about.with_suffix(""), file.content)
@@ -233,7 +233,7 @@ class Shelf:
         _, waiting = self._waiting(owner, id)
         waiting.until, waiting.inline = time.time() + LINK, inline
         token = secrets.token_urlsafe(32)
-        with room():
+        with self._spool.room():
             _write(self._spool.place("links", f"{digest(token).hex()}.json"), _encode(waiting))
         return token
 

@@ -32,27 +32,17 @@ from limen import exc
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-@contextlib.contextmanager
-def room() -> Iterator[None]:
-    """Turns "the disk is full" into `exc.NoSpace`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise exc.NoSpace from None
-        raise
-
-
 class Spool:
     """*folder*: where files lie; one of its own for this process if None. Made when first needed, for its owner only.
 
-    *idle*: seconds after which what nobody touches goes.
+    *idle*: seconds after which what nobody touches goes. *reserve*: bytes that are left free on its disk, which mostly
+    is the database's, too.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None, idle: float = 600.0) -> None:
+    def __init__(self, folder: str | os.PathLike[str] | None, idle: float = 600.0, reserve: int = 0) -> None:
         self._folder = None if folder is None else Path(folder).absolute()
         self._temporary = folder is None
-        self.idle = idle
+        self.idle, self.reserve = idle, reserve
         self._run: Path | None = None
         self._alive = -1
         self._lock = threading.Lock()
@@ -94,10 +84,25 @@ class Spool:
         path.parent.mkdir(0o700, parents=True, exist_ok=True)
         return path
 
+    @contextlib.contextmanager
+    def room(self) -> Iterator[None]:
+        """Raises `exc.NoSpace` where the disk is full, or would be but for the reserve. Blocks."""
+        if self.reserve:
+            disk = os.statvfs(self.folder)
+            if disk.f_bavail * disk.f_frsize < self.reserve:
+                raise exc.NoSpace
+        try:
+            yield
+        except OSError as error:
+            if error.errno in FULL:
+                raise exc.NoSpace from None
+            raise
+
     def create(self) -> tuple[Path, int]:
         """A new, empty file of this process: its path and a descriptor to write it. Blocks. Raises `exc.NoSpace`."""
-        with room():
-            path = self.run / secrets.token_hex(16)
+        run = self.run
+        with self.room():
+            path = run / secrets.token_hex(16)
             return path, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     # -- sweeping ---------------------------------------------------------------------------------------------------
