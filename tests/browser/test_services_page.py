@@ -15,7 +15,7 @@ from served import Server
 LIMEN = str(Path(sys.executable).with_name("limen"))
 PROGRAM = '''
 from dataclasses import dataclass
-from limen import service
+from limen import File, Upload, service
 
 @dataclass
 class Item:
@@ -35,6 +35,10 @@ def weigh(items: list[Item]) -> int:
 class Shelf:
     def get(self, number: int) -> str:
         return f"shelf {number}"
+
+@service("shop/picture", safe=False)
+def picture(file: Upload) -> File:
+    return File(file.read() * 2, filename="double.bin")
 
 @service("shop/sealed")
 def sealed(text: str) -> str:
@@ -63,7 +67,9 @@ async def answer(page: Page, text: str) -> None:
 
 async def test_a_service_is_shown_and_called(page: Page, url: str, troubles: list[str]) -> None:
     await page.goto(url)
-    await expect(page.locator("nav a")).to_have_text(["greetplain", "count", "sealed", "weighplain", "getplain"])
+    await expect(page.locator("nav a")).to_have_text(
+        ["greetplain", "count", "pictureplain", "sealed", "weighplain", "getplain"]
+    )
     await expect(page.locator("main h2")).to_have_text("greet")
     await expect(page.locator("main p").first).to_contain_text("</script><img")
     await page.get_by_label("name", exact=True).fill("Ada")
@@ -130,3 +136,16 @@ async def test_a_method_of_a_class_is_asked_by_its_http_method(page: Page, url: 
     await expect(page.get_by_label("The same by curl")).to_contain_text("/shop/shelf?number=7'")
     await page.get_by_role("button", name="Call").click()
     await answer(page, '"shelf 7"')
+
+
+async def test_a_file_is_sent_and_one_that_comes_can_be_saved(page: Page, url: str) -> None:
+    await page.goto(f"{url}#shop.picture")
+    await page.get_by_label("file", exact=True).set_input_files(
+        {"name": "a.bin", "mimeType": "application/octet-stream", "buffer": b"abc"}
+    )
+    await expect(page.get_by_label("The same by curl")).to_contain_text("-F 'file=@a.bin'")
+    await page.get_by_role("button", name="Call").click()
+    await expect(page.get_by_label("Answer")).to_contain_text("double.bin, application/octet-stream, 6 bytes")
+    async with page.expect_download() as download:
+        await page.get_by_role("button", name="Save").click()
+    assert Path(await (await download.value).path()).read_bytes() == b"abcabc"

@@ -9,7 +9,7 @@ let count = 0;
 export class Field {
   #parameter;
   #input;
-  /** "text": what is typed is the value. "word": a choice among JSON values. "json": what is typed is JSON. */
+  /** "text": what is typed is the value. "word": a choice among JSON values. "json": what is typed is JSON. "file". */
   #kind;
 
   constructor(parameter, schemas) {
@@ -20,10 +20,13 @@ export class Field {
     const choices = choicesOf(schema);
     const hint = how === "rest" ? "a JSON list" : how === "rest named" ? "a JSON object" : "";
     if (hint) this.#kind = "json";
+    else if (type.includes("File | Blob")) this.#kind = "file";
     else this.#kind = choices ? "word" : isText(schema, schemas) ? "text" : "json";
     const attributes = { id, spellcheck: "false", autocomplete: "off", "aria-describedby": `${id}type` };
     if (required) attributes["aria-required"] = "true";
-    if (this.#kind === "word") {
+    if (this.#kind === "file") {
+      this.#input = el("input", { ...attributes, type: "file", multiple: type.includes("[]") });
+    } else if (this.#kind === "word") {
       const options = (required ? [] : [el("option", { value: "" }, "–")]).concat(
         choices.map((value) => el("option", { value: JSON.stringify(value) }, String(value))),
       );
@@ -67,6 +70,10 @@ export class Field {
   }
 
   #value() {
+    if (this.#kind === "file") {
+      const files = [...this.#input.files];
+      return this.#input.multiple ? files : files[0];
+    }
     const typed = this.#input.value;
     if (this.#kind === "text") return typed === "" && !this.#parameter.required ? undefined : typed;
     if (typed.trim() === "") return undefined;

@@ -101,7 +101,7 @@ function list() {
   const found = [...services.values()].filter(({ name, summary }) =>
     `${name} ${summary}`.toLowerCase().includes(wanted),
   );
-  const groups = new Map();
+  const groups = new Map([["", []]]); // what stands in no branch comes first
   for (const service of found) {
     const group = service.name.includes(".") ? service.name.slice(0, service.name.lastIndexOf(".")) : "";
     groups.set(group, [...(groups.get(group) ?? []), service]);
@@ -109,7 +109,7 @@ function list() {
   fill(
     at("list"),
     ...[...groups].flatMap(([group, members]) => [
-      group ? el("h2", {}, group) : null,
+      group ? el("h2", {}, group) : null, // the first has none
       el("ul", {}, ...members.map(link)),
     ]),
   );

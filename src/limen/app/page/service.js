@@ -2,7 +2,7 @@
  * One service: what it says of itself, and a form to try it.
  * @module
  */
-import { apply, safe_apply } from "../limen.mjs";
+import { LimenFile, apply, safe_apply } from "../limen.mjs";
 import { el, fill } from "./element.js";
 import { Field } from "./field.js";
 
@@ -106,7 +106,8 @@ async function ask(service, asked, { output, note, send, stop }) {
       : {};
     const call = service.safe ? safe_apply : apply;
     const value = await call(service.name, ...asked(), { signal: control.signal, ...progress });
-    if (!count) output.textContent = text(value);
+    if (value instanceof LimenFile) fill(output, ...offered(value));
+    else if (!count) output.textContent = text(value);
     note.textContent = `${Math.round(performance.now() - began)} ms${count ? `, ${count} values` : ""}`;
   } catch (error) {
     output.classList.add("bad");
@@ -133,8 +134,15 @@ function requested({ path, verb }, args, kwargs) {
     return { method, url: url.href };
   }
   if (!Object.keys(kwargs).length) return { method, url: url.href };
+  if (Object.values(kwargs).some((value) => value instanceof File)) return { method, url: url.href, form: kwargs };
   return { method, url: url.href, body: JSON.stringify(kwargs), headers: { "Content-Type": "application/json" } };
 }
+
+/** A file that came. @param {LimenFile} file */
+const offered = (file) => [
+  `${file.filename}, ${file.content_type}, ${file.size} bytes `,
+  el("button", { type: "button", class: "quiet", onclick: () => void file.save() }, "Save"),
+];
 
 /** A value as somebody reads it. */
 function text(value) {
@@ -149,8 +157,10 @@ function text(value) {
 }
 
 function curl(service, args, kwargs) {
-  const { method, url, body } = requested(service, args, kwargs);
+  const { method, url, body, form } = requested(service, args, kwargs);
   const quoted = (words) => `'${words.replaceAll("'", "'\\''")}'`;
+  const part = ([name, value]) => ` -F ${quoted(`${name}=${value instanceof File ? `@${value.name}` : value}`)}`;
+  if (form) return `curl ${quoted(url)}${Object.entries(form).map(part).join("")}`;
   const how = body ? ` --json ${quoted(body)}${method === "POST" ? "" : ` -X ${method}`}` : method === "GET" ? "" : ` -X ${method}`;
   return `curl ${quoted(url)}${how}`;
 }
