@@ -23,6 +23,11 @@ async def bare(scope, receive, send):
         await send(BODY)
 
 
+async def prefixed(scope, receive, send):
+    """Limen below /live, with nothing but that before it."""
+    await alone(scope if scope["type"] == "lifespan" else dict(scope, root_path="/live"), receive, send)
+
+
 @below.post("/own/order")
 async def order(order: Order):
     return {"number": order.number + 1, "name": order.name}
