@@ -46,6 +46,7 @@ export const TABLE = {
   Canceled: ["Error", "wamp.error.canceled", "The call was canceled."],
   Timeout: ["Error", "wamp.error.timeout", "The call took longer than was allowed."],
   Busy: ["Error", "wamp.error.unavailable", "There are as many calls under way as can be taken; try again."],
+  NoSpace: ["Error", "limen.error.no_space", "The server has no room for this file now."],
   OutcomeUnknown: [
     "Error",
     "limen.error.outcome_unknown",
