@@ -41,6 +41,12 @@ export class LimenFile {
     this.#blob = blob;
   }
 
+  /** As it travels; nothing for one that is here already. */
+  get facts() {
+    const { filename, content_type, size } = this;
+    return this.#id ? { id: this.#id, filename, content_type, size } : undefined;
+  }
+
   /** Whom to ask for it, and what links are relative to. @param {Ask} ask @param {string} base */
   bind(ask, base) {
     this.#ask = ask;

@@ -158,6 +158,7 @@ function tagObject(value, path, depth) {
     return { $bytes: base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
   if (value instanceof ArrayBuffer) return { $bytes: base64(new Uint8Array(value)) };
   if (value instanceof Sent) return { $upload: value.id };
+  if (value instanceof LimenFile && value.facts) return { $file: value.facts };
   if (value instanceof LimenError)
     return { $error: dict({ exc: value.exc, err: value.err, ...value.facts }, path, depth + 1) };
   if (typeof (/** @type {any} */ (value).toJSON) === "function") {
@@ -235,6 +236,8 @@ function distinct(kind, inner, path, make) {
   return value;
 }
 
+const FILE_ID = /^[0-9a-f]{32}$/;
+
 /** Reads what stands under each tag. @type {Record<string, (inner: any, path: string) => unknown>} */
 const READERS = {
   $decimal: tagged("decimal"),
@@ -272,8 +275,11 @@ const READERS = {
     );
     return distinct("$dict", inner, path, (pairs) => new Map(pairs));
   },
+  $upload: (inner, path) => new Sent(texts(inner, path, "$upload", FILE_ID)),
   $file: (inner, path) => {
-    must(typeof inner?.id === "string" && typeof inner.filename === "string" && inner.size >= 0, path, "$file");
+    const { id, filename, content_type: type, size, ...rest } = inner ?? {};
+    const fits = FILE_ID.test(id) && [filename, type].every((text) => typeof text === "string") && size >= 0;
+    must(fits && Number.isSafeInteger(size) && !Object.keys(rest).length, path, "$file");
     return new LimenFile(inner);
   },
   $error: (inner, path) => {

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from limen import exc
+from limen.base.files import Given, Sent
 
 
 class Color(enum.Enum):
@@ -47,6 +48,8 @@ def value(note: dict[str, Any]) -> Any:
         return Dotted(value(note["dict"]))
     if kind == "error":
         return exc.TABLE[note["exc"]](*note["err"], **{key: value(item) for key, item in note["facts"].items()})
+    if kind == "given":
+        return Given(**note["facts"])
     raise ValueError(kind)
 
 
@@ -64,6 +67,7 @@ TEXTS: dict[str, Any] = {
     "datetime": datetime.fromisoformat,
     "timedelta": lambda text: timedelta(microseconds=int(text)),
     "enum": Color,
+    "sent": Sent,
 }
 
 
@@ -79,4 +83,6 @@ def same(a: Any, b: Any) -> bool:
         return a == b and {type(x) for x in a} == {type(x) for x in b}
     if isinstance(a, exc.Error):
         return same(a.to_wire(), b.to_wire())
+    if isinstance(a, Sent):
+        return a == b
     return repr(a) == repr(b)
