@@ -14,6 +14,7 @@ from .measure import Report, machine
 
 TOPICS = (
     "http",
+    "workers",
     "mounting",
     "websocket",
     "routed",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from crews import CREW, LIMEN, Crew, crew_of
@@ -32,6 +36,18 @@ def test_all_workers_answer_on_one_port_and_it_says_once_that_they_do(crew: Crew
         crew.until(lambda: answered.update(pool.map(lambda _: crew.call("who"), EVERY)) or len(answered) == 3)
     assert answered == crew.children()
     assert sum("Limen listens on" in line for line in crew.lines) == 1
+
+
+def test_connections_that_stay_are_spread_evenly_where_nothing_else_happens(crew: Crew) -> None:
+    with ExitStack() as stack:
+        there: Counter[int] = Counter()
+        for _ in range(45):
+            connection = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", crew.port, timeout=10)))
+            connection.request("POST", "/who", "{}", {"content-type": "application/json"})
+            there[json.loads(connection.getresponse().read())] += 1
+        assert sum(there.values()) == 45
+        assert max(there.values()) - min(there.values()) <= 10
+        assert len(there) == 3
 
 
 def test_what_one_worker_writes_the_others_read(crew: Crew) -> None:

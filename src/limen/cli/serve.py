@@ -32,6 +32,8 @@ from limen.transport.wire import Accept
 if TYPE_CHECKING:
     from limen.app.app import App
 
+    from .evenly import Evenly
+
 BACKLOG = 2048
 TLS_HANDSHAKE_TIMEOUT = 10.0
 """Seconds; a client that never speaks on the TLS port is gone after it."""
@@ -50,10 +52,14 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which says goodbye before it closes, and whose exit code is not the signal's."""
 
     def __init__(
-        self, config: uvicorn.Config, on_ready: Callable[[], None], drain: Callable[[], Awaitable[None]] | None
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        drain: Callable[[], Awaitable[None]] | None,
+        evenly: Evenly | None = None,
     ) -> None:
         super().__init__(config)
-        self._on_ready, self._drain = on_ready, drain
+        self._on_ready, self._drain, self._evenly = on_ready, drain, evenly
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -69,13 +75,18 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        spare = sockets[0].dup() if self._evenly is not None and sockets else None
         await super().startup(sockets)
         if self.started:
+            if self._evenly is not None and spare is not None:
+                self._evenly.begin(self, spare)
             gc.collect()
             gc.freeze()  # what was loaded stays; the collector need not look at it again and again
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._evenly is not None:
+            self._evenly.stop()
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -100,6 +111,7 @@ def run(
     on_ready: Callable[[str], None] | None = None,
     on_begin: Callable[[Callable[[], None]], None] | None = None,
     quiet: bool = False,
+    evenly: Evenly | None = None,
 ) -> int:
     """Serves *app* until it is told to stop; the exit code. Options: see `serve`."""
 
@@ -121,6 +133,7 @@ def run(
         on_begin=on_begin,
         drain=drain,
         quiet=quiet,
+        evenly=evenly,
     )
 
 
@@ -138,6 +151,7 @@ def serve(
     on_begin: Callable[[Callable[[], None]], None] | None = None,
     drain: Callable[[], Awaitable[None]] | None = None,
     quiet: bool = False,
+    evenly: Evenly | None = None,
 ) -> int:
     """Serves *app* (ASGI: HTTP and lifespan) and *accept* (WebSockets) until it is told to stop; the exit code.
 
@@ -145,7 +159,8 @@ def serve(
     *names*: the host names that are answered for; the first is shown. *directory*: where the files of "local" are kept.
     *on_ready*: is given the URL; without it a line is printed. *on_begin*: is given what stops the server, from any
     thread, as SIGTERM does. *drain*: says goodbye and waits for what runs; nothing
-    new is accepted meanwhile. *quiet*: what "local" has to say was said by another process.
+    new is accepted meanwhile. *quiet*: what "local" has to say was said by another process. *evenly*: this is
+    one of several workers.
 
     Raises `exc.InvalidAddress` if host or port cannot be listened on.
     """
@@ -153,10 +168,11 @@ def serve(
     files = _tls_files(tls, [*names, host], directory, quiet)
     sock = listen(host, port)
     url = f"{'https' if files else 'http'}://{names[0]}:{sock.getsockname()[1]}"
+    websockets, http = PicowsServer(accept, config), HttpServer(config).protocol
     uvicorn_config = uvicorn.Config(
         app,
-        ws=PicowsServer(accept, config).protocol,  # type: ignore[arg-type]  # any factory will do
-        http=HttpServer(config).protocol,  # type: ignore[arg-type]
+        ws=websockets.protocol,  # type: ignore[arg-type]  # any factory will do
+        http=evenly.counted(http, websockets) if evenly is not None else http,  # type: ignore[arg-type]
         interface="asgi3",
         lifespan="on",
         log_config=None,
@@ -169,7 +185,7 @@ def serve(
         ssl_keyfile=files[1] if files else None,
     )
     say = on_ready or (lambda where: print(f"Limen listens on {where}", flush=True))
-    server = _Server(uvicorn_config, lambda: say(url), drain)
+    server = _Server(uvicorn_config, lambda: say(url), drain, evenly)
     if on_begin is not None:
         on_begin(lambda: setattr(server, "should_exit", True))
     with asyncio.Runner(loop_factory=_Loop) as runner:

@@ -199,7 +199,8 @@ def serve_app(
         return run(app, host=host, port=port, tls=files)
     from .workers import join
 
-    return run(app, host=host, port=port, tls=files, on_ready=join(app, member), quiet=not first)
+    ready, evenly = join(app, member)
+    return run(app, host=host, port=port, tls=files, on_ready=ready, quiet=not first, evenly=evenly)
 
 
 def plain_advice(app: App, *, tls: bool) -> str:

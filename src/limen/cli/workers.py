@@ -25,6 +25,7 @@ from limen.app.datastore import ROLES
 from limen.app.line import Line
 from limen.app.switchboard import Seat, Switchboard
 
+from .evenly import Evenly
 from .serve import INHERITED
 
 if TYPE_CHECKING:
@@ -221,8 +222,8 @@ def unshared(where: str) -> exc.StoreError:
     )
 
 
-def join(app: App, member: Membership) -> Callable[[str], None]:
-    """Makes *app* one of several; gives what is to be called with the URL once it answers.
+def join(app: App, member: Membership) -> tuple[Callable[[str], None], Evenly]:
+    """Makes *app* one of several; gives what is to be called with its URL, and what spreads connections.
 
     Raises `StoreError` where it keeps something in one process's memory.
     """
@@ -234,9 +235,9 @@ def join(app: App, member: Membership) -> Callable[[str], None]:
                 raise unshared(f"a store of this program ({role})")
     app.line = socket.socket(fileno=member.line)
 
-    def ready(url: str) -> None:
+    def line() -> Line:
         assert app.hub is not None
         assert isinstance(app.hub.bus, Line)
-        app.hub.bus.ready(url)
+        return app.hub.bus
 
-    return ready
+    return lambda url: line().ready(url), Evenly(line)
