@@ -59,10 +59,11 @@ class Frames(asyncio.Protocol):
         self.ended()
 
     def send(self, peer: int, payload: bytes) -> bool:
-        """Sends without waiting; False where the other end has let more than MOST_WAITING come together, or is gone."""
+        """Sends without waiting; False where the other end has let more than MOST_WAITING come together. To one that is
+        gone nothing is sent."""
         transport = self.transport
         if transport is None or transport.is_closing():
-            return False
+            return True
         transport.write(frame(peer, payload))
         return transport.get_write_buffer_size() <= MOST_WAITING
 

@@ -89,5 +89,5 @@ class Switchboard:
 
     def _send(self, to: int, peer: int, payload: bytes) -> None:
         seat = self._seats.get(to)
-        if seat is not None and seat.transport is not None and not seat.send(peer, payload):
+        if seat is not None and not seat.send(peer, payload):
             self._stuck(to)

@@ -25,7 +25,7 @@ PAUSE = 0.01
 """Seconds between a connection and the word of it: those that come together are told together."""
 BEAT = 0.5
 """Seconds after which it is told anyway."""
-STALE = 2.0
+STALE = 1.1
 """Seconds for which a word counts."""
 
 
@@ -62,7 +62,7 @@ class Evenly:
         bus = self._bus()
         bus.hear("connections", self._heard)
         bus.left(self._left)
-        self._tell()
+        self._beat = asyncio.get_running_loop().call_later(BEAT, self._tell)  # what is first needed is still to come
 
     def stop(self) -> None:
         """The server ends: nobody listens here any more."""

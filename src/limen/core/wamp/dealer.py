@@ -102,11 +102,12 @@ class Dealer:
             return refuse(session, REGISTER, message.request, "wamp.error.option_not_allowed")
         if not self._authorize(session, "register", uri):
             return refuse(session, REGISTER, message.request, "wamp.error.not_authorized")
-        if uri in self._by_uri or uri in self._claiming or self._procedures(uri) is not None:
+        known = self._by_uri.get(uri)
+        if (known is not None and not known.hosted) or uri in self._claiming or self._procedures(uri) is not None:
             return refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
         if len(session.registrations) >= self._max_registrations:
             return refuse(session, REGISTER, message.request, "wamp.error.unavailable")
-        if self._shared:
+        if self._shared:  # of a callee elsewhere it may just not be known yet that it is gone
             self._claiming.add(uri)
             return (Claim(session, message),)
         return self._register(session, message)
