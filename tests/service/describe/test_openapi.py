@@ -11,6 +11,7 @@ from pathlib import Path
 import rich_program
 from served import Server
 
+from limen import App
 from limen.service.describe import describe
 from limen.service.describe.openapi import openapi
 
@@ -69,3 +70,18 @@ def test_the_ids_of_operations_are_told_once() -> None:
     paths = openapi(describe(rich_program.app.registry))["paths"]
     ids = [told["operationId"] for at in paths.values() for told in at.values()]
     assert len(ids) == len({*ids})
+
+
+def test_what_asks_for_a_role_is_asked_with_a_signed_request() -> None:
+    app = App()
+
+    @app.service(safe=False, roles=["device"])
+    def report() -> None: ...
+
+    @app.service(safe=False)
+    def hello() -> None: ...
+
+    document = openapi(describe(app.registry))
+    assert document["paths"]["/report"]["post"]["security"] == [{"signed": []}]
+    assert "security" not in document["paths"]["/hello"]["post"]
+    assert document["components"]["securitySchemes"]["signed"]["name"] == "Authorization"

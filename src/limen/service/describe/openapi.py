@@ -62,6 +62,15 @@ def openapi_text(description: Description, *, title: str = "Limen") -> str:
     return msgspec.json.format(data, indent=2).decode() + "\n"
 
 
+_SIGNED: dict[str, Any] = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "description": "`Limen key=…,timestamp=…,nonce=…,signature=…`: a signed request, by a user with a role "
+    "(docs/http.md, Signed requests).",
+}
+
+
 class _Writer:
     def __init__(self, description: Description) -> None:
         self._description = description
@@ -98,6 +107,7 @@ class _Writer:
             "components": {
                 "schemas": {**self._schemas.components, error: _ERROR},
                 "responses": {f"E{code}": self._error(code, error) for code in sorted(self._codes)},
+                "securitySchemes": {"signed": _SIGNED},
             },
         }
 
@@ -170,6 +180,8 @@ class _Writer:
                 "operationId": self._operation_id(method, path),
                 "responses": self._responses(service, formats or ["json"], method),
             }
+            if service.service.roles:
+                told["security"] = [{"signed": []}]
             if service.summary:
                 told["summary"] = service.summary
             if service.body:
