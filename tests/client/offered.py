@@ -15,7 +15,9 @@ from limen import App, File, Upload, exc, get_state
 app = App()
 app.config.IS_DEVELOPMENT = True
 app.config.MAX_USER_SESSIONS = 50
+app.config.SOFT_ORIGIN_ABUSE_LEVEL, app.config.MAX_ORIGIN_ABUSE_LEVEL = 50, 100  # all clients come from one address
 news = app.topic("news", safe=False)
+running: list[str] = []
 cancelled: list[str] = []
 
 
@@ -42,12 +44,18 @@ def out_of_stock(article: str) -> None:
 
 @app.service(safe=False)
 async def sleep(seconds: float, name: str = "") -> str:
+    running.append(name)
     try:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
         cancelled.append(name)
         raise
     return name
+
+
+@app.service(safe=False)
+def is_running(name: str) -> bool:
+    return name in running
 
 
 @app.service(safe=False)

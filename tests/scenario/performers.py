@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from typing import Any
 
 from playwright.async_api import Page
 
-from limen import exc
+from limen import Upload, exc
 from limen.client.core import AsyncClient
 from limen.client.sync import Client
 
@@ -77,6 +78,16 @@ class Async(Performer):
         await stream.aclose()
         return values
 
+    async def upload(self, name: str, size: int) -> Any:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes(size))
+            file.flush()
+            gave = await self.call(name, [Upload.of(file.name, filename="made.bin")], {}, None)
+        return [gave[0], gave[2]]
+
+    async def download(self, name: str, args: list[Any]) -> int:
+        return len(await (await self.client.call(name, *args)).read())
+
     async def begin(self, name: str, args: list[Any]) -> None:
         self._begun = asyncio.ensure_future(self.client.call(name, *args))
 
@@ -118,6 +129,9 @@ class Blocking(Async):
                 return [value for value, _ in zip(stream, range(take), strict=False)] if take else list(stream)
 
         return await asyncio.to_thread(work)
+
+    async def download(self, name: str, args: list[Any]) -> int:
+        return await asyncio.to_thread(lambda: len(self.blocking.call(name, *args).read()))
 
     async def begin(self, name: str, args: list[Any]) -> None:
         self._begun = asyncio.ensure_future(asyncio.to_thread(self.blocking.call, name, *args))

@@ -87,6 +87,10 @@ class Stage:
                 return await ask("begin", step["begin"], args)
             case "subscribe":
                 return await ask("subscribe", step["subscribe"])
+            case "upload":
+                return await ask("upload", step["upload"], step["bytes"])
+            case "download":
+                return await ask("download", step["download"], args)
             case "logout" | "begun" as alone:
                 return await ask(alone)
             case unknown:
@@ -109,13 +113,11 @@ def serve(folder: Path, *options: str) -> Server:
 
 
 async def test_in_process() -> None:
+    can = ("plain types", "plain streams", "plain files", "files")
     async with limen.AsyncPyClient(offered.app) as py, limen.AsyncAsgiClient(offered.app.asgi()) as asgi:
-        await asyncio.gather(
-            Stage(Async("py", py, "plain types", "plain streams")).perform("plain"),
-            Stage(Async("asgi", asgi, "plain types", "plain streams")).perform("plain"),
-        )
-        await Stage(Async("py sealed", py)).perform("sealed")
-        await Stage(Async("py", py)).perform("end")
+        for performer in (Async("py", py, "plain types", "plain streams"), Async("asgi", asgi, *can, "topics")):
+            for act in ("plain", "sealed", "end"):
+                await Stage(performer).perform(act)
     with limen.PyClient(offered.app) as blocking:
         await Stage(Blocking("py blocking", blocking, "plain types", "plain streams")).perform("plain")
 
@@ -127,13 +129,13 @@ async def test_over_the_wire_through_a_crash(tmp_path: Path, page: Page, trouble
         http, ws = limen.AsyncHttpClient(server.url), limen.AsyncWsClient(server.url)
         blocking_http, blocking_ws = limen.HttpClient(server.url), limen.WsClient(server.url)
         plain = [
-            Async("http", http, "plain types", "plain streams"),
-            Blocking("http blocking", blocking_http, "plain types", "plain streams"),
+            Async("http", http, "plain types", "plain streams", "plain files"),
         ]
         sealed = [
-            Async("ws", ws, "plain streams", "topics", "session"),
-            Blocking("ws blocking", blocking_ws, "plain streams", "topics", "session"),
-            Browser("browser", page, "plain types", "topics", "session"),
+            Blocking("http blocking", blocking_http, "plain types", "plain streams", "plain files", "files", "topics"),
+            Async("ws", ws, "plain streams", "files", "topics", "session"),
+            Blocking("ws blocking", blocking_ws, "plain streams", "files", "topics", "session"),
+            Browser("browser", page, "plain types", "plain files", "files", "topics", "session"),
         ]
         there = asyncio.Barrier(len(plain) + len(sealed))
 
@@ -170,7 +172,7 @@ async def test_over_tls_with_an_authority_of_its_own(tmp_path: Path) -> None:
             limen.AsyncWsClient(server.url, ssl=trusted) as ws,
         ):
             await asyncio.gather(
-                Stage(Async("http tls", http, "plain types", "plain streams")).perform("plain"),
+                Stage(Async("http", http, "files", "topics")).perform("sealed"),
                 Stage(Async("ws tls", ws, "topics")).perform("sealed"),
             )
         async with limen.AsyncHttpClient(server.url) as stranger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ssl import SSLContext
 from typing import Any
 
@@ -53,8 +53,13 @@ class HttpTransport(Transport):
         timeout: float | None,
         push: Push | None,
     ) -> Any:
-        def raw(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
-            return session.call(name, args, kwargs, timeout=timeout)
+        in_order = asyncio.Lock()
+
+        async def raw(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+            if name != "limen.upload.write":
+                return await session.call(name, args, kwargs, timeout=timeout)
+            async with in_order:  # requests on several connections overtake each other; a file is written in order
+                return await session.call(name, args, kwargs, timeout=timeout)
 
         try:
             if push is None:

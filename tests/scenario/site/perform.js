@@ -21,6 +21,11 @@ const perform = {
     }
     return values;
   },
+  upload: async (name, size) => {
+    const gave = await apply(name, [new File([new Uint8Array(size)], "made.bin")]);
+    return [gave[0], gave[2]];
+  },
+  download: async (name, args) => (await (await apply(name, args)).blob()).size,
   begin: (name, args) => {
     begun = apply(name, args).then((gave) => ({ gave }), told);
   },
