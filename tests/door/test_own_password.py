@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from knock import Door, account, knock
@@ -53,3 +54,27 @@ async def test_the_history_of_the_account_says_who_has_set_a_password_and_from_w
     assert (by.user, by.service, by.origin, by.reason) == ("ada", "limen.password.finish", "127.0.0.1", "password")
     assert history[0][1] is not None
     assert history[0][1].user is None
+
+
+async def test_a_session_that_begins_with_the_old_password_meanwhile_ends_too(door: Door) -> None:
+    """It logs in, and opens its slot, after the slots have ended and before the new password is kept."""
+    accounts, loop = door.app.vault.accounts, asyncio.get_running_loop()
+    update, slots = accounts.update, []
+    async with knock(door) as client, knock(door) as late:
+
+        async def sneak_in() -> None:
+            await late.login()
+            slots.append(await late.open_slot())
+
+        def slowly(*who: Any, **options: Any) -> Any:
+            asyncio.run_coroutine_threadsafe(sneak_in(), loop).result(10)
+            return update(*who, **options)
+
+        await client.login()
+        own = await client.open_slot()
+        record = account(door.app, "ada", [], password="battery staple").record
+        accounts.update = slowly  # type: ignore[method-assign]
+        assert await client.call("limen.password.finish", record) is None
+        accounts.update = update  # type: ignore[method-assign]
+        assert (await late.farewell()).reason == "wamp.close.logout"
+        assert [slot.handle for slot in door.slots()] == [own.handle]
