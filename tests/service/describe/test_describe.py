@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date
 from typing import Annotated, Any, TypedDict
 
@@ -69,8 +69,9 @@ def test_a_type_that_holds_itself_is_told_once_and_referred_to() -> None:
 
 def test_two_types_of_one_name_get_their_modules_names() -> None:
     def item(module: str) -> type:
-        made = type("Item", (), {"__annotations__": {"name": str}, "__module__": module})
-        return dataclass(made)
+        made = make_dataclass("Item", [("name", str)])
+        made.__module__ = module
+        return made
 
     app, one, two = App(), item("shop.goods"), item("bank.rows")
 
