@@ -164,6 +164,9 @@ async def test_a_whole_app_stands_behind(server: str, tmp_path: Path) -> None:
         writer.write(b"GET /caller HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + said + b"\r\n")
         assert (await reader.read()).endswith(b'["203.0.113.9",true]')
         writer.close()
+        for said in (("X-Forwarded-For", "no address"), ("X-Forwarded-Host", "evil.example")):
+            with pytest.raises(RefusedError):  # the WebSocket's handshake is read in the same way
+                await SocketClient.connect(port, subprotocols=["wamp.2.json"], headers=[said])
         async with limen.connect(f"http://localhost:{port}") as session:
             assert await session.call("hello", "Bob") == "Hello, Bob!"
             with pytest.raises(limen.exc.Unauthorized):
