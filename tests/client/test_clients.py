@@ -196,6 +196,29 @@ def test_a_login_makes_one_a_user_and_a_logout_nobody(server: Server, kind: str)
         assert client.call("add", 1) == 1
 
 
+@pytest.mark.parametrize(("kind", "user"), [("http", "emmy"), ("ws", "joan")])
+def test_a_session_that_the_server_ended_is_not_replaced_by_an_open_line(server: Server, kind: str, user: str) -> None:
+    over: list[Any] = []
+    with MAKE[kind](server.url) as client, MAKE[kind](server.url) as elsewhere:
+        client.on("signed_out", over.append)
+        client.login(user, "lovelace")
+        elsewhere.login(user, "lovelace")
+        elsewhere.change_password("battery staple")
+        with pytest.raises(exc.UnknownSession):
+            until(lambda: client.call("whoami") is None)
+        for ask in (client.call, client.safe_call):
+            with pytest.raises(exc.UnknownSession):
+                ask("add", 1)
+        assert client.state == "closed"
+        until(lambda: len(over) == 1)
+        assert isinstance(over[0], exc.UnknownSession)
+        with pytest.raises(exc.InvalidCredential):
+            client.login(user, "lovelace")
+        client.login(user, "battery staple")
+        assert client.safe_call("whoami") == user
+        assert elsewhere.safe_call("whoami") == user
+
+
 def test_a_client_that_cannot_says_which_one_can() -> None:
     with limen.WsgiClient(offered.app.wsgi()) as client, pytest.raises(exc.InvalidCall, match="WsClient can"):
         client.subscribe("news", print)
