@@ -318,6 +318,22 @@ async def test_who_acts_as_another_does_so_at_every_process_and_ends_it_there(
             await session.call("rule")
 
 
+async def test_a_client_that_becomes_another_knows_who_it_is(app: House) -> None:
+    app.config.IMPERSONATOR_ROLES = ("machine",)
+    app.auth.add_user("ada", "correct horse", roles=["admin"])
+    own = await enter(app, Way(Process(app, [])))
+    ada = await own.become("ada")
+    assert (ada.user, ada.roles, ada.impersonated_by) == ("ada", ["admin"], "robot")
+    assert await ada.call("who") == ("ada", "robot")
+    with pytest.raises(exc.UnknownSession):
+        await own.call("who")
+    back = await ada.become(None)
+    assert (back.user, back.roles, back.impersonated_by) == ("robot", ["machine"], None)
+    with pytest.raises(exc.RecordNotFound):
+        await back.become("nobody")
+    assert await back.call("who") == ("robot", None)
+
+
 async def test_an_idle_session_and_an_old_one_end(app: House) -> None:
     for setting in ("SESSION_TIMEOUT", "SESSION_MAX_AGE"):
         process = Process(app, [])

@@ -85,6 +85,12 @@ class HttpTransport(Transport):
         if session is not None:
             await session.logout()
 
+    async def become(self, user: str | None) -> None:
+        if self._session is None:
+            raise exc.Unauthorized
+        session = self._session = await self._session.become(user)
+        self.who = Who(session.user, list(session.roles), session.profile, session.impersonated_by)
+
     async def change_password(self, password: str) -> None:
         if self._session is None or self.who.user is None:
             raise exc.Unauthorized("An anonymous client has no password.")
@@ -94,7 +100,7 @@ class HttpTransport(Transport):
         if not self._listens:
             raise self.unable("subscribe")
         session = self._session
-        listen = by_events(self._exchange, self._max_size) if session is None else by_lane(session)
+        listen = by_events(self._exchange, self._max_size) if session is None else by_lane(lambda: self._session)
         return await self._listening.add(topic, handler, listen)
 
     async def publish(self, topic: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

@@ -30,8 +30,9 @@ from limen.client.exchange import Answer, Exchange, Request
 from limen.client.handshake import ROLES
 from limen.core.seal.channel import BadFrame
 from limen.core.seal.lane import LANE, WINDOW, AnswerReader, Caller, Sealed
-from limen.core.seal.login import ClientKey, ClientLogin, Keys, LoginRefused
+from limen.core.seal.login import ClientKey, ClientLogin, ClientResume, LoginRefused
 from limen.core.seal.machine import Credentials
+from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import (
     Abort,
@@ -72,6 +73,7 @@ _NOT_RUN: Final = (
 """Unsealed verdicts that say that nothing ran. As an ABORT they may be anyone's on the way, and are shown as such."""
 
 
+_GOES_ON: Final = ("wamp.close.system_shutdown", "limen.close.changed")
 _GATEWAY: Final = (502, 503, 504)
 """A proxy that could not reach the server: it may know the answer, once it is back."""
 
@@ -128,18 +130,24 @@ async def login_with_key(
         entropy=os.urandom(32),
         lane=LANE,
     )
-    details = {"roles": ROLES, "authmethods": ["key"], "authextra": machine.extra}
-    greeting = _Greeting(exchange, codec(encoding, tagged=True), limit)
-    hello = greeting.codec.encode(Hello(credentials.domain, details))
-    challenge, given = await greeting.challenge(hello, "key")
+    return await _by_kk(exchange, codec(encoding, tagged=True), machine, "key", credentials.domain, limit)
+
+
+async def _by_kk(
+    exchange: Exchange, codec: Codec, machine: ClientResume, method: str, domain: str, limit: int
+) -> LaneSession:
+    """A session, by proving a key."""
+    greeting = _Greeting(exchange, codec, limit)
+    details = {"roles": ROLES, "authmethods": [method], "authextra": machine.extra}
+    hello = codec.encode(Hello(domain, details))
+    challenge, given = await greeting.challenge(hello, method)
     try:
-        keys: Keys = machine.keys(hello, challenge, given)
+        caller = Caller(*machine.keys(hello, challenge, given), limit=limit)
     except LoginRefused:
         raise exc.InvalidCredential("This server is not the one that this key is for.") from None
-    caller = Caller(*keys, limit=limit)
-    sealed = caller.seal(greeting.codec.encode(Authenticate("", {})))
+    sealed = caller.seal(codec.encode(Authenticate("", {})))
     try:
-        return await greeting.finish(caller, sealed.answer, sealed.frame, domain_name(credentials.domain))
+        return await greeting.finish(caller, sealed.answer, sealed.frame, domain_name(domain))
     except exc.OutcomeUnknown:
         raise exc.ConnectionLost("The connection was lost during the login.") from None
 
@@ -203,6 +211,10 @@ class LaneSession:
         self._sending: dict[int, float] = {}
         """Numbers whose answers have not begun, and when they were sent."""
         self._moved = asyncio.Event()
+        self.impersonated_by: str | None = details.get("x_impersonated_by")
+        self._key: tuple[PrivateKey, dict[str, Any]] | None = None
+        """What this session comes back with, once it has to."""
+        self._leaving = False
         self.over: exc.Error | None = None
         """Why the session has ended."""
 
@@ -271,6 +283,29 @@ class LaneSession:
                     case _:
                         raise self._failure(message)
         raise exc.OutcomeUnknown
+
+    async def become(self, user: str | None) -> LaneSession:
+        """The session that goes on as *user*, None: as oneself again; this one is over. Raises exc.Forbidden."""
+        if self._key is None:
+            key = PrivateKey(os.urandom(32))
+            self._key = key, await self.call("limen.slot.open", [key.public])
+        name, args = ("limen.session.relinquish", []) if user is None else ("limen.session.impersonate", [user])
+        await self.call(name, args)
+        self._leaving = True
+        own, slot = self._key
+        machine = ClientResume(
+            own,
+            slot["key"],
+            domain=self.domain,
+            subprotocol=f"limen.1.{self._codec.name}",
+            slot=slot["slot"],
+            epoch=slot["epoch"],
+            entropy=os.urandom(32),
+            lane=LANE,
+        )
+        session = await _by_kk(self._exchange, self._codec, machine, "resume", self.domain, self._caller.limit)
+        session._key, self.over = self._key, exc.UnknownSession()
+        return session
 
     async def logout(self) -> None:
         """Ends the session, here and on the server."""
@@ -383,7 +418,7 @@ class LaneSession:
     def _failure(self, message: Message) -> exc.Error:
         if type(message) is Error:
             return exc.from_wire(message.error, message.kwargs, message.args)
-        if type(message) is Goodbye and message.reason in ("wamp.close.system_shutdown", "limen.close.changed"):
+        if type(message) is Goodbye and (self._leaving or message.reason in _GOES_ON):
             return exc.OutcomeUnknown("The stream was ended by the server; the session goes on.")
         if type(message) is Goodbye:
             said = message.details.get("message")

@@ -27,10 +27,13 @@ LONGEST_PAUSE: Final = 10.0
 _LOST: Final = (exc.ConnectionLost, exc.OutcomeUnknown)
 
 
-def by_lane(session: LaneSession) -> Listen:
-    """Of a sealed session."""
+def by_lane(now: Callable[[], LaneSession | None]) -> Listen:
+    """Of a sealed session: the one of *now*, which may become another."""
 
     async def listen(topic: str, push: Push, began: Callable[[], None]) -> None:
+        session = now()
+        if session is None:
+            raise exc.UnknownSession
         await session.listen(topic, lambda event: push(event.args or [], event.kwargs or {}), began=began)
 
     return listen
