@@ -158,9 +158,10 @@ async def test_a_million_tiny_parts_are_not_read(site: Site) -> None:
     assert left(site) == []
 
 
-async def test_an_upload_that_is_cut_leaves_nothing(site: Site) -> None:
+@pytest.mark.parametrize("kind", [b"multipart/form-data; boundary=xyz", b"image/png"])
+async def test_an_upload_that_is_cut_leaves_nothing(site: Site, kind: bytes) -> None:
     _, writer = await site.connect()
-    head = b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=xyz\r\n"
+    head = b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + kind + b"\r\n"
     writer.write(head + b"Content-Length: 4000000\r\n\r\n" + form(("file", "a", b"x" * (3 * MIB)))[:-10])
     await writer.drain()
     await until(lambda: left(site) != [])
