@@ -219,6 +219,25 @@ def test_a_session_that_the_server_ended_is_not_replaced_by_an_open_line(server:
         assert elsewhere.safe_call("whoami") == user
 
 
+def test_a_machine_comes_in_with_its_key(tmp_path: Path) -> None:
+    offered.app.auth.add_machine("robot", roles=["machine"])
+    path = tmp_path / "robot.key"
+    path.write_text(offered.app.auth.add_key("robot").dump())
+    path.chmod(0o600)
+    with limen.AsgiClient(offered.app.asgi(), "http://localhost") as client:
+        client.login(key=path)
+        assert (client.user, client.role, client.safe_call("whoami")) == ("robot", "machine", "robot")
+        for wrong in (
+            {},
+            {"user": "ada"},
+            {"user": "ada", "password": "lovelace", "key": path},
+            {"key": "nowhere.key"},
+        ):
+            with pytest.raises(exc.InvalidCredential):
+                client.login(**wrong)
+        assert client.safe_call("whoami") == "robot"
+
+
 def test_a_client_that_cannot_says_which_one_can() -> None:
     with limen.WsgiClient(offered.app.wsgi()) as client, pytest.raises(exc.InvalidCall, match="WsClient can"):
         client.subscribe("news", print)
