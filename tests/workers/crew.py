@@ -43,7 +43,7 @@ def marks():
 @service(safe=False, ssl=False)
 def keys(prefix):
     with storage("keys") as db:
-        return [record.key for record in db.select(Mark) if record.key.startswith(prefix)]
+        return [record.key for record in db.select(Mark) if str(record.key).startswith(prefix)]
 
 
 @service
