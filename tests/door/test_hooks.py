@@ -12,6 +12,7 @@ from returning import lost, signed_in
 
 from limen import App, get_state
 from limen.app.hooks import Event, Hooks
+from limen.base.principal import Principal
 
 
 class Listening(Door):
@@ -156,10 +157,14 @@ async def test_the_events_of_a_session_come_in_order_and_an_error_stops_nothing(
     @hooks.on("session.closed")
     def quick(event: Event) -> None:
         seen.append(f"closed {event.id}")
+        roles.append(get_state().roles)
 
-    hooks.happened(Event("session.opened", "localhost", "ada", "1"))
+    roles: list[tuple[str, ...]] = []
+    ada = Principal("localhost", user="ada", roles=("nurse",))
+    hooks.happened(Event("session.opened", "localhost", "ada", "1"), ada)
     hooks.happened(Event("session.closed", "localhost", "ada", "1"))
     hooks.happened(Event("session.closed", "localhost", "bob", "2"))
     await hooks.stopped()
     assert seen == ["closed 2", "opened", "closed 1"]
+    assert roles == [(), ()], "each event has its own principal, also one that waited for another"
     assert "ZeroDivisionError" in caplog.text

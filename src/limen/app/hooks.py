@@ -71,7 +71,7 @@ class Hooks:
 
     def __init__(self) -> None:
         self._functions: dict[str, list[Function]] = {event: [] for event in EVENTS}
-        self._waiting: dict[tuple[str, str], deque[Event]] = {}
+        self._waiting: dict[tuple[str, str], deque[tuple[Event, Principal]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -142,17 +142,17 @@ session.closed, session.stolen
         session = (event.domain, event.id)
         before = self._waiting.get(session)
         if before is not None:
-            before.append(event)
+            before.append((event, principal))
             return
-        self._waiting[session] = deque([event])
-        self._begin(self._tasks, self._deliver(session, principal))
+        self._waiting[session] = deque([(event, principal)])
+        self._begin(self._tasks, self._deliver(session))
 
     # -- inside -------------------------------------------------------------------------------------------------
-    async def _deliver(self, session: tuple[str, str], principal: Principal) -> None:
+    async def _deliver(self, session: tuple[str, str]) -> None:
         waiting = self._waiting[session]
         try:
             while waiting:
-                await self._all(waiting[0], principal)
+                await self._all(*waiting[0])
                 waiting.popleft()
         finally:
             self._waiting.pop(session, None)
