@@ -1,4 +1,4 @@
-"""One scenario (`scenario.json`), every client: in process, over ASGI, WSGI, HTTP and WebSocket, async and blocking,
+"""One scenario (`scenario.json`), nearly every client: in process, over ASGI, HTTP and WebSocket, async and blocking,
 and the browser's; signed out and sealed; through a crash of the server in the middle; and over TLS."""
 
 from __future__ import annotations
