@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
-from crews import Crew
+import websockets
+from crews import LIMEN, Crew
 from peers import Peer, one_at_each
 
 from limen import connect, exc
@@ -167,9 +169,29 @@ async def test_a_new_password_ends_the_sessions_of_all_workers_at_once(crew: Cre
         for session, event in zip(sessions, over, strict=True):
             session.on("signed_out", lambda *_, event=event: event.set())
         await sessions[0].change_password("a new one")
-        async with asyncio.timeout(0.7):  # sooner than the store is asked
+        async with asyncio.timeout(1.5):  # by the store it takes up to two seconds
             await asyncio.gather(*(event.wait() for event in over[1:]))
         assert await sessions[0].call("who") in pids
     with pytest.raises(exc.InvalidCredential):
         async with connect(crew.url, **bob):
             pass
+
+
+# -- abuse ------------------------------------------------------------------------------------------------------
+async def test_what_an_origin_is_charged_at_one_worker_counts_at_all_and_is_cleared_at_all(
+    crew: Crew, peers: list[Peer]
+) -> None:
+    try:
+        for _ in range(4):
+            async with websockets.connect(f"ws://localhost:{crew.port}/ws", subprotocols=["wamp.2.json"]) as rude:  # type: ignore[list-item]
+                await rude.send("this is no WAMP")
+                await rude.wait_closed()
+        async with asyncio.timeout(5):  # what the store says of it would be the worst of the workers, not the sum
+            while [await peer.call("who") for peer in peers] != ["limen.error.abusive"] * 3:
+                await asyncio.sleep(0.01)
+    finally:
+        db = crew.command[crew.command.index("--db") + 1]
+        await asyncio.to_thread(subprocess.run, [LIMEN, "abuse", "clear", "--db", db], check=True, capture_output=True)
+    async with asyncio.timeout(5):
+        while [await peer.call("who") for peer in peers] != [[peer.pid] for peer in peers]:
+            await asyncio.sleep(0.01)
