@@ -5,14 +5,18 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from served import Server
 
 from limen import App, exc
 from limen.cli.serve import listen
 from limen.cli.target import disagree, plain_advice
+
+LIMEN = str(Path(sys.executable).with_name("limen"))
 
 
 def app(*, development: bool = False) -> App:
@@ -81,3 +85,40 @@ def test_adding_a_user_says_when_it_makes_the_database(tmp_path: Path) -> None:
     for name, said in (("ada", "There was no database at sqlite:///new.db; making one.\n"), ("grace", "")):
         done = limen("user", "add", name, "--db", "sqlite:///new.db", cwd=tmp_path, stdin="lovelace\n")
         assert (done.stdout, done.stderr) == (f"Added {name} in localhost.\n", said)
+
+
+OWN_APP = """
+from limen import App
+app = App()
+@app.service()
+def answer(): return 42
+app.auth.add_user("ada", "lovelace")
+"""
+
+
+def test_users_that_an_app_of_its_own_adds_at_import_are_kept_where_the_command_line_says(
+    start: Callable[..., Server], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(OWN_APP)
+    db = f"sqlite:///{tmp_path / 'own.db'}"
+    start([LIMEN, "serve", "own.py:app", "--port", "0", "--db", db], cwd=tmp_path)
+    listed = subprocess.run([LIMEN, "user", "list", "--db", db], capture_output=True, text=True, check=True)
+    assert listed.stdout == "localhost\tada\tuser\n"
+
+
+@pytest.mark.parametrize("words", [["--domain", "a.example"], ["--keys", "other.keys"]])
+def test_what_comes_too_late_for_an_app_of_its_own_is_refused(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_APP)
+    command = [LIMEN, "serve", "own.py:app", "--port", "0", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 1
+    assert f"before {words[0]} can be said" in done.stderr
+
+
+def test_a_server_that_may_not_have_its_file_ends_with_1(start: Callable[..., Server], tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_APP)
+    command = [LIMEN, "serve", "own.py:app", "--port", "0", "--db", f"sqlite:///{tmp_path / 'own.db'}"]
+    start(command, cwd=tmp_path)
+    second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert second.returncode == 1
+    assert "in use by another Limen" in second.stderr

@@ -240,6 +240,11 @@ class App:
         return self._auth_storage is not None or self._own_storage is not None
 
     @property
+    def has_users_at_hand(self) -> bool:
+        """Users, sessions or keys were asked for already, so that their stores are open."""
+        return self._vault is not None
+
+    @property
     def vault(self) -> Vault:
         """Accounts, slots, ledger and keys; opened when first needed."""
         if self._vault is None:

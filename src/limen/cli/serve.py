@@ -189,7 +189,11 @@ def serve(
     if on_begin is not None:
         on_begin(lambda: setattr(server, "should_exit", True))
     with asyncio.Runner(loop_factory=_Loop) as runner:
-        runner.run(server.serve(sockets=[sock]))
+        try:
+            runner.run(server.serve(sockets=[sock]))
+        except SystemExit:  # uvicorn's way out where the lifespan did not start
+            if server.started:
+                raise
     if not server.started:
         return 1
     return 130 if server.force_exit else 0

@@ -131,9 +131,12 @@ def serve_target(
     # The program may ask for its store while it is imported, so that the options come first; and the default App is the
     # one that a module acts on, unless it makes its own.
     apply(limen.default, domain, db, keys, dev)
+    if db:
+        os.environ["LIMEN_DB"] = db  # for an App of its own, which may ask for its store before it can be told
     app = load(target)
     disagree(app, domain, db, keys)
     if app is not limen.default:
+        too_late(app, domain, keys)
         apply(app, domain, db, keys, dev)
     if proxy:
         Proxies(proxy)
@@ -166,6 +169,17 @@ def disagree(app: App, domain: tuple[str, ...], db: str | None, keys: str | None
         if value and has not in (value, getattr(Config, name)):
             raise exc.InvalidCall(
                 f"The program sets config.{name} to {has!r}, and --{option} is {value!r}: leave one out."
+            )
+
+
+def too_late(app: App, domain: tuple[str, ...], keys: str | None) -> None:
+    """Raises `InvalidCall` where an App of the program's own has read or added users while it was imported, under
+    another domain or another key file than the command line says."""
+    for option, value in (("domain", domain), ("keys", keys)):
+        if value and app.has_users_at_hand:
+            raise exc.InvalidCall(
+                f"The program asks for the users of its own App while it is imported, before --{option} can be said: "
+                f"set config.{option.upper()} of that App above, or ask in a function for limen.on('server.started')."
             )
 
 
