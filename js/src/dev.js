@@ -64,7 +64,7 @@ export function show(error) {
   dialog.showModal();
 }
 
-/** The page that answers a navigation whose service failed brings the error along (`door/answers.py`). */
+/** The page that answers a navigation whose service failed brings the error along (`door/http/answers.py`). */
 const brought = document.getElementById("limen-failure");
 if (brought) {
   const { err, ...facts } = JSON.parse(brought.textContent ?? "{}");

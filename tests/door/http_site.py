@@ -16,8 +16,8 @@ from uvicorn.server import ServerState
 from limen.app.running import only_in_development
 from limen.base.config import Config
 from limen.core.guard.ledger import Kind
-from limen.door.asgi import Asgi
-from limen.door.http import HttpDoor
+from limen.door.gateway.asgi import Asgi
+from limen.door.http.door import HttpDoor
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 from limen.service.service import make_service_decorator

@@ -16,11 +16,11 @@ from limen.base.values import Encoding
 from limen.client.exchange import Answer, Request
 from limen.client.lane import LaneSession, login_with_key
 from limen.core.guard.ledger import Ledger
-from limen.door.files import Files
-from limen.door.gate import Gate
-from limen.door.http import HttpDoor
-from limen.door.hub import Hub
-from limen.door.request import Request as Asked
+from limen.door.http.door import HttpDoor
+from limen.door.http.request import Request as Asked
+from limen.door.hub.files import Files
+from limen.door.hub.gate import Gate
+from limen.door.hub.hub import Hub
 from limen.service.pipeline import Pipeline
 
 

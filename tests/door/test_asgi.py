@@ -10,7 +10,7 @@ import pytest
 from http_site import Site
 
 from limen import exc
-from limen.door.asgi import Asgi
+from limen.door.gateway.asgi import Asgi
 from limen.web.static import StaticTree
 
 

@@ -14,8 +14,8 @@ import pytest_asyncio
 from house import until
 from signed import Site, header, program, serving
 
-from limen.door.events import Events
-from limen.door.request import Request
+from limen.door.bridge.events import Events
+from limen.door.http.request import Request
 
 
 @pytest_asyncio.fixture

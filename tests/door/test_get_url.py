@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen import App, exc
-from limen.door.arguments import parse_fields
-from limen.door.request import path_segments
+from limen.door.http.arguments import parse_fields
+from limen.door.http.request import path_segments
 
 
 class Colour(enum.Enum):

@@ -8,7 +8,7 @@ import pytest
 from knock import ROLES, Door, Refused, knock
 
 from limen.core.wamp.messages import Authenticate, Hello, Welcome
-from limen.door.connection import MAX_GREETING
+from limen.door.hub.gate import MAX_GREETING
 
 PAD: list[list[int]] = [[]] * (MAX_GREETING // 3)
 

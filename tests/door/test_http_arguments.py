@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen import exc
-from limen.door.answers import to_json
-from limen.door.arguments import MAX_FIELDS, Malformed, from_body, from_json, parse_fields, parse_multipart
+from limen.door.http.answers import to_json
+from limen.door.http.arguments import MAX_FIELDS, Malformed, from_body, from_json, parse_fields, parse_multipart
 
 JSON = b"application/json"
 TAGGED = b"application/limen+json"

@@ -9,7 +9,7 @@ import pytest
 from http_site import Site
 
 from limen.base.config import Config
-from limen.door.request import Request
+from limen.door.http.request import Request
 from limen.web.static import StaticTree
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limen import exc
-from limen.door.crosssite import Caller, is_own, who_asks
-from limen.door.request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
+from limen.door.http.crosssite import Caller, is_own, who_asks
+from limen.door.http.request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
 
 
 # -- paths ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from limen.door.waiting import Resumed
+from limen.door.http.waiting import Resumed
 
 
 async def stepped(awaitable: Awaitable[Any]) -> Any:

@@ -106,7 +106,7 @@ async def test_a_file_goes_ahead_and_its_call_finds_it_once(door: Filing) -> Non
 async def test_a_file_is_written_in_order_without_holes_and_as_announced(
     door: Filing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("limen.door.files.PATIENCE", 0.05)
+    monkeypatch.setattr("limen.door.hub.files.PATIENCE", 0.05)
     async with knock(door) as client:
         await enter(client)
         id = await client.call("limen.upload.begin", "a", "", 10)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from limen import exc
-from limen.door.sessions import Calls, Tab, Tabs
+from limen.door.hub.tabs import Calls, Tab, Tabs
 
 
 class Receiver:

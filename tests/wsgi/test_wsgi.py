@@ -14,9 +14,9 @@ import pytest
 
 from limen.app.origins import origin_of
 from limen.base.config import Config
-from limen.door.http import HttpDoor
-from limen.door.request import Request
-from limen.door.wsgi import Wsgi
+from limen.door.gateway.wsgi import Wsgi
+from limen.door.http.door import HttpDoor
+from limen.door.http.request import Request
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 from limen.web.response import Response

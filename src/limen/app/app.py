@@ -36,8 +36,8 @@ from .server import Server
 if TYPE_CHECKING:
     from limen.core.record.port import RecordStore
     from limen.core.wamp.session import Session
-    from limen.door.hub import Hub
-    from limen.door.mount import Mounted
+    from limen.door.gateway.mount import Mounted
+    from limen.door.hub.hub import Hub
     from limen.service.pipeline import Pipeline
 
     from .vault import Vault
@@ -117,7 +117,7 @@ class App:
         >>> App().mount("/admin", hello).segments
         ('admin',)
         """
-        from limen.door.mount import SEALED, Mounted
+        from limen.door.gateway.mount import SEALED, Mounted
 
         if wrong := [name for name in ("safe", "roles") if name in options]:
             raise TypeError(SEALED.format(wrong[0]))
@@ -145,7 +145,7 @@ class App:
         Traceback (most recent call last):
         limen.exc.InvalidArguments: /shop/price/green%2Ftea is no path (...
         """
-        from limen.door.urls import url_of
+        from limen.door.http.urls import url_of
 
         return url_of(self.registry, self.pipeline, target, args, params, extension)
 
@@ -326,7 +326,7 @@ class App:
             of_key = [slot.handle for slot in slots.list(domain, user) if slot.key == key]
             gone = [slot for handle in of_key for slot in slots.remove(domain, handle)]
         if self.hub is not None:
-            from limen.door.ends import end_user
+            from limen.door.processes.ends import end_user
 
             hub = self.hub
 
@@ -350,8 +350,8 @@ class App:
     # -- the doors ----------------------------------------------------------------------------------------------
     def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:
         """The WebSocket door: decides on a handshake (transport/wire.py)."""
-        from limen.door.connection import Connection
-        from limen.door.crosssite import is_own
+        from limen.door.http.crosssite import is_own
+        from limen.door.ws.connection import Connection
 
         if handshake.path != "/ws":
             return Refusal(404)
@@ -383,7 +383,7 @@ class App:
         Nothing is opened before the first request: a server may fork before it. See docs/servers.md for which
         processes and threads it may run.
         """
-        from limen.door.wsgi import Wsgi
+        from limen.door.gateway.wsgi import Wsgi
 
         from .background import Background
 

@@ -20,7 +20,7 @@ from limen import exc
 from limen.service.workers import Workers
 
 if TYPE_CHECKING:
-    from limen.door.http import HttpDoor
+    from limen.door.http.door import HttpDoor
 
     from .app import App
 

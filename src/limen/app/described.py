@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
-from limen.door.answers import data_response
-from limen.door.described import services
+from limen.door.http.answers import data_response
+from limen.door.own.services import services
 from limen.web.static import StaticTree
 
 from .origins import is_loopback
 
 if TYPE_CHECKING:
-    from limen.door.http import OwnAddress
-    from limen.door.request import Request
+    from limen.door.http.door import OwnAddress
+    from limen.door.http.request import Request
     from limen.web.response import Response
 
     from .app import App

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from limen.door.sessions import Tab
+from limen.door.hub.tabs import Tab
 
 if TYPE_CHECKING:
-    from limen.door.hub import Hub, Signed
+    from limen.door.hub.hub import Hub, Signed
 
     from .vault import Vault
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from limen.door.bus import Answer, Hear
+from limen.door.hub.bus import Answer, Hear
 
 from .frames import ALL, SUPERVISOR, Frames
 
@@ -46,7 +46,7 @@ class Question:
 
 
 class Line(Frames):
-    """See `limen.door.bus.Bus`. `await Line.connect(sock)` gives one that is heard by all others.
+    """See `limen.door.hub.bus.Bus`. `await Line.connect(sock)` gives one that is heard by all others.
 
     Where the supervisor is gone this process is told to end (SIGTERM): nobody would start it again.
     """

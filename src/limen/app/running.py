@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.principal import Principal
 from limen.base.proxies import Proxies
-from limen.door.answers import data_response
-from limen.door.files import Files, link_address
-from limen.door.gate import Gate
-from limen.door.hub import TOUCH, Hub
+from limen.door.http.answers import data_response
+from limen.door.hub.files import Files
+from limen.door.hub.gate import Gate
+from limen.door.hub.hub import TOUCH, Hub
+from limen.door.own.files import link_address
 from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
@@ -36,8 +37,8 @@ from .vault import socket_path
 
 if TYPE_CHECKING:
     from limen.base.config import Config
-    from limen.door.http import HttpDoor, OwnAddress
-    from limen.door.request import Request
+    from limen.door.http.door import HttpDoor, OwnAddress
+    from limen.door.http.request import Request
     from limen.web.response import Response
 
     from .app import App
@@ -80,7 +81,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         hub = app.open()
         hub.begin()
         if app.line is not None:
-            from limen.door.across import Across
+            from limen.door.processes.across import Across
 
             from .line import Line
 
@@ -175,8 +176,8 @@ def follow(app: App) -> None:
 
 def make_door(app: App) -> HttpDoor:
     """The HTTP door of *app*, whoever carries the requests."""
-    from limen.door.http import HttpDoor
-    from limen.door.signing import signed_principal
+    from limen.door.bridge.signing import signed_principal
+    from limen.door.http.door import HttpDoor
 
     hub = app.open()
     gate = hub.gate
@@ -200,7 +201,7 @@ def make_door(app: App) -> HttpDoor:
 
 def make_asgi(app: App) -> Callable[..., Any]:
     """The ASGI callable: HTTP, WebSocket and lifespan."""
-    from limen.door.asgi import Asgi
+    from limen.door.gateway.asgi import Asgi
     from limen.transport.asgi_ws import AsgiWebSockets
 
     door = make_door(app)
@@ -214,9 +215,9 @@ def make_asgi(app: App) -> Callable[..., Any]:
 
 def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
     """What stands at `/limen/NAME`, by NAME; all else there is `assets`."""
-    from limen.door.bridge import Bridge
-    from limen.door.events import Events
-    from limen.door.lane import Lane
+    from limen.door.bridge.bridge import Bridge
+    from limen.door.bridge.events import Events
+    from limen.door.lane.lane import Lane
 
     def asker(request: Request, domain: str) -> Principal:
         return Principal(domain, origin_of(request.client), tls=request.tls)

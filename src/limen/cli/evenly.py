@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import uvicorn
 
-    from limen.door.bus import Bus
+    from limen.door.hub.bus import Bus
     from limen.transport.picows_ws import PicowsServer
 
 SLACK = 2

@@ -1,0 +1,5 @@
+"""Plain HTTP: one request, one answer, no session. `door.py` is the way through; it asks the pipeline directly.
+
+in    request.py · crosssite.py (who made the browser ask) · arguments.py · receiving.py (uploads) · urls.py (`get_url`)
+out   plan.py (what is known of a service beforehand) · answers.py · lines.py (streams) · downloads.py · waiting.py
+"""

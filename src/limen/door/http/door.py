@@ -1,0 +1,402 @@
+"""The HTTP door: a request in, a response out; between them the pipeline, a file, or one clear error.
+
+Reading order: `HttpDoor.respond`, `_route`, `_call`. Precedence of addresses: reserved (`/ws`, `/limen/…`), then
+services, mounted applications and static trees, the longest path
+first; of one length in this order.
+
+What it refuses, in this order: a Host that is not ours, a path that is none, other methods, other sites' pages, origins
+past the abuse limit, bodies that are too large, too slow, of another type or malformed. Only then a service is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from limen import exc
+from limen.base.files import File
+from limen.base.principal import Cancellation, Principal
+from limen.base.proxies import HEADERS, look
+from limen.core.guard.ledger import Kind
+from limen.service.pipeline import discard
+from limen.web.headers import NO_STORE, TAGGED, Pair, chosen, header_lines, replaced
+from limen.web.response import Response
+from limen.web.spool import Spool
+
+from .answers import error_response, failure_page
+from .arguments import Malformed, from_body, parse_fields
+from .crosssite import Caller, who_asks
+from .downloads import download
+from .lines import Lines, wanted
+from .plan import Plan
+from .receiving import Receiver
+from .request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
+from .waiting import Resumed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from limen.base.config import Config
+    from limen.door.gateway.mount import Mounted
+    from limen.service.pipeline import Pipeline
+    from limen.service.registry import Match, Registry
+    from limen.service.service import Service
+    from limen.web.static import StaticTree
+
+_LOG: Final = logging.getLogger("limen.door")
+_KEPT: Final = 1024
+"""Most hosts, callers and services that the door remembers at once."""
+
+_FORWARDED: Final = tuple((name, name.encode()) for name in HEADERS)
+
+OwnAddress = Callable[[Request, str, tuple[str, ...]], Awaitable[Response]]
+"""What answers at `/limen/NAME`: given the request, its domain, and the segments behind NAME. Other sites' pages never
+get so far."""
+
+Signed = Callable[[Request, Principal], Awaitable[Principal]]
+"""Who has signed a request, given who asks as far as the door knows (`door/bridge/signing.py`)."""
+
+
+class HttpDoor:
+    """Plain HTTP calls, files, and Limen's own assets.
+
+    *domain_of*: a Host header's domain, None for one that is not ours. *origin_of*: an IP address as the ledger counts
+    it. *refused*: seconds until an origin may come again, None if it may now. *charge*: counts a misdeed. *delay*:
+    seconds by which an answer to an origin is slowed. *own*: what stands at `/limen/NAME`, by NAME (the table is
+    `app/running.py`'s). *mounts*: other applications, the longest path first. *spool*: where uploads lie meanwhile.
+    *signed*: looks for a signature. *assets*: the tree at `/limen`, for all other names. *executor*: where files are
+    read; the loop's own if None.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        registry: Registry,
+        pipeline: Pipeline,
+        statics: Iterable[StaticTree],
+        domain_of: Callable[[str], str | None],
+        origin_of: Callable[[str], str],
+        refused: Callable[[str, str], float | None],
+        charge: Callable[[str, str, Kind], object],
+        delay: Callable[[str, str], float] | None = None,
+        assets: StaticTree | None = None,
+        own: Mapping[str, OwnAddress] | None = None,
+        mounts: Iterable[Mounted] = (),
+        spool: Spool | None = None,
+        signed: Signed | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        self._config, self._registry = config, registry
+        self._pipeline, self._call_service = pipeline, pipeline.call
+        self._statics, self._mounts = statics, mounts
+        self._domain_of, self._origin_of = domain_of, origin_of
+        self._refused, self._charge, self._delay = refused, charge, delay
+        self._own_addresses, self._assets, self._executor = own or {}, assets, executor
+        self._signed = signed
+        self._receiver = Receiver(config, spool or Spool(None))
+        self._chosen = chosen(config.HEADERS)
+        hsts = config.HSTS and not config.IS_DEVELOPMENT and config.DOMAIN != "localhost"
+        self._hsts = (b"strict-transport-security", b"max-age=%d" % config.HSTS) if hsts else None
+        self._domains: dict[bytes, str] = {}
+        self._principals: dict[tuple[str, str, bool], Principal] = {}
+        self._plans: dict[int, Plan] = {}
+        self._known: dict[bytes, Match] = {}
+
+    async def respond(self, request: Request) -> Response:
+        """The answer to *request*, whatever it is. Raises only `Gone`, and CancelledError."""
+        response = await self._answer(request)
+        if request.tls and self._hsts is not None:
+            response.headers = (*response.headers, self._hsts)
+            if response.head is not None:
+                response.head += header_lines([self._hsts])
+        if self._chosen:
+            response.headers, response.head = replaced(response.headers, self._chosen), None
+        return response
+
+    async def _answer(self, request: Request) -> Response:
+        try:
+            if request.repeated:
+                request.headers = header_map(request.pairs)
+            if self._config.PROXIES or b"x-forwarded-for" in request.headers or b"forwarded" in request.headers:
+                self._see(request)
+            return await self._route(request)
+        except exc.Error as error:
+            if "frames" in error.facts and request.headers.get(b"sec-fetch-dest") == b"document":
+                return failure_page(error)
+            return error_response(error, None, request.grant, tagged=request.tagged)
+        except Refused as refused:
+            more = (*refused.headers, *request.grant)
+            return error_response(refused.error, refused.status, more, tagged=request.tagged)
+        except Gone:
+            raise
+        except Exception:
+            path = b"/limen/link/..." if request.path.startswith(b"/limen/link/") else request.path[:200]
+            _LOG.exception("The HTTP door failed at %s %r", request.method, path)
+            return error_response(exc.InternalError(), tagged=request.tagged)
+
+    # -- finding ------------------------------------------------------------------------------------------------
+    async def _route(self, request: Request) -> Response:
+        domain = self._domain(request.headers.get(b"host"))
+        known = self._known.get(request.path)
+        if known is not None and self._registry.by_uri(known.service.uri) is known.service:
+            return await self._call(request, domain, known)
+        segments = path_segments(request.path)
+        first = segments[0]
+        if first == "limen" and len(segments) > 1:
+            return await self._own(request, domain, segments)
+        if first == "ws" and len(segments) == 1:
+            upgrade = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
+            raise Refused(exc.InvalidCall("This address speaks WebSocket only."), 426, upgrade)
+        mounted = next((m for m in self._mounts if segments[: len(m.segments)] == m.segments), None)
+        deep = -1 if mounted is None else len(mounted.segments)
+        if segments[-1]:  # a service has no slash at its end
+            match = self._registry.by_path(segments)
+            if match is not None and match.service.urlpath.count("/") + 1 >= deep:
+                if not match.rest:
+                    self._remember(request.path, match)
+                return await self._call(request, domain, match)
+        if request.tagged and request.method == "POST":
+            raise exc.NotFound()  # a client of ours means a service, never a file
+        for tree in self._statics:
+            at = len(tree.segments)
+            if at > deep and segments[:at] == tree.segments:
+                return await self._file(tree, request, segments[at:])
+        if mounted is not None:
+            return await self._mounted(request, domain, mounted, segments)
+        raise exc.NotFound()
+
+    def _see(self, request: Request) -> None:
+        """Behind a proxy of `config.PROXIES`: the client's address, TLS and Host instead of the proxy's."""
+        headers = request.headers
+        said = {name: headers[raw].decode("latin-1") for name, raw in _FORWARDED if raw in headers}
+        request.client, request.tls, host = look(self._config.PROXIES, request.client, request.tls, said)
+        if host is not None:
+            headers[b"host"] = host.encode()
+
+    def _remember(self, path: bytes, match: Match) -> None:
+        """An address that is all of a path means the same service as long as that stands at its URI."""
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[path] = match
+
+    def _domain(self, host: bytes | None) -> str:
+        if host is None:
+            raise exc.InvalidCall("The request names no Host.")
+        domain = self._domains.get(host)
+        if domain is None:
+            _, colon, port = host.rpartition(b":")
+            if colon and port and not port.endswith(b"]") and not port.isdigit():
+                raise exc.InvalidCall("The Host's port is no number.")
+            domain = self._domain_of(host.decode("latin-1"))
+            if domain is None:
+                raise Refused(exc.InvalidAddress("This server does not answer for that host name."), 421)
+            if len(self._domains) >= _KEPT:
+                self._domains.clear()
+            self._domains[host] = domain
+        return domain
+
+    def principal(self, request: Request, domain: str) -> Principal:
+        """Who stands behind a request that proves nothing of itself."""
+        return self._principal(domain, request.client, request.tls)
+
+    def _principal(self, domain: str, client: str, tls: bool) -> Principal:
+        key = (domain, client, tls)
+        principal = self._principals.get(key)
+        if principal is None:
+            if len(self._principals) >= _KEPT:
+                self._principals.clear()
+            principal = self._principals[key] = Principal(domain, self._origin_of(client), tls=tls)
+        return principal
+
+    def _plan(self, service: Service) -> Plan:
+        plan = self._plans.get(id(service))
+        if plan is None or plan.service is not service:
+            if len(self._plans) >= _KEPT:
+                self._plans.clear()
+            plan = self._plans[id(service)] = Plan(service)
+        return plan
+
+    # -- files --------------------------------------------------------------------------------------------------
+    async def _file(self, tree: StaticTree, request: Request, tail: Sequence[str]) -> Response:
+        return await tree.answer(request.method, tail, request.headers, query=request.query, executor=self._executor)
+
+    async def _own(self, request: Request, domain: str, segments: tuple[str, ...]) -> Response:
+        """What stands under /limen."""
+        own = self._own_addresses.get(segments[1])
+        if own is not None:
+            if who_asks(request.method, request.headers, request.tls) is Caller.FOREIGN:
+                raise exc.Forbidden("Another site's page may not ask this.")
+            return await own(request, domain, segments[2:])
+        if self._assets is None:
+            raise exc.NotFound()
+        return await self._file(self._assets, request, segments[1:])
+
+    # -- calling ------------------------------------------------------------------------------------------------
+    async def _call(self, request: Request, domain: str, match: Match) -> Response:
+        service = match.service
+        plan = self._plan(service)
+        headers, method = request.headers, request.method
+        if method == "OPTIONS":
+            return self._options(request, plan)
+        if service.handlers and method in service.handlers:
+            service = service.handlers[method]
+            plan = self._plan(service)
+        principal = self._principal(domain, request.client, request.tls)
+        if b"authorization" in headers and self._signed is not None:
+            principal = await self._signed(request, principal)
+        try:
+            if b"origin" in headers or b"sec-fetch-site" in headers:
+                request.grant = self._admit(request, plan)
+            origin = principal.origin
+            if service.check_abusive and self._delay is not None:
+                await self._slow(domain, origin, self._delay(domain, origin))
+            args: list[Any] = match.rest
+            kwargs: dict[str, Any] = {}
+            text: Container[int | str] = ()
+            # A sealed service called in the open: the pipeline refuses and counts it, whatever was asked.
+            if not service.safe:
+                if method not in plan.methods:
+                    raise exc.MethodNotAllowed(allow=plan.allow)
+                if request.query:
+                    if len(request.query) > MAX_PATH:
+                        raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
+                    kwargs = parse_fields(request.query)
+                if args or kwargs:
+                    text = {*range(len(args)), *kwargs}
+                taking = self._pipeline.plan(service) if request.unread else None
+                if taking is not None and taking.files and method not in ("GET", "HEAD"):
+                    # What is refused shall not be sent first. The pipeline asks again.
+                    self._pipeline.admit(principal, service)
+                    taken = await self._take(principal, request, taking.files, taking.body, service.max_upload)
+                    if taken is not None:
+                        if not kwargs.keys().isdisjoint(taken):
+                            discard(None, taken)
+                            raise exc.InvalidCall("An argument came in the query and in the body.")
+                        kwargs = {**kwargs, **taken}
+                        text = {*range(len(args)), *kwargs}
+                if request.unread and method not in ("GET", "HEAD"):
+                    config = self._config
+                    data = await request.body(config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT)
+                    try:
+                        more, named, form = from_body(data, headers.get(b"content-type"))
+                    except Malformed as malformed:
+                        self._charge(domain, origin, Kind.MALFORMED)
+                        raise malformed.error from None
+                    args = args + more if args else more
+                    if kwargs and not kwargs.keys().isdisjoint(named):
+                        raise exc.InvalidCall("An argument came in the query and in the body.")
+                    kwargs = {**kwargs, **named} if kwargs else named
+                    if form:
+                        text = {*range(len(args)), *kwargs}
+        except (exc.Error, Refused) as refused:  # the pipeline, which writes a line a call, never hears of it
+            if self._pipeline.on_done is not None:
+                error = refused.error if isinstance(refused, Refused) else refused
+                self._pipeline.on_done(service, principal, 0.0, error)
+            raise
+        accept = headers.get(b"accept")
+        cancellation = Cancellation()
+        if method != "HEAD" and (lines := wanted(service, accept)) is not None:
+            call = partial(self._call_service, principal, service, args, kwargs, cancellation=cancellation, text=text)
+            return await self._lines(request, plan, cancellation, Lines(lambda put: call(progress=put), lines))
+        value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text)
+        if not plan.at_once:
+            steps = value.__await__()
+            try:
+                future = next(steps)
+            except StopIteration as done:
+                value = done.value
+            else:
+                value = await self._patiently(request, cancellation, Resumed(steps, future))
+        if type(value) is File:
+            return await download(request, service, value, self._executor)
+        shape = plan.format(match.extension, bool(match.rest), accept is not None and TAGGED in accept)
+        try:
+            if shape.own and not service.inline:
+                body = await asyncio.get_running_loop().run_in_executor(self._executor, shape.write, value)
+            else:
+                body = shape.write(value)
+        except exc.InvalidValue as error:
+            raise Refused(error, 500) from None  # the service's fault, not the caller's
+        return plan.response(shape, method, body, request.grant)
+
+    async def _slow(self, domain: str, origin: str, delay: float) -> None:
+        if delay > 0:
+            # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
+            wait = self._refused(domain, origin)
+            if wait is not None:
+                raise exc.Abusive(retry_after=wait)
+            await asyncio.sleep(delay)
+
+    async def _mounted(self, request: Request, domain: str, mounted: Mounted, segments: Sequence[str]) -> Response:
+        """What another application answers, behind the guard of a call."""
+        method, service = request.method, mounted.service
+        principal = self._principal(domain, request.client, request.tls)
+        try:
+            if method not in mounted.methods:
+                raise exc.MethodNotAllowed(allow=", ".join(mounted.methods))
+            if not mounted.cross_site and who_asks(method, request.headers, request.tls) is Caller.FOREIGN:
+                raise exc.Forbidden("Another site's page may not ask this.")
+            if service.check_abusive and self._delay is not None:
+                await self._slow(domain, principal.origin, self._delay(domain, principal.origin))
+        except exc.Error as error:
+            if self._pipeline.on_done is not None:
+                self._pipeline.on_done(service, principal, 0.0, error)
+            raise
+        if len(segments) == len(mounted.segments) and segments[-1] and method in ("GET", "HEAD"):
+            place = b"./" + request.path.rpartition(b"/")[2] + b"/" + (b"?" + request.query if request.query else b"")
+            return Response(307, ((b"location", place), NO_STORE))
+        root = "/".join([request.root, *mounted.segments])
+        answer: Response = await self._call_service(principal, service, [request, root])
+        return answer
+
+    async def _take(
+        self, principal: Principal, request: Request, files: frozenset[str], body: str | None, most: int | None
+    ) -> dict[str, Any] | None:
+        try:
+            return await self._receiver.take(request, files, body, most)
+        except Malformed as malformed:
+            self._charge(principal.domain, principal.origin, Kind.MALFORMED)
+            raise malformed.error from None
+
+    async def _patiently(self, request: Request, cancellation: Cancellation, rest: Resumed) -> Any:
+        """The result of a service that waits; if the client goes away meanwhile, the service is cancelled."""
+        unwatch = request.watch(cancellation.set)
+        try:
+            return await rest
+        finally:
+            unwatch()
+
+    async def _lines(self, request: Request, plan: Plan, cancellation: Cancellation, lines: Lines) -> Response:
+        unwatch = request.watch(cancellation.set)
+        try:
+            return await lines.response((*plan.vary, *request.grant), plan.service.csp)
+        finally:
+            unwatch()
+
+    def _admit(self, request: Request, plan: Plan) -> tuple[Pair, ...]:
+        """Lets in the own page, links to what may be read, and sites that `cors` names; gives the headers for these.
+
+        Raises `exc.Forbidden`, before anything is counted: another site must not be able to lock its visitors out here.
+        """
+        caller = who_asks(request.method, request.headers, request.tls)
+        if caller is Caller.OWN:
+            return ()
+        grant = plan.grant(request.headers.get(b"origin"))
+        if grant is not None:
+            return grant
+        if caller is Caller.LINK and not plan.service.safe:
+            return ()
+        raise exc.Forbidden("Another site's page may not call this.")
+
+    def _options(self, request: Request, plan: Plan) -> Response:
+        headers = request.headers
+        if b"access-control-request-method" in headers:
+            granted = plan.preflight(headers.get(b"origin"))
+            if granted is None:
+                raise exc.Forbidden("Another site's page may not call this.")
+            return Response(204, (*granted, NO_STORE))
+        return Response(204, ((b"allow", plan.allow.encode()), NO_STORE))

@@ -1,0 +1,5 @@
+"""What the processes of one server do for each other: `across.py`.
+
+`lent.py` (procedures), `moving.py` (tabs), `ends.py` (all that a user has open).
+The port is `door/hub/bus.py`, the wire `app/line.py`.
+"""

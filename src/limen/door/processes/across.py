@@ -1,0 +1,87 @@
+"""What the processes of one server do for each other, so that it does not matter at which of them somebody is.
+
+events      what is published in one reaches the subscribers of all, once, in its publisher's order
+ends        a session that is ended in one is over in all, at once; the store says the same a second later to who
+            did not hear (`limen.app.elsewhere`)
+charges     what one counts against an origin all count
+procedures  `lent.py`
+tabs        `moving.py`
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+from limen.core.wamp.effects import Spread
+from limen.door.hub.bus import packed, unpacked
+
+from .ends import end_here
+from .lent import Lent
+from .moving import Moving
+
+if TYPE_CHECKING:
+    from limen.core.wamp.realm import Realm
+    from limen.door.hub.bus import Bus
+    from limen.door.hub.hub import Hub
+
+log = logging.getLogger("limen.door")
+
+
+class Across:
+    """*hub*'s part of a server of several processes, over *bus*."""
+
+    def __init__(self, hub: Hub, bus: Bus) -> None:
+        self._hub, self._bus = hub, bus
+        self.lent = Lent(hub, bus)
+        self.moving = Moving(hub, bus)
+        bus.hear("event", self._event)
+        bus.hear("user", self._user)
+        bus.hear("charge", self._charge)
+        hub.gate.ledger.tell = lambda told: bus.tell("charge", told)
+        bus.hear("abuse.clear", self._clear)
+
+    async def begin(self) -> None:
+        """To be awaited before this process serves."""
+        await self.lent.begin()
+
+    # -- events -------------------------------------------------------------------------------------------------
+    def spread(self, realm: Realm, event: Spread) -> None:
+        """Tells the others of an event."""
+        if not self._bus.others:
+            return
+        try:
+            said = packed(event.args, event.kwargs, dict(event.options))
+        except exc.InvalidValue as error:
+            log.error("An event of %s could not be told: %s", event.uri, error)
+            return
+        self._bus.tell("event", [realm.name, event.uri, event.publication, said])
+
+    def _event(self, body: list[Any]) -> None:
+        domain, uri, publication, said = body
+        realm = self._hub.known_realm(domain)
+        if realm is not None:
+            args, kwargs, options = unpacked(said)
+            self._hub.act(realm, realm.hear(Spread(uri, args, kwargs, publication, options)))
+
+    # -- ends ---------------------------------------------------------------------------------------------------
+    def user_over(self, domain: str, user: str, keep: bytes | None, key: bytes | None, words: str, why: str) -> None:
+        """The sessions of a user are over; see `ends.end_user`."""
+        self._bus.tell("user", [domain, user, keep, key, words, why])
+
+    def _user(self, body: list[Any]) -> None:
+        domain, user, keep, key, words, why = body
+        end_here(self._hub, domain, user, keep, key, words, why)
+
+    # -- charges ------------------------------------------------------------------------------------------------
+    def _charge(self, told: list[Any]) -> None:
+        self._hub.gate.ledger.take(told, time.time())
+
+    def clear(self, domain: str | None, key: str | None) -> None:
+        """An operator has cleared the ledger."""
+        self._bus.tell("abuse.clear", [domain, key])
+
+    def _clear(self, body: list[Any]) -> None:
+        self._hub.gate.ledger.clear(*body)

@@ -1,0 +1,4 @@
+"""One WebSocket from HELLO to GOODBYE: `connection.py`.
+
+`login.py` greets sealed sessions, `cryptosign.py` plain ones that sign.
+"""

@@ -1,0 +1,333 @@
+"""One WebSocket connection, from HELLO to GOODBYE, sealed or not.
+
+    received -> (open the frame) -> codec.decode -> greeting, or realm.receive -> Hub.act -> send -> (seal) -> wire
+
+Who greets: `door/ws/login.py` for sealed subprotocols, `_greeted` here for anonymous sessions of plain WAMP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+from limen.base.principal import ANONYMOUS, Principal
+from limen.core.guard.ledger import Kind
+from limen.core.seal.channel import BadFrame
+from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
+from limen.core.wamp.messages import Abort, Goodbye, Hello, Message, Welcome
+from limen.core.wamp.session import PROTOCOL_VIOLATION, ROUTER_ROLES, Session, handshake
+from limen.door.hub.answering import Answering, new_session_id
+from limen.door.hub.gate import MAX_GREETING
+from limen.door.hub.hub import Hub
+
+if TYPE_CHECKING:
+    from limen.core.seal.channel import Channel
+    from limen.core.wamp.realm import Realm
+    from limen.door.hub.tabs import KeptCall, Tab
+    from limen.transport.wire import Wire
+
+log = logging.getLogger("limen.door")
+
+WRONG_KIND = "text frames carry json, binary frames the other encodings"
+
+
+class Connection(Answering):
+    """The `Peer` of one WebSocket, and the `peer` of its WAMP session.
+
+    *domain*: that of the Host header. *sealed*: the subprotocol is `limen.1.*`. *origin*: as the ledger counts it.
+    """
+
+    __slots__ = (
+        "_greeting",
+        "_inbox",
+        "channel",
+        "closing",
+        "codec",
+        "domain",
+        "hub",
+        "key",
+        "origin",
+        "principal",
+        "realm",
+        "running",
+        "sealed",
+        "session",
+        "since",
+        "tab",
+        "wire",
+    )
+
+    def __init__(self, hub: Hub, domain: str, origin: str, encoding: str, *, sealed: bool) -> None:
+        self.hub, self.domain, self.origin, self.sealed = hub, domain, origin, sealed
+        self.codec: Codec = codec(encoding, tagged=sealed)
+        self.channel: Channel | None = None
+        self.session: Session | None = None
+        self.tab: Tab | None = None
+        self.key = b""
+        """The id of the machine's key with which an unsealed session has signed in."""
+        self.realm: Realm
+        """Its session's."""
+        self.principal = Principal(domain, origin)
+        self.running: dict[int, tuple[asyncio.Future[None], Any, KeptCall | None]] = {}
+        self.closing = False
+        self.since = 0.0
+        self._greeting: asyncio.Task[None] | None = None
+        self._inbox: asyncio.Future[tuple[bytes, bool]] | None = None
+        self.wire: Wire
+
+    @property
+    def tls(self) -> bool:
+        return self.wire.tls
+
+    # -- what the transport calls -------------------------------------------------------------------------------
+    def opened(self, wire: Wire) -> None:
+        self.wire = wire
+        self.since = self.hub.loop.time()
+        self.hub.connections.add(self)
+
+    def received(self, data: bytes, text: bool) -> None:
+        if self.closing:
+            return
+        if self.session is None:
+            self._greeted(data, text)
+            return
+        if self.channel is not None:
+            try:
+                data = self.channel.open(data) if not text else _not_sealed()
+            except BadFrame:
+                self.blame(Kind.BAD_FRAME)
+                self.drop(1002, "a frame did not open")
+                return
+        elif text is not self.codec.text:
+            self.malformed(Malformed(WRONG_KIND, 1003))
+            return
+        error: exc.InvalidValue | None = None
+        try:
+            message = self.codec.decode(data)
+        except Malformed as malformed:
+            self.malformed(malformed)
+            return
+        except Unacceptable as unacceptable:  # a message, but its payload can't be taken: the realm says how to answer
+            message, error = unacceptable.message, unacceptable.error
+        if type(message) is Goodbye:
+            self.farewell(message)
+            return
+        realm = self.realm
+        if error is None:
+            self.hub.act(realm, realm.receive(self.session, message))
+        else:
+            self.hub.act(realm, realm.refuse(self.session, message, error))
+
+    def lost(self, reason: str) -> None:
+        self.closing = True
+        self.hub.connections.discard(self)
+        if self._greeting is not None:
+            self._greeting.cancel()
+        if self._inbox is not None and not self._inbox.done():
+            self._inbox.cancel()
+        self._leave()
+        tab = self.tab
+        if tab is not None and tab.connection is self:
+            tab.connection = None
+            if tab.slot is None:
+                self.hub.over(tab, "lost")  # it has no key to come back with
+            else:
+                self.hub.touch(tab)
+                tab.parked = self.hub.loop.time()
+                tab.received = self.channel.received if self.channel is not None else None
+                tab.calls.detach(self)
+
+    def _leave(self) -> None:
+        """Leaves the realm; calls that nobody can ask for again are cancelled."""
+        session, self.session = self.session, None
+        if session is None:
+            return
+        self.hub.act(self.realm, self.realm.detach(session))
+        for task, cancellation, kept in tuple(self.running.values()):
+            if kept is None:
+                cancellation.set()
+                task.cancel()
+
+    # -- before the session -------------------------------------------------------------------------------------
+    def _greeted(self, data: bytes, text: bool) -> None:
+        if len(data) > MAX_GREETING:
+            self.malformed(Malformed(f"a greeting has at most {MAX_GREETING} bytes", 1009))
+            return
+        if self._inbox is not None and not self._inbox.done():
+            self._inbox.set_result((data, text))
+            return
+        if self._greeting is not None:
+            self.malformed(Malformed("a message came before the last one was answered"))
+            return
+        if text is not self.codec.text:
+            self.malformed(Malformed(WRONG_KIND, 1003))
+            return
+        try:
+            message = self.codec.decode(data)
+        except Malformed as malformed:
+            self.malformed(malformed)
+            return
+        except Unacceptable as unacceptable:
+            self.malformed(Malformed(str(unacceptable)))
+            return
+        if self.sealed and type(message) is Hello:
+            from .login import greet  # the sealed part is loaded when first needed
+
+            self._greeting = self.hub.loop.create_task(greet(self, message, data))
+            return
+        greeting = handshake(message, lambda realm: realm == self.domain, (ANONYMOUS, "cryptosign"))
+        if isinstance(greeting, Abort):
+            if greeting.reason == PROTOCOL_VIOLATION:
+                self.blame(Kind.MALFORMED)
+            self.send(greeting)
+            self.drop(1008, "")
+            return
+        if greeting.method != ANONYMOUS:
+            from .cryptosign import greet as greet_signed
+
+            self._greeting = self.hub.loop.create_task(greet_signed(self, greeting))
+            return
+        retry_after = self.hub.gate.refused(self.domain, self.origin)
+        if retry_after is not None:
+            error = exc.Abusive(retry_after=round(retry_after))
+            self.send(Abort({"message": str(error), **error.to_wire()}, error.uri))
+            self.drop(1008, "")
+            return
+        session = new_session_id()
+        principal = Principal(self.domain, self.origin, tls=self.wire.tls, session=session)
+        self.join(greeting.roles, principal, session, {"authid": f"anonymous-{session}", "authmethod": ANONYMOUS})
+
+    def join(self, roles: Any, principal: Principal, session_id: int, details: dict[str, Any]) -> None:
+        """The session begins: WELCOME, then the realm."""
+        self.principal = principal
+        self._greeting = None
+        welcome = {
+            "realm": self.domain,
+            "authrole": principal.role,
+            "authprovider": "limen",
+            "roles": ROUTER_ROLES,
+            **details,
+        }
+        self.session = Session(
+            session_id,
+            principal=principal,
+            roles=roles,
+            codec_name=self.codec.name,
+            peer=self,
+            authid=details["authid"],
+        )
+        self.realm = self.hub.realm(self.domain)
+        self.realm.attach(self.session)
+        self.send(Welcome(session_id, welcome))
+
+    async def next_frame(self) -> tuple[bytes, bool]:
+        """The next frame of a greeting; raises TimeoutError after LOGIN_TIMEOUT."""
+        self._inbox = self.hub.loop.create_future()
+        async with asyncio.timeout(self.hub.config.domain(self.domain).LOGIN_TIMEOUT):
+            return await self._inbox
+
+    # -- what the realm and the hub call ------------------------------------------------------------------------
+    def send(self, message: Message) -> int:
+        """Sends one message; gives its encoded size in bytes."""
+        return self._send(self.codec.encode(message))
+
+    def send_shared(self, message: Message, frames: dict[object, bytes]) -> None:
+        """Sends a message that others get too."""
+        if data := self.shared(message, frames):
+            self._send(data)
+
+    def _send(self, data: bytes) -> int:
+        if self.closing:
+            return 0
+        if self.channel is not None:
+            self.wire.send(self.channel.seal(data), False)
+        else:
+            self.wire.send(data, self.codec.text)
+        return len(data)
+
+    def write(self, data: bytes) -> None:
+        """Sends the payload bytes of an open frame, of a greeting: they go into the transcript as they are."""
+        if not self.closing:
+            self.wire.send(data, self.codec.text)
+
+    @property
+    def queued(self) -> int:  # type: ignore[override]
+        return self.wire.queued
+
+    # -- ends ---------------------------------------------------------------------------------------------------
+    def end(self, message: Abort | Goodbye | None) -> None:
+        """The realm has ended this session."""
+        if message is not None:
+            self.send(message)
+        if type(message) is Abort:
+            self.blame(Kind.MALFORMED)
+        self.drop(1002 if type(message) is Abort else 1000, "")
+
+    def farewell(self, message: Goodbye) -> None:
+        """The client says GOODBYE. In a sealed session that ends its tab (an end without it is a truncation)."""
+        self.send(Goodbye({}, "wamp.close.goodbye_and_out"))
+        tab, self.tab = self.tab, None
+        if tab is not None and tab.connection is self:
+            tab.connection = None
+            self.hub.over(tab, "logout")
+        self.drop(1000, "")
+
+    def goodbye(self, reason: str, details: dict[str, Any]) -> None:
+        """The server says GOODBYE."""
+        if self.session is not None:
+            self.send(Goodbye(details, reason))
+        self.drop(1001 if reason == "wamp.close.system_shutdown" else 1000, "")
+
+    def taken_over(self, origin: str) -> None:
+        """The same slot has come back elsewhere; whoever sits here learns when and from where."""
+        tab, self.tab = self.tab, None
+        if tab is not None:
+            about = {"id": tab.id, "origin": origin, "kind": tab.kind, "why": self.origin}
+            self.hub.happened("session.stolen", self.principal, domain=tab.domain, user=tab.user, **about)
+            tab.connection = None
+            tab.received = self.channel.received if self.channel is not None else None
+            tab.calls.detach(self)
+        self.goodbye("limen.close.taken_over", {"when": stamp(), "from": origin})
+
+    def malformed(self, malformed: Malformed) -> None:
+        self.blame(Kind.MALFORMED)
+        self.refuse(PROTOCOL_VIOLATION, malformed.reason, malformed.close_code)
+
+    def refuse(self, reason: str, message: str, code: int = 1002) -> None:
+        """ABORT, then the end."""
+        self.send(Abort({"message": message}, reason))
+        self.drop(code, "")
+
+    def drop(self, code: int, reason: str) -> None:
+        """Ends the connection after what is queued."""
+        if self.closing:
+            return
+        self.closing = True
+        if self._greeting is not None and self._greeting is not asyncio.current_task():
+            self._greeting.cancel()  # nobody comes in behind a door that closes
+        self.wire.close(code, reason)
+        self._leave()
+
+    def blame(self, kind: Kind) -> None:
+        self.hub.gate.charge(self.domain, self.origin, kind)
+
+    def overdue(self, now: float) -> bool:
+        """No session yet, and no greeting under way, HELLO_TIMEOUT after the start."""
+        return (
+            self.session is None
+            and self._greeting is None
+            and not self.closing
+            and now - self.since > self.hub.config.domain(self.domain).HELLO_TIMEOUT - 1.0
+        )
+
+
+def _not_sealed() -> bytes:
+    raise BadFrame("a text frame in a sealed session")
+
+
+def stamp(seconds: float | None = None) -> str:
+    """A time for a person's page: ISO 8601, UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() if seconds is None else seconds))
