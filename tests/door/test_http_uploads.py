@@ -228,3 +228,14 @@ async def test_what_is_refused_is_not_read(site: Site) -> None:
     site.refusing = 30.0
     head = b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 4000000\r\n\r\n"
     assert (await site.raw(head)).status == 429
+
+
+async def test_a_name_that_no_parser_likes_is_the_callers_fault(site: Site) -> None:
+    for named in ("attachment; filename*=a; filename*0=b", "attachment; filename*=idna''x", 'a; b="' + ";" * 20000):
+        headers = {"Content_Disposition": named}
+        answer = await site.ask("POST", "/put", b"abc", kind="image/png", **headers)
+        assert (answer.status, answer.exc) == (400, "InvalidCall")
+    strange = b"--x\r\nContent-Disposition: form-data; name=file; filename*=a; filename*0=b\r\n\r\n1\r\n--x--"
+    answer = await site.ask("POST", "/put", strange, kind="multipart/form-data; boundary=x")
+    assert (answer.status, answer.exc) == (400, "InvalidValue")
+    assert [charge[2].name for charge in site.charged] == ["MALFORMED"]

@@ -30,6 +30,20 @@ def read(data: bytes, size: int = 10**9, boundary: bytes = b"x", most: int = 100
 
 NASTY = b"\r\n--x\r\n--", b"\r\n--", b"\r", b"\n", b"--x--", b"\r\n--y", b"", b"\r\r\n-", b"a\r\n--x"
 
+PIECES = (
+    b"--x",
+    b"--",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"Content-Disposition: form-data; name=a",
+    b"; filename=",
+    b'"',
+    b" ",
+    b"x",
+    b"\0",
+)
+
 
 @given(st.lists(st.binary(max_size=50) | st.sampled_from([piece.replace(b"--x", b"-x") for piece in NASTY])), st.data())
 def test_however_a_form_is_cut_the_same_parts_come_out(values: list[bytes], data: st.DataObject) -> None:
@@ -60,12 +74,35 @@ def test_a_boundary_within_a_line_is_data() -> None:
         b'--x\r\nContent-Disposition: attachment; name="a"\r\n\r\n1\r\n--x--',
         b"--x\r\n" + b'Content-Disposition: form-data; name="a"\r\n' * 2 + b"\r\n1\r\n--x--",
         b'--x\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n1\r\n--x--',
+        b'--x\r\nContent-Disposition: form-data; name="a"; name="b"\r\n\r\n1\r\n--x--',
+        b'--x\r\nContent-Disposition: form-data; name="a\nX: b"\r\n\r\n1\r\n--x--',
+        b'--x\r\nContent-Disposition: form-data;\r\n name="a"\r\n\r\n1\r\n--x--',
+        b"--x\r\nContent-Disposition: form-data; name=a\r\n Content-Type: text/html\r\n\r\n1\r\n--x--",
+        b"--x\r\nContent-Disposition : form-data; name=a\r\n\r\n1\r\n--x--",
+        b"--x\r\nContent-Disposition: form-data; name=a; filename*=a; filename*0=b\r\n\r\n1\r\n--x--",
+        b"--x\r\nContent-Disposition: form-data; name=a; filename*=idna''x\r\n\r\n1\r\n--x--",
     ],
 )
 def test_what_is_no_form_is_refused(data: bytes) -> None:
     for size in (1, 7, 1000):
         with pytest.raises(BrokenForm):
             read(data, size)
+
+
+def test_a_name_beside_the_type_makes_no_file_of_a_text() -> None:
+    head = b"--x\r\nContent-Disposition: form-data; name=a\r\nContent-Type: text/plain; name=b.php\r\n\r\n"
+    assert read(head + b"1\r\n--x--")[0][0].filename is None
+
+
+@given(st.lists(st.sampled_from(PIECES)).map(b"".join), st.integers(1, 40))
+def test_whatever_the_bytes_are_they_are_a_form_or_broken_and_however_they_are_cut(data: bytes, size: int) -> None:
+    def outcome(size: int) -> object:
+        try:
+            return read(data, size)
+        except (BrokenForm, TooManyParts) as error:
+            return type(error)
+
+    assert outcome(size) == outcome(10**9)
 
 
 def test_heads_boundary_lines_and_preambles_do_not_grow() -> None:

@@ -7,13 +7,12 @@ import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from email.message import Message
-from email.utils import collapse_rfc2231_value
 from typing import IO, Any, Final
 from urllib.parse import quote, urlencode
 
 from limen import exc
 from limen.base.files import UNKNOWN_TYPE, Upload, clean_name
+from limen.base.parameters import parameters
 from limen.base.values import natural
 from limen.client.exchange import Answer, Request
 from limen.client.files import Download, at_hand
@@ -102,8 +101,10 @@ async def _pieces(upload: Upload) -> AsyncGenerator[bytes, None]:
 
 async def downloaded(answer: Answer) -> Download:
     """The file that an answer is: fetched, to a temporary file where it is large."""
-    message = Message()
-    message["content-disposition"] = answer.headers["content-disposition"]
+    try:
+        _, named = parameters(answer.headers["content-disposition"])
+    except ValueError:
+        named = {}
     file: IO[bytes] = tempfile.SpooledTemporaryFile(_KEPT)  # noqa: SIM115  # goes with the Download
     size = 0
     try:
@@ -114,6 +115,4 @@ async def downloaded(answer: Answer) -> Download:
     except BaseException:
         file.close()
         raise
-    names = [value for name, value in message.get_params([], "content-disposition") if name.lower() == "filename"]
-    named = collapse_rfc2231_value(names[-1]) if names else None  # filename*, if there is one, comes last here
-    return at_hand(clean_name(named), answer.media_type, size, file)
+    return at_hand(clean_name(named.get("filename")), answer.media_type, size, file)

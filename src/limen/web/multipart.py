@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from email.message import Message
 from typing import Final
+
+from limen.base.parameters import parameters
 
 MAX_HEAD: Final = 4096
 """Bytes of the head of one part."""
@@ -134,20 +135,24 @@ class Multipart:
 
 
 def _part(head: bytes) -> Part:
-    message = Message()
     try:
         lines = head.decode().split("\r\n")
     except UnicodeDecodeError:
         raise BrokenForm("The form is not UTF-8.") from None
+    said: dict[str, str] = {}
     for line in lines:
-        name, _, value = line.partition(":")
-        if (name := name.strip().lower()) in ("content-disposition", "content-type"):
-            if name in message:
-                raise BrokenForm("A part of the form has a header twice.")
-            message[name] = value.strip()
-    if message.get_content_disposition() != "form-data":
+        name, colon, value = line.partition(":")
+        if not colon or not name.isascii() or not name.isprintable() or " " in name:  # a folded line, too
+            raise BrokenForm("A part of the form has a head that is none.")
+        if (name := name.lower()) in said:
+            raise BrokenForm("A part of the form has a header twice.")
+        said[name] = value.strip(" \t")
+    try:
+        kind, named = parameters(said.get("content-disposition", ""))
+    except ValueError:
+        raise BrokenForm("A part of the form has a Content-Disposition that is none.") from None
+    if kind != "form-data":
         raise BrokenForm("A part of the form is no form-data.")
-    named = message.get_param("name", header="content-disposition")
-    if not isinstance(named, str):
+    if "name" not in named:
         raise BrokenForm("A part of the form has no name.")
-    return Part(named, message.get_filename(), str(message.get("content-type", "")))
+    return Part(named["name"], named.get("filename"), said.get("content-type", ""))

@@ -12,12 +12,12 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
-from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 from limen.base.files import Upload
+from limen.base.parameters import parameters
 from limen.web.multipart import BrokenForm, Multipart, Part, TooManyParts
 from limen.web.spool import Spool
 
@@ -122,12 +122,12 @@ class Receiver:
         return {body: await self._body(request, kind, limit)}
 
     async def _body(self, request: Request, kind: bytes, limit: int) -> Upload:
-        writer = _Writer(self._spool)
+        name, writer = _named(request), _Writer(self._spool)
         try:
             async for piece in request.pieces(limit, self._config.BODY_TIMEOUT):
                 if writer.take(piece):
                     await writer.flush()
-            return await writer.finish(_named(request), kind.decode("latin-1"))
+            return await writer.finish(name, kind.decode("latin-1"))
         except BaseException:
             writer.drop()
             raise
@@ -224,10 +224,9 @@ class _Form:
 
 
 def _named(request: Request) -> str:
-    """The file name that a bare body's Content-Disposition gives."""
-    value = request.headers.get(b"content-disposition")
-    if value is None:
-        return ""
-    message = Message()
-    message["content-disposition"] = value.decode("latin-1")
-    return message.get_filename() or ""
+    """The file name that a bare body's Content-Disposition gives. Raises `exc.InvalidCall`."""
+    try:
+        _, named = parameters(request.headers.get(b"content-disposition", b"").decode("latin-1"))
+    except ValueError:
+        raise exc.InvalidCall("The Content-Disposition is not written as RFC 6266 says.") from None
+    return named.get("filename", "")
