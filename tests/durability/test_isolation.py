@@ -34,8 +34,11 @@ def test_eight_tasks_find_no_anomaly(store: Any) -> None:
 
 def test_who_is_refused_takes_no_number(store: Any) -> None:
     """Also where others of the same group commit."""
-    history = lists_on(store, CLIENTS, 30)
-    assert any(t["status"] == "fail" for t in history)
+    for _ in range(20):  # until two have met: how soon depends on the machine
+        if any(t["status"] == "fail" for t in lists_on(store, CLIENTS, 30)):
+            break
+    else:
+        raise AssertionError("nobody was refused")
     with storage_on(store)() as db:
         assert [n for n in range(1, db.txn + 1) if db.transaction(n) is None] == []
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Page, Response
 from served import Server
 
@@ -32,8 +33,8 @@ def site(start: Callable[..., Server]) -> str:
     return f"http://localhost:{server.port}"
 
 
-@pytest.fixture
-def alerts(page: Page) -> list[str]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def alerts(page: Page) -> list[str]:
     """What the page alerts, in order."""
     said: list[str] = []
 

@@ -144,8 +144,11 @@ async def test_a_sealed_session_is_any_processs(tmp_path: Path, postgresql_url: 
     subprocess.run(add, input="correct horse\n", text=True, env=os.environ, timeout=20, check=True)
     with running("gunicorn", tmp_path, "--workers", "2", db=postgresql_url, keys=str(tmp_path / "keys")) as server:
         session = await lane.login(sockets(server), "localhost", "ada", "correct horse")
-        told = await asyncio.gather(*(session.call("process", [], {}) for _ in range(24)))
-        assert len(told) == 24
+        told: list[int] = []
+        for _ in range(20):  # until both have answered: which of them takes a connection is the kernel's affair
+            told += await asyncio.gather(*(session.call("process", [], {}) for _ in range(24)))
+            if len(set(told)) == 2:
+                break
         assert len(set(told)) == 2
 
 
