@@ -14,6 +14,7 @@ and then a test is three lines:
 | `client` | calls its services as nobody |
 | `logged_in` | calls them as the user ada |
 | `client_as` | `client_as(user, *roles)`: calls them as whoever you like |
+| `clock` | moves the time of this process: `clock.advance(3600)` |
 | `server` | the App served on a free port: `server.url` |
 | `browser` | a profile of a real Chromium: `browser.new_page().goto("/")` shows the served App |
 
@@ -26,6 +27,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,6 +80,30 @@ def logged_in(client_as: Callable[..., PyClient]) -> PyClient:
     return client_as("ada")
 
 
+class Clock:
+    """The time of this process, as `time.time()` and `datetime.now()` tell it, here and in services and records. It
+    goes on from where it is moved to. What waits (`asyncio.sleep`, time-outs of calls) does not hear of it."""
+
+    def __init__(self, traveller: Any) -> None:
+        self._traveller = traveller
+
+    def advance(self, seconds: float) -> None:
+        """Lets *seconds* pass at once."""
+        self._traveller.shift(seconds)
+
+    def move_to(self, moment: datetime) -> None:
+        """It is *moment* now; one without a zone means UTC."""
+        self._traveller.move_to(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """Moves the time, forth and back, for this test."""
+    time_machine = pytest.importorskip("time_machine", reason="the clock needs it: pip install 'limen[testing]'")
+    with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
+        yield Clock(traveller)
+
+
 @pytest.fixture
 def server(app: App) -> Iterator[Served]:
     """`app`, served on this machine; `server.url`."""
@@ -89,7 +115,7 @@ def server(app: App) -> Iterator[Served]:
 def browser(server: Served) -> Iterator[Any]:
     """A fresh profile of Chromium (Playwright's `BrowserContext`, sync), whose addresses begin at the served App. The
     test fails if a page of it has said an error: of a script, of the console, of the Content-Security-Policy."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="pages need Playwright: pip install playwright")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="pages need it: pip install 'limen[testing]'")
     troubles: list[str] = []
     with sync_api.sync_playwright() as playwright:
         path = next(filter(None, map(shutil.which, BROWSERS)), None)
