@@ -46,6 +46,8 @@ class Spool:
         self._run: Path | None = None
         self._alive = -1
         self._lock = threading.Lock()
+        self.waiting = 0
+        """Bytes that wait in memory to be written here."""
 
     @property
     def folder(self) -> Path:

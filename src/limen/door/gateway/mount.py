@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from .mount_wsgi import WsgiBelow
 
 Message = MutableMapping[str, Any]
-Serve = Callable[[Request, str], Any]
 
 _LOG: Final = logging.getLogger("limen.door")
 _DROPPED: Final = frozenset({name.encode() for name in HEADERS} | {b"x-real-ip"})
+"""… and all that begin with X-Forwarded: an application that believes one must not take it from a stranger."""
 _HOPS: Final = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade", b"content-length"})
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SEALED: Final = (
@@ -72,15 +72,20 @@ class Mounted:
             from .mount_wsgi import WsgiBelow
 
             self._below = WsgiBelow(application, threads)
-        self._serve: Serve = self._below or self._ask
         self.service = Service(
             self.answer, self.urlpath, safe=False, ssl=ssl, auto_parse=False, check_abusive=check_abusive,
             check_perm=check_perm,
         )  # fmt: skip
 
-    async def answer(self, request: Any, root: Any) -> Any:
-        """The application's response. *root*: the path below which it stands, decoded."""
-        response = await self._serve(request, root)
+    @property
+    def on_threads(self) -> bool:
+        """It is a WSGI application: its body must be there before it is asked, for a thread is not to wait for it."""
+        return self._below is not None
+
+    async def answer(self, request: Any, root: Any, body: Any = None) -> Any:
+        """The application's response. *root*: the path below which it stands, decoded. *body*: a file, where it is
+        whole already."""
+        response = await (self._ask(request, root) if self._below is None else self._below(request, root, body))
         if any(byte in name + value for name, value in response.headers for byte in b"\r\n\0"):
             if response.stream is not None:
                 await response.stream.aclose()
@@ -90,12 +95,24 @@ class Mounted:
     # -- asgi ---------------------------------------------------------------------------------------------------
     async def _ask(self, request: Request, root: str) -> Response:
         sent: asyncio.Queue[Message | None] = asyncio.Queue(2)
+        gone = False
 
         async def run() -> None:
             try:
-                await self._application(self._scope(request, root), receive, sent.put)
+                await self._application(self._scope(request, root), receive, send)
             finally:
-                await sent.put(None)
+                if not gone:  # nobody would take it, and this would wait for ever
+                    await sent.put(None)
+
+        async def send(message: Message) -> None:
+            if gone:
+                raise ConnectionAbortedError("the client has gone")
+            await sent.put(message)
+
+        def leave() -> None:
+            nonlocal gone
+            gone = True
+            task.cancel()
 
         async def receive() -> Message:
             message = await request.receive()
@@ -109,10 +126,10 @@ class Mounted:
         try:
             start = await sent.get()
         except asyncio.CancelledError:
-            task.cancel()
+            leave()
             raise
         if start is None or start["type"] != "http.response.start":
-            task.cancel()
+            leave()
             raise exc.InternalError
         whole = False
 
@@ -127,7 +144,7 @@ class Mounted:
                     return bytes(body)
             return None
 
-        return response(start["status"], start.get("headers", ()), Chunks(fetch, task.cancel), request.method)
+        return response(start["status"], start.get("headers", ()), Chunks(fetch, leave), request.method)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -197,9 +214,14 @@ def _is_async(application: Any) -> bool:
 
 
 def believed(request: Request) -> list[tuple[bytes, bytes]]:
-    """The headers that an application is told: the Host that counts, and nothing that a proxy was to say."""
+    """The headers that an application is told: the Host that counts, and nothing that a proxy was to say. None with an
+    underscore: many frameworks can't tell it from the one with a hyphen."""
     host = request.headers.get(b"host", b"")
-    return [(name, host if name == b"host" else value) for name, value in request.pairs if name not in _DROPPED]
+    return [
+        (name, host if name == b"host" else value)
+        for name, value in request.pairs
+        if b"_" not in name and name not in _DROPPED and not name.startswith(b"x-forwarded")
+    ]
 
 
 def response(

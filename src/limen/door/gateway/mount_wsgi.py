@@ -1,4 +1,7 @@
-"""A WSGI application below a path of ours: on worker threads, its body read and its answer written as they come.
+"""A WSGI application below a path of ours, on worker threads.
+
+No thread waits for a client that sends: the body is whole before the application is asked. One that reads slowly holds
+a thread only where more than `_AHEAD` bytes of the answer wait for it.
 
 Source: PEP 3333.
 """
@@ -11,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote, unquote_to_bytes
 from wsgiref.util import FileWrapper
 
@@ -20,8 +23,8 @@ from limen.door.http.request import Request
 from limen.service.workers import Workers
 from limen.web.response import Response
 
-_AHEAD: Final = 2
-"""Chunks of an answer that may wait for the client to take them."""
+_AHEAD: Final = 256 * 1024
+"""Bytes of an answer that may wait for the client to take them; one chunk may be more."""
 
 
 class WsgiBelow:
@@ -31,13 +34,17 @@ class WsgiBelow:
         self._application, self._threads = application, threads
         self._workers: Workers | None = None
 
-    async def __call__(self, request: Request, root: str) -> Response:
-        exchange = _Exchange(asyncio.get_running_loop(), request)
+    async def __call__(self, request: Request, root: str, body: BinaryIO | None = None) -> Response:
+        exchange = _Exchange(asyncio.get_running_loop(), request, body or io.BytesIO())
         context = copy_context()
         if self._workers is None:
             self._workers = Workers(self._threads, "limen-mounted")
         self._workers.start(lambda: context.run(exchange.run, self._application, root))
-        said = await exchange.said.get()
+        try:
+            said = await exchange.said.get()
+        except asyncio.CancelledError:
+            exchange.leave()
+            raise
         if not isinstance(said, tuple):
             raise said if isinstance(said, Exception) else exc.InternalError()
         from .mount import Chunks, response
@@ -53,32 +60,40 @@ class WsgiBelow:
 
 
 class _Exchange:
-    def __init__(self, loop: asyncio.AbstractEventLoop, request: Request) -> None:
-        self._loop, self._request = loop, request
+    def __init__(self, loop: asyncio.AbstractEventLoop, request: Request, body: BinaryIO) -> None:
+        self._loop, self._request, self._body = loop, request, body
         self.said: asyncio.Queue[Any] = asyncio.Queue()
         """(status, headers), then chunks, then None or an exception."""
-        self._room = threading.Semaphore(_AHEAD)
+        self._room = threading.Condition()
+        self._waiting = 0
         self._gone = False
 
     # -- on the loop --------------------------------------------------------------------------------------------
     async def fetch(self) -> bytes | None:
         """The next chunk, None at the end; raises what the application raised."""
         said = await self.said.get()
-        if said is None or isinstance(said, bytes):
-            self._room.release()
-            return said
-        raise said
+        if said is None:
+            return None
+        if not isinstance(said, bytes):
+            raise said
+        with self._room:
+            self._waiting -= len(said)
+            self._room.notify()
+        return said
 
     def leave(self) -> None:
-        """Nobody wants the rest: the application is told when it gives its next chunk."""
-        self._gone = True
-        self._room.release()
+        """Nobody wants the rest: the application is told when it gives its next chunk, or not asked at all."""
+        with self._room:
+            self._gone = True
+            self._room.notify()
 
     # -- on the worker's thread ---------------------------------------------------------------------------------
     def run(self, application: Callable[..., Any], root: str) -> None:
         """Calls *application*, and says all that comes of it; never raises."""
         try:
-            self._run(application, self._environ(root))
+            with self._body:
+                if not self._gone:
+                    self._run(application, self._environ(root))
         except BaseException as error:
             failed = error if isinstance(error, Exception) else RuntimeError(f"it raised {type(error).__name__}")
             self._say(failed)
@@ -100,9 +115,12 @@ class _Exchange:
                 self._say(head[0])
                 head[0] = None  # sent
             if chunk:
-                self._room.acquire()
-                if self._gone:
-                    raise ConnectionAbortedError("the client has gone")
+                with self._room:
+                    while self._waiting and self._waiting + len(chunk) > _AHEAD and not self._gone:
+                        self._room.wait()
+                    if self._gone:
+                        raise ConnectionAbortedError("the client has gone")
+                    self._waiting += len(chunk)
                 self._say(bytes(chunk))
 
         chunks = application(environ, start_response)
@@ -138,7 +156,7 @@ class _Exchange:
             "REMOTE_ADDR": request.client,
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "https" if request.tls else "http",
-            "wsgi.input": io.BufferedReader(_Input(self._loop, request)),
+            "wsgi.input": self._body,
             "wsgi.input_terminated": True,
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
@@ -148,40 +166,11 @@ class _Exchange:
         }
         for name, value in believed(request):
             key, text = name.decode("latin-1").upper(), value.decode("latin-1")
-            if "_" in key:
-                continue  # WSGI could not tell it from the one with a hyphen
             key = key.replace("-", "_")
             if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
                 key = "HTTP_" + key
             environ[key] = f"{environ[key]}{'; ' if key == 'HTTP_COOKIE' else ', '}{text}" if key in environ else text
+        if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:  # it came in chunks, and is whole now
+            environ["CONTENT_LENGTH"] = str(self._body.seek(0, io.SEEK_END))
+            self._body.seek(0)
         return environ
-
-
-class _Input(io.RawIOBase):
-    """The request's body; read on the worker's thread, fetched on the loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, request: Request) -> None:
-        self._loop, self._request = loop, request
-        self._rest = b""
-        self._over = not request.unread
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._rest and not self._over:
-            message = asyncio.run_coroutine_threadsafe(_receive(self._request), self._loop).result()
-            if message["type"] != "http.request":
-                raise ConnectionAbortedError("the client has gone")
-            self._rest = message.get("body", b"")
-            self._over = not message.get("more_body", False)
-        piece, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
-async def _receive(request: Request) -> Any:
-    message = await request.receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        request.unread = False
-    return message

@@ -342,15 +342,20 @@ class HttpDoor:
                 raise exc.Forbidden("Another site's page may not ask this.")
             if service.check_abusive and self._delay is not None:
                 await self._slow(domain, principal.origin, self._delay(domain, principal.origin))
-        except exc.Error as error:
+            body = None
+            if mounted.on_threads and request.unread:
+                self._pipeline.admit(principal, service)  # what is refused shall not be sent first
+                body = await self._receiver.whole(request)
+        except (exc.Error, Refused) as refused:
             if self._pipeline.on_done is not None:
+                error = refused.error if isinstance(refused, Refused) else refused
                 self._pipeline.on_done(service, principal, 0.0, error)
             raise
         if len(segments) == len(mounted.segments) and segments[-1] and method in ("GET", "HEAD"):
             place = b"./" + request.path.rpartition(b"/")[2] + b"/" + (b"?" + request.query if request.query else b"")
             return Response(307, ((b"location", place), NO_STORE))
         root = "/".join([request.root, *mounted.segments])
-        answer: Response = await self._call_service(principal, service, [request, root])
+        answer: Response = await self._call_service(principal, service, [request, root, body])
         return answer
 
     async def _take(

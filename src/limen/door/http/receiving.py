@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from limen import exc
 from limen.base.files import Upload
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 BLOCK: Final = 1 << 20
 """Bytes that are gathered before a thread writes them."""
+MOST_WAITING: Final = 32 << 20
+"""Bytes that all files of a process together gather: where hundreds come slowly, each gathers `LEAST` only."""
+LEAST: Final = 64 * 1024
 _CALLS: Final = frozenset((b"application/json", b"application/limen+json", b"application/x-www-form-urlencoded"))
 """Bodies that hold arguments, not a file."""
 
@@ -49,13 +53,17 @@ class _Writer:
         """Takes a piece; True when it is time to `flush`."""
         self._blocks.append(data)
         self._waiting += len(data)
+        self._spool.waiting += len(data)
         self.size += len(data)
-        return self._waiting >= BLOCK
+        return self._waiting >= BLOCK or (self._waiting >= LEAST and self._spool.waiting >= MOST_WAITING)
 
     async def flush(self) -> None:
         """Writes what was taken. Raises `exc.NoSpace`."""
-        blocks, self._blocks, self._waiting = self._blocks, [], 0
-        await _to_the_end(self._write, blocks)
+        blocks, waiting, self._blocks, self._waiting = self._blocks, self._waiting, [], 0
+        try:
+            await _to_the_end(self._write, blocks)
+        finally:
+            self._spool.waiting -= waiting
 
     def _write(self, blocks: list[bytes]) -> None:
         if self.path is None:
@@ -76,8 +84,22 @@ class _Writer:
         assert self.path is not None
         return Upload(self.path, filename, kind, self.size)
 
+    async def opened(self) -> BinaryIO:
+        """What was taken, to be read: a file that has no name any more; memory, where nothing was written yet."""
+        if self.path is None:
+            content = b"".join(self._blocks)
+            self.drop()
+            return io.BytesIO(content)
+        await self.flush()
+        path = self.path
+        file = await asyncio.to_thread(path.open, "rb")
+        self.drop()
+        return file
+
     def drop(self) -> None:
         """The file is not wanted."""
+        self._spool.waiting -= self._waiting
+        self._blocks, self._waiting = [], 0
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -120,6 +142,19 @@ class Receiver:
         if b"content-range" in request.headers:  # RFC 9110, 14.4: a part must not be taken for the whole
             raise exc.InvalidCall("A part of a file (Content-Range) is not taken; send all of it.")
         return {body: await self._body(request, kind, limit)}
+
+    async def whole(self, request: Request) -> BinaryIO:
+        """The body as a file, whole: where it is large, on the disk, and without a name. Raises what `Request.pieces`
+        raises, `exc.NoSpace`."""
+        config, writer = self._config, _Writer(self._spool)
+        try:
+            async for piece in request.pieces(config.MAX_UPLOAD_SIZE + config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT):
+                if writer.take(piece):
+                    await writer.flush()
+            return await writer.opened()
+        except BaseException:
+            writer.drop()
+            raise
 
     async def _body(self, request: Request, kind: bytes, limit: int) -> Upload:
         name, writer = _named(request), _Writer(self._spool)
