@@ -21,6 +21,7 @@ TOPICS = (
     "publish",
     "client",
     "memory",
+    "imports",
     "start",
     "login",
     "lane",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import resource
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,12 @@ def cpu(pid: int) -> float:
         if _libc.clock_getcpuclockid(member, ctypes.byref(clock)) == 0:
             total += time.clock_gettime(clock.value)
     return total
+
+
+def spent() -> float:
+    """Seconds of processor time that all children of this process that have ended have had."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def resident(pid: int) -> int:

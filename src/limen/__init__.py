@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 from . import dbm, exc
 from .app import App
-from .app.datastore import DataStore
-from .base.files import File, Upload
-from .base.hict import Aict, Hict
 from .base.principal import State, get_state
-from .core.record.expression import field
-from .core.record.query import Page
 
 if TYPE_CHECKING:
+    from .app.datastore import DataStore
     from .app.profiling import profile
     from .app.pyclient import AsyncPyClient, PyClient
+    from .base.files import File, Upload
+    from .base.hict import Aict, Hict
     from .client import connect
     from .client.asgi import AsgiClient, AsyncAsgiClient
     from .client.http import AsyncHttpClient, HttpClient
     from .client.ws import AsyncWsClient, WsClient
     from .client.wsgi import AsyncWsgiClient, WsgiClient
+    from .core.record.expression import field
+    from .core.record.query import Page
 
 default = App()
 """The App that the names below act on."""
@@ -43,14 +43,16 @@ mount = default.mount
 get_url = default.get_url
 topic = default.topic
 realm_rule = default.realm_rule
-storage = default.storage
 add_model = default.add_model
 add_storage = default.add_storage
-auth = default.auth
 server = default.server
 asgi = default.asgi
 wsgi = default.wsgi
 on = default.on
+
+if TYPE_CHECKING:
+    auth = default.auth
+    storage = default.storage
 
 __all__ = [
     "Aict",
@@ -97,6 +99,13 @@ __all__ = [
 
 
 _LATER = {
+    "DataStore": "limen.app.datastore",
+    "File": "limen.base.files",
+    "Upload": "limen.base.files",
+    "Hict": "limen.base.hict",
+    "Aict": "limen.base.hict",
+    "field": "limen.core.record.expression",
+    "Page": "limen.core.record.query",
     "connect": "limen.client",
     "profile": "limen.app.profiling",
     "PyClient": "limen.app.pyclient",
@@ -110,14 +119,25 @@ _LATER = {
     "WsgiClient": "limen.client.wsgi",
     "AsyncWsgiClient": "limen.client.wsgi",
 }
-"""Loaded when first asked for, from these modules: a server does not need them."""
+"""Loaded when first asked for, from these modules: not every program needs them, and commands, tests and workers begin
+all the sooner (tests/test_imports.py)."""
+
+_OF_DEFAULT = ("auth", "storage")
+"""The same of the default App, which loads them when they are asked for."""
 
 
 def __getattr__(name: str) -> Any:
-    module = _LATER.get(name)
-    if module is None:
-        raise AttributeError(f"module 'limen' has no attribute {name!r}")
-    from importlib import import_module
+    if name in _OF_DEFAULT:
+        found = getattr(default, name)
+    elif name in _LATER:
+        from importlib import import_module
 
-    found = globals()[name] = getattr(import_module(module), name)
+        found = getattr(import_module(_LATER[name]), name)
+    else:
+        raise AttributeError(f"module 'limen' has no attribute {name!r}")
+    globals()[name] = found
     return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

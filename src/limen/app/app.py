@@ -6,12 +6,9 @@ Reading order: `App.__init__` says what a program declares; `App.open` what a ru
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from limen import exc
@@ -22,24 +19,28 @@ from limen.service.registry import Registry
 from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
 from limen.service.topic import Topic
-from limen.transport.wire import Handshake, Peer, Refusal
-from limen.web.spool import Spool
-from limen.web.static import StaticTree
 
-from .auth import Auth
-from .datastore import ROLES, DataStore, Storage
-from .hooks import Hooks
+from .later import later
 from .origins import host_name, is_loopback, origin_of
-from .permissions import Permissions
 from .server import Server
 
 if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
     from limen.core.record.port import RecordStore
     from limen.core.wamp.session import Session
     from limen.door.gateway.mount import Mounted
     from limen.door.hub.hub import Hub
     from limen.service.pipeline import Pipeline
+    from limen.transport.wire import Handshake, Peer, Refusal
+    from limen.web.spool import Spool
+    from limen.web.static import StaticTree
 
+    from .auth import Auth
+    from .datastore import DataStore, Storage
+    from .hooks import Function, Hooks
+    from .permissions import Permissions
     from .vault import Vault
 
 T = TypeVar("T")
@@ -70,14 +71,7 @@ class App:
         """`@app.service(…)`: makes a function callable from afar; see `limen.service.service`."""
         self.statics: list[StaticTree] = []
         self.mounts: list[Mounted] = []
-        self.storage = Storage(self._default_storage)
-        """`with app.storage("why") as db:` is one unit of work; see `limen.app.datastore`."""
-        self.auth = Auth(self)
         self.server = Server(self)
-        self.permissions = Permissions(self)
-        self.hooks = Hooks()
-        self.on = self.hooks.on
-        """`@app.on("session.opened")`: a function is called when that happens; see `limen.app.hooks`."""
         self.domains: set[str] = set()
         """Tenants besides `config.DOMAIN`."""
         self.rules: list[Rule] = []
@@ -90,17 +84,53 @@ class App:
         self._pipeline: Pipeline | None = None
         self._spool: Spool | None = None
         self.hub: Hub | None = None
+        """Realms and connections, while a server runs."""
         self.line: socket.socket | None = None
         """A worker's way to the others (`limen serve --workers N`); see `limen.app.line`."""
-        """Realms and connections, while a server runs."""
+
+    # -- what not every program needs: loaded when it is asked for -----------------------------------------------
+    @later
+    def storage(self) -> Storage:
+        """`with app.storage("why") as db:` is one unit of work; see `limen.app.datastore`."""
+        from .datastore import Storage
+
+        return Storage(self._default_storage)
+
+    @later
+    def auth(self) -> Auth:
+        """Users; see `limen.app.auth`."""
+        from .auth import Auth
+
+        return Auth(self)
+
+    @later
+    def permissions(self) -> Permissions:
+        """What was granted to roles, and the rulebook of it; see `limen.app.permissions`."""
+        from .permissions import Permissions
+
+        return Permissions(self)
+
+    @later
+    def hooks(self) -> Hooks:
+        """The functions that `on` declared; see `limen.app.hooks`."""
+        from .hooks import Hooks
+
+        return Hooks()
 
     # -- what a program declares --------------------------------------------------------------------------------
     def static(self, urlpath: str, root: str | Path, **options: Any) -> StaticTree:
         """Serves the files below *root* at *urlpath*; options and rules: `limen.web.static.StaticTree`."""
+        from limen.web.static import StaticTree
+
         tree = StaticTree(urlpath, root, **options)
         self.statics.append(tree)
         self.statics.sort(key=lambda t: len(t.urlpath), reverse=True)
         return tree
+
+    def on(self, event: str, function: Function | None = None) -> Any:
+        """`@app.on("session.opened")`: the function is called when that happens; events and rules: `limen.app.hooks`.
+        With the function as second argument it gives the undo. Raises ValueError for an event that there is not."""
+        return self.hooks.on(event, function)
 
     def mount(self, urlpath: str, application: Callable[..., Any], **options: Any) -> Mounted:
         """Serves another ASGI or WSGI application at *urlpath* and below, behind the guard of a call; "/": at whatever
@@ -207,6 +237,8 @@ class App:
             raise exc.StoreError("This App is being served; begin with in_memory(), and serve it inside the block.")
         from limen import dbm
 
+        from .datastore import DataStore
+
         before = self.storage.instead, self._auth_storage, self._vault
         store = DataStore(dbm.MemDictStore())
         self.storage.instead, self._auth_storage, self._vault = store, store, None
@@ -219,6 +251,8 @@ class App:
     # -- what a running program holds ---------------------------------------------------------------------------
     def record_stores(self) -> list[RecordStore]:
         """Every store of records that this program has, once: of models, accounts, sessions, …"""
+        from .datastore import ROLES
+
         storages = [self._auth_storage or self._default_storage(), *self.storage.storages()]
         stores = [getattr(storage, role).records for storage in storages for role in ROLES]
         return list({id(store): store for store in stores}.values())
@@ -226,6 +260,8 @@ class App:
     def _default_storage(self) -> DataStore:
         if self._own_storage is None:
             from limen import dbm
+
+            from .datastore import DataStore
 
             url = self.config.DB or os.environ.get("LIMEN_DB", "")
             self._own_storage = DataStore(dbm.SQLStore(url) if url else dbm.MemDictStore())
@@ -257,6 +293,8 @@ class App:
     def spool(self) -> Spool:
         """Where files lie on their way; see `limen.web.spool`."""
         if self._spool is None:
+            from limen.web.spool import Spool
+
             from .vault import own_path
 
             own = own_path(self.vault.url)
@@ -339,7 +377,11 @@ class App:
 
     def on_loop(self, function: Callable[[], T]) -> T:
         """Runs *function* where the ledger lives: on the server's loop, or here when none runs."""
-        if self.hub is None or asyncio._get_running_loop() is self.hub.loop:
+        if self.hub is None:
+            return function()
+        import asyncio  # there is a loop, so it is loaded; without one nobody needs it
+
+        if asyncio._get_running_loop() is self.hub.loop:
             return function()
 
         async def run() -> T:
@@ -352,6 +394,7 @@ class App:
         """The WebSocket door: decides on a handshake (transport/wire.py)."""
         from limen.door.http.crosssite import is_own
         from limen.door.ws.connection import Connection
+        from limen.transport.wire import Refusal
 
         if handshake.path != "/ws":
             return Refusal(404)

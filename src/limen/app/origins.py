@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from limen.base.proxies import UNIX
+from limen.base.config import UNIX
 
 
 def host_name(host: str) -> str:

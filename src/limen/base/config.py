@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
+
+UNIX: Final = "unix"
+"""In `PROXIES`: whoever comes over a Unix socket. Also what such a client is counted as."""
 
 
 class Config:

@@ -23,11 +23,10 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from limen import exc
+from limen.base.config import UNIX
 
 HEADERS: Final = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
 """The headers that are read; others (X-Real-IP, X-Forwarded-Port, …) say nothing here."""
-UNIX: Final = "unix"
-"""In `config.PROXIES`: whoever comes over a Unix socket. Also what such a client is counted as."""
 MAX_HOPS: Final = 32
 """Most proxies in a row."""
 

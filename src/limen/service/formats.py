@@ -6,16 +6,13 @@ the extension decides, as the operating system's table of types does not: the ta
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from limen import exc
 from limen.base.values import blame_text, natural
-
-Formatter = Callable[[Any], bytes | str]
-"""From a result to what is sent."""
+from limen.service.service import Formatter
 
 
 def json(value: Any) -> bytes:
@@ -63,6 +60,7 @@ def _text(value: str) -> bytes:
 
 
 BUILT_IN: dict[str, Formatter] = {"json": json, "txt": txt, "raw": raw}
+"""`service.STANDARD`, with what makes them."""
 
 CONTENT_TYPES = {
     "json": "application/json",

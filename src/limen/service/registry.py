@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from limen.base.config import Config
-from limen.service.formats import BUILT_IN
 from limen.service.handlers import moved
-from limen.service.service import Service, address
+from limen.service.service import STANDARD, Service, address
 from limen.service.topic import Topic
 
 
@@ -147,7 +146,7 @@ class Registry:
 
 def knows(service: Service, extension: str) -> bool:
     """Whether *extension* picks an output format of *service*."""
-    return extension in BUILT_IN or extension in service.output
+    return extension in STANDARD or extension in service.output
 
 
 def _where(service: Service) -> str:

@@ -50,11 +50,15 @@ from typing import Any, TypeVar
 
 from limen import exc
 from limen.base.principal import State
-from limen.service.formats import Formatter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 CheckPerm = Callable[[State], object]
+Formatter = Callable[[Any], bytes | str]
+"""From a result to what is sent."""
+
+STANDARD = frozenset({"json", "txt", "raw"})
+"""Output formats that every service has; limen/service/formats.py makes them."""
 
 RESERVED = ("limen", "wamp", "ws")
 """First segments of addresses that belong to nobody."""
