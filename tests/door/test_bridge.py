@@ -208,6 +208,9 @@ async def test_a_flood_of_wrong_signatures_locks_nobody_else_out(site: Site) -> 
         await site.ask("POST", f"/limen/bridge/call?{crossbar(key, body, secret='wrong')}", body)
     assert site.level() >= 10.0
     assert await site.bridge(key, "call", {"procedure": "add", "args": [1]}) == (200, {"args": [1]})
+    body = b'{"a": 1}'
+    for authorization, status in ((header(key, "POST", "/add", body), 200), ("Basic YWRhOmxvdmVsYWNl", 429)):
+        assert (await site.ask("POST", "/add", body, authorization=authorization)).status == status
 
 
 async def test_no_secret_is_in_the_store_the_log_or_an_error(site: Site, caplog: pytest.LogCaptureFixture) -> None:

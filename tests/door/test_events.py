@@ -197,13 +197,15 @@ async def test_head_tells_what_get_would_and_keeps_nothing(site: Site) -> None:
 
 
 async def test_a_quiet_stream_says_that_it_lives(site: Site) -> None:
-    events = Events(site.hub, lambda request, domain: site.app.local(origin="127.0.0.1"), heartbeat=0.01)
+    events = Events(site.hub, heartbeat=0.01)
 
     async def receive() -> Any:
         raise AssertionError
 
     response = await events(
-        Request("GET", b"/limen/events/news", b"", [], "127.0.0.1", False, receive), "localhost", ("news",)
+        Request("GET", b"/limen/events/news", b"", [], "127.0.0.1", False, receive),
+        site.app.local(origin="127.0.0.1"),
+        ("news",),
     )
     assert response.stream is not None
     assert [await anext(response.stream) for _ in range(3)][1:] == [b": \n\n", b": \n\n"]

@@ -324,3 +324,21 @@ async def test_nothing_of_a_session_shows_in_what_travels(app: House) -> None:
     travelled = b"".join(_body(request) for request in way.sent[2:]) + b"".join(way.answers[1:])
     for word in (b"secret milk", b"echo", b"robot", b"machine", b"RESULT"):
         assert word not in travelled
+
+
+async def test_slots_that_nobody_has_are_looked_up_a_few_at_a_time(app: House) -> None:
+    app.config.MAX_PENDING_LOGINS = 1
+    process = Process(app, [])
+    way = Way(process)
+    session = await enter(app, way)
+    await session.call("echo", [1])
+
+    async def call(number: int) -> int:
+        slot = base64.urlsafe_b64encode(bytes([number]) * 16).decode().rstrip("=")
+        status, _, _ = await ask(process, _with(way.sent[-1], x_limen_slot=slot), EVE)
+        return status
+
+    statuses = await asyncio.gather(*(call(number) for number in range(20)))
+    assert statuses.count(exc.Abusive.status) == 16
+    assert statuses.count(exc.UnknownSession.status) == 4
+    assert await session.call("echo", [2]) == 2

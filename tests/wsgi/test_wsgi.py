@@ -14,6 +14,7 @@ import pytest
 
 from limen.app.origins import origin_of
 from limen.base.config import Config
+from limen.base.principal import Principal
 from limen.door.gateway.wsgi import Wsgi
 from limen.door.http.door import HttpDoor
 from limen.door.http.request import Request
@@ -44,7 +45,7 @@ class Streams:
         )
         self.wsgi = validator(Wsgi(lambda environ: (self.loop, self.door)))
 
-    async def count(self, request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def count(self, request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         async def numbers() -> AsyncGenerator[bytes, None]:
             try:
                 for number in range(1000):
@@ -55,7 +56,7 @@ class Streams:
 
         return Response(200, [(b"content-type", b"text/plain")], stream=numbers())
 
-    async def echo(self, request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def echo(self, request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         """What comes is sent back, piece by piece."""
 
         async def pieces() -> AsyncGenerator[bytes, None]:
@@ -67,7 +68,7 @@ class Streams:
 
         return Response(200, [(b"content-type", b"text/plain")], stream=pieces())
 
-    async def broken(self, request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def broken(self, request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         async def pieces() -> AsyncGenerator[bytes, None]:
             yield b"one"
             raise OSError("the disk is gone")

@@ -19,6 +19,7 @@ from limen.web.static import StaticTree
 from .origins import is_loopback
 
 if TYPE_CHECKING:
+    from limen.base.principal import Principal
     from limen.door.http.door import OwnAddress
     from limen.door.http.request import Request
     from limen.web.response import Response
@@ -50,7 +51,7 @@ def _is_told(app: App, request: Request) -> bool:
 
 
 def _data(app: App, data: Callable[[Request], Any]) -> OwnAddress:
-    async def answer(request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         if rest or not _is_told(app, request):
             raise exc.NotFound
         if request.method not in ("GET", "HEAD"):
@@ -61,8 +62,8 @@ def _data(app: App, data: Callable[[Request], Any]) -> OwnAddress:
 
 
 def _page(app: App, tree: StaticTree) -> OwnAddress:
-    async def answer(request: Request, domain: str, rest: tuple[str, ...]) -> Response:
-        if not _is_told(app, request) and not app.config.domain(domain).DESCRIBE_ROLES:
+    async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
+        if not _is_told(app, request) and not app.config.domain(asker.domain).DESCRIBE_ROLES:
             raise exc.NotFound
         return await tree.answer(request.method, rest or ("",), request.headers, query=request.query)
 

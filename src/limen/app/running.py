@@ -219,13 +219,10 @@ def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
     from limen.door.bridge.events import Events
     from limen.door.lane.lane import Lane
 
-    def asker(request: Request, domain: str) -> Principal:
-        return Principal(domain, origin_of(request.client), tls=request.tls)
-
     return {
-        "bridge": Bridge(hub, asker),
-        "events": Events(hub, asker),
-        "lane": Lane(hub, app.vault.lanes, origin_of),
+        "bridge": Bridge(hub),
+        "events": Events(hub),
+        "lane": Lane(hub, app.vault.lanes),
         **described.addresses(app),
         "link": link_address(app.config, hub.gate, hub.files.shelf),
         "status.json": only_in_development(app.config, lambda: status(app, hub)),
@@ -235,7 +232,7 @@ def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
 def only_in_development(config: Config, data: Callable[[], Any]) -> OwnAddress:
     """*data*, to whoever asks, in development; else there is nothing."""
 
-    async def answer(request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         if rest or not config.IS_DEVELOPMENT:
             raise exc.NotFound
         if request.method not in ("GET", "HEAD"):

@@ -29,33 +29,31 @@ if TYPE_CHECKING:
     from limen.door.http.request import Request
     from limen.door.hub.hub import Hub
 
-WhoAsks = Callable[["Request", str], "Principal"]
-"""Who stands behind a request that proves nothing of itself: `HttpDoor.principal`."""
 OPTIONS = ("exclude", "exclude_authid", "exclude_authrole", "eligible", "eligible_authid", "eligible_authrole")
 
 
 class Bridge:
-    """What stands at `/limen/bridge`. *asker*: who stands behind a request that has proved nothing yet."""
+    """What stands at `/limen/bridge`."""
 
-    def __init__(self, hub: Hub, asker: WhoAsks) -> None:
-        self._hub, self._asker = hub, asker
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
 
-    async def __call__(self, request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def __call__(self, request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         if rest not in (("call",), ("publish",)):
             raise exc.NotFound
         try:
             if request.method not in ("POST", "PUT"):
                 raise exc.MethodNotAllowed(allow="POST, PUT")
-            principal, event = await self._read(request, domain)
+            principal, event = await self._read(request, asker)
             return await (self._call if rest == ("call",) else self._publish)(request, principal, event)
         except exc.Error as error:
             return _refusal(error, error.status)
         except Refused as refused:
             return _refusal(refused.error, refused.status)
 
-    async def _read(self, request: Request, domain: str) -> tuple[Principal, dict[str, Any]]:
+    async def _read(self, request: Request, asker: Principal) -> tuple[Principal, dict[str, Any]]:
         """Who signed, and what the body says: read only once the signature is right."""
-        hub, asker = self._hub, self._asker(request, domain)
+        hub = self._hub
         kind = request.headers.get(b"content-type")
         if kind is not None and media_type(kind)[0] != b"application/json":
             raise exc.UnsupportedMediaType("The body is to be application/json.")
@@ -67,7 +65,7 @@ class Bridge:
         try:
             args, event = from_json(body, tagged=False)
         except Malformed as malformed:
-            hub.gate.charge(domain, asker.origin, Kind.MALFORMED)
+            hub.gate.charge(asker.domain, asker.origin, Kind.MALFORMED)
             raise malformed.error from None
         if args:
             raise exc.InvalidCall("The body is to be an object.")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Final
 
 from limen import exc
@@ -40,22 +40,22 @@ _HEADERS: Final = (*data_headers(b"text/event-stream"), NO_STORE, (b"x-accel-buf
 
 
 class Events:
-    """What stands at `/limen/events`. *asker*: who stands behind a request that has proved nothing yet."""
+    """What stands at `/limen/events`."""
 
-    def __init__(self, hub: Hub, asker: Callable[[Request, str], Principal], heartbeat: float = HEARTBEAT) -> None:
-        self._hub, self._asker, self._heartbeat = hub, asker, heartbeat
+    def __init__(self, hub: Hub, heartbeat: float = HEARTBEAT) -> None:
+        self._hub, self._heartbeat = hub, heartbeat
 
-    async def __call__(self, request: Request, domain: str, topics: tuple[str, ...]) -> Response:
+    async def __call__(self, request: Request, asker: Principal, topics: tuple[str, ...]) -> Response:
         hub = self._hub
         if request.method not in ("GET", "HEAD"):
             raise exc.MethodNotAllowed(allow="GET, HEAD")
         if not topics or not all(topics) or len(topics) > MOST_TOPICS:
             raise exc.InvalidAddress(f"Name one topic or up to {MOST_TOPICS}: /limen/events/news/alarm")
-        principal, key = self._asker(request, domain), b""
+        principal, key = asker, b""
         if is_signed(request):
             principal, key = await header_principal(hub, principal, request, b"")
         else:
-            wait = hub.gate.refused(domain, principal.origin)
+            wait = hub.gate.refused(principal.domain, principal.origin)
             if wait is not None:
                 raise exc.Abusive(retry_after=wait)
             if hub.is_crowded(principal.origin):

@@ -52,9 +52,9 @@ _KEPT: Final = 1024
 
 _FORWARDED: Final = tuple((name, name.encode()) for name in HEADERS)
 
-OwnAddress = Callable[[Request, str, tuple[str, ...]], Awaitable[Response]]
-"""What answers at `/limen/NAME`: given the request, its domain, and the segments behind NAME. Other sites' pages never
-get so far."""
+OwnAddress = Callable[[Request, Principal, tuple[str, ...]], Awaitable[Response]]
+"""What answers at `/limen/NAME`: given the request, who asks as far as the door knows (domain, origin, TLS), and the
+segments behind NAME. Other sites' pages never get so far."""
 
 Signed = Callable[[Request, Principal], Awaitable[Principal]]
 """Who has signed a request, given who asks as far as the door knows (`door/bridge/signing.py`)."""
@@ -199,11 +199,8 @@ class HttpDoor:
             self._domains[host] = domain
         return domain
 
-    def principal(self, request: Request, domain: str) -> Principal:
-        """Who stands behind a request that proves nothing of itself."""
-        return self._principal(domain, request.client, request.tls)
-
     def _principal(self, domain: str, client: str, tls: bool) -> Principal:
+        """Who stands behind a request that proves nothing of itself."""
         key = (domain, client, tls)
         principal = self._principals.get(key)
         if principal is None:
@@ -230,7 +227,7 @@ class HttpDoor:
         if own is not None:
             if who_asks(request.method, request.headers, request.tls) is Caller.FOREIGN:
                 raise exc.Forbidden("Another site's page may not ask this.")
-            return await own(request, domain, segments[2:])
+            return await own(request, self._principal(domain, request.client, request.tls), segments[2:])
         if self._assets is None:
             raise exc.NotFound()
         return await self._file(self._assets, request, segments[1:])
@@ -246,13 +243,13 @@ class HttpDoor:
             service = service.handlers[method]
             plan = self._plan(service)
         principal = self._principal(domain, request.client, request.tls)
-        if b"authorization" in headers and self._signed is not None:
-            principal = await self._signed(request, principal)
+        origin = principal.origin
         try:
             if b"origin" in headers or b"sec-fetch-site" in headers:
                 request.grant = self._admit(request, plan)
-            origin = principal.origin
-            if service.check_abusive and self._delay is not None:
+            if b"authorization" in headers and self._signed is not None:
+                principal = await self._signed(request, principal)
+            if service.check_abusive and self._delay is not None and principal.user is None:
                 await self._slow(domain, origin, self._delay(domain, origin))
             args: list[Any] = match.rest
             kwargs: dict[str, Any] = {}

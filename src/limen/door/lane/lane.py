@@ -33,8 +33,6 @@ from .login import Greeter, Knock
 from .seat import Kept, LaneSeat, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from limen.core.guard.accounts import LaneStore
     from limen.door.http.request import Request
     from limen.door.hub.hub import Hub
@@ -52,15 +50,15 @@ PATIENCE: Final = 10.0
 
 
 class Lane:
-    """What stands at `/limen/lane`. *lanes*: where states are kept. *origin_of*: as the ledger counts an address."""
+    """What stands at `/limen/lane`. *lanes*: where states are kept."""
 
-    def __init__(self, hub: Hub, lanes: LaneStore, origin_of: Callable[[str], str]) -> None:
-        self._hub, self._gate, self._lanes, self._origin_of = hub, hub.gate, lanes, origin_of
+    def __init__(self, hub: Hub, lanes: LaneStore) -> None:
+        self._hub, self._gate, self._lanes = hub, hub.gate, lanes
         self._greeter = Greeter(hub, lanes)
         self._loading: dict[tuple[str, bytes], asyncio.Future[LaneSeat | None]] = {}
         self._bus: Any = None
 
-    async def __call__(self, request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def __call__(self, request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         steps = {"hello": self._hello, "authenticate": self._authenticate, "call": self._call}
         step = steps.get(rest[0]) if len(rest) == 1 else None
         if step is None:
@@ -74,34 +72,32 @@ class Lane:
         self._hub.own = OWN
         if self._bus is not self._hub.bus:
             self._listen()
-        return await step(request, domain, kind)
+        return await step(request, asker, kind)
 
     # -- the greeting -------------------------------------------------------------------------------------------
-    async def _hello(self, request: Request, domain: str, kind: bytes) -> Response:
-        body = await request.body(MAX_HELLO, self._hub.config.domain(domain).BODY_TIMEOUT)
-        challenge, ticket = await self._greeter.hello(self._knock(request, domain, kind, body))
+    async def _hello(self, request: Request, asker: Principal, kind: bytes) -> Response:
+        body = await request.body(MAX_HELLO, self._hub.config.domain(asker.domain).BODY_TIMEOUT)
+        challenge, ticket = await self._greeter.hello(_knock(asker, kind, body))
         header = (b"x-limen-ticket", base64.urlsafe_b64encode(ticket).rstrip(b"="))
         return Response(200, (*_HEADERS[kind], header), challenge)
 
-    async def _authenticate(self, request: Request, domain: str, kind: bytes) -> Response:
-        body = await request.body(MAX_GREETING, self._hub.config.domain(domain).BODY_TIMEOUT)
+    async def _authenticate(self, request: Request, asker: Principal, kind: bytes) -> Response:
+        body = await request.body(MAX_GREETING, self._hub.config.domain(asker.domain).BODY_TIMEOUT)
         ticket = _bytes(request, b"x-limen-ticket", MAX_TICKET)
-        answer = await self._greeter.authenticate(self._knock(request, domain, kind, body), ticket)
+        answer = await self._greeter.authenticate(_knock(asker, kind, body), ticket)
         return Response(200, _HEADERS[kind], answer)
 
-    def _knock(self, request: Request, domain: str, kind: bytes, body: bytes) -> Knock:
-        return Knock(domain, self._origin_of(request.client), request.tls, TYPES[kind], body)
-
     # -- calls --------------------------------------------------------------------------------------------------
-    async def _call(self, request: Request, domain: str, kind: bytes) -> Response:
-        config, origin = self._hub.config.domain(domain), self._origin_of(request.client)
+    async def _call(self, request: Request, asker: Principal, kind: bytes) -> Response:
+        domain, origin = asker.domain, asker.origin
+        config = self._hub.config.domain(domain)
         slot = _bytes(request, b"x-limen-slot", 32)
         if len(slot) != 16:
             raise exc.InvalidCall("A slot has 16 bytes.")
         number = _number(request)
         frame = await request.body(config.MAX_MESSAGE_SIZE + OVERHEAD, config.BODY_TIMEOUT)
         told = digest(frame)
-        seat = await self._seat(domain, slot)
+        seat = await self._seat(domain, slot, origin)
         if seat is None or TYPES[kind] is not seat.codec:
             self._gate.charge(domain, origin, Kind.KK1)
             raise exc.UnknownSession
@@ -124,7 +120,7 @@ class Lane:
         seat.add(call)
         try:
             await asyncio.shield(seat.burn(number, told[:MARK]))
-            principal = await seat.principal(origin, request.tls)
+            principal = await seat.principal(origin, asker.tls)
         except Burnt:  # another process was quicker
             call.cut()
             return await self._burnt(seat, origin, number, told, kind)
@@ -193,7 +189,7 @@ class Lane:
             self._hub.act(call.realm, call.realm.receive(call.session, Cancel(call.number, {"mode": "killnowait"})))
 
     # -- sessions -----------------------------------------------------------------------------------------------
-    async def _seat(self, domain: str, slot: bytes) -> LaneSeat | None:
+    async def _seat(self, domain: str, slot: bytes, origin: str) -> LaneSeat | None:
         tab = self._hub.tabs.get(slot)
         if tab is not None:
             seat = tab.connection
@@ -205,13 +201,19 @@ class Lane:
             return seat
         loading = self._loading.get((domain, slot))
         if loading is None:
-            loading = self._loading[domain, slot] = asyncio.ensure_future(self._load(domain, slot))
+            loading = self._loading[domain, slot] = asyncio.ensure_future(self._load(domain, slot, origin))
             loading.add_done_callback(lambda _: self._loading.pop((domain, slot), None))
         return await asyncio.shield(loading)
 
-    async def _load(self, domain: str, handle: bytes) -> LaneSeat | None:
+    async def _load(self, domain: str, handle: bytes, origin: str) -> LaneSeat | None:
+        """The session of a slot that this process does not know yet. Raises `exc.Abusive` as a resume does: an origin
+        has only so many questions to the store under way."""
         gate, config, now = self._gate, self._hub.config.domain(domain), time.time()
-        found = await gate.settled(self._read, domain, handle)
+        coming = gate.ledger.issue(domain, origin, Kind.KK1, now)
+        try:
+            found = await gate.settled(self._read, domain, handle)
+        finally:
+            gate.ledger.take_back(coming)  # `_call` charges for a slot that is not there
         if found is None or handle in gate.ended or self._hub.tabs.get(handle) is not None:
             return None
         slot = found.slot
@@ -257,6 +259,10 @@ class Lane:
         call = self._find(*body)
         if call is not None:
             self._stop(call)
+
+
+def _knock(asker: Principal, kind: bytes, body: bytes) -> Knock:
+    return Knock(asker.domain, asker.origin, asker.tls, TYPES[kind], body)
 
 
 def _bytes(request: Request, name: bytes, most: int) -> bytes:

@@ -26,6 +26,7 @@ from limen.web.shelf import Shelf, digest, found
 
 if TYPE_CHECKING:
     from limen.base.config import Config
+    from limen.base.principal import Principal
     from limen.door.http.door import OwnAddress
     from limen.door.http.request import Request
     from limen.door.hub.gate import Gate
@@ -83,7 +84,7 @@ PROCEDURES: dict[str, Callable[..., Any]] = {
 def link_address(config: Config, gate: Gate, shelf: Shelf) -> OwnAddress:
     """What answers at `/limen/link/TOKEN`: the file, once."""
 
-    async def answer(request: Request, domain: str, rest: tuple[str, ...]) -> Response:
+    async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
         if len(rest) != 1 or not _TOKEN.fullmatch(rest[0]):
             raise exc.NotFound
         if request.method != "GET":
@@ -95,8 +96,8 @@ def link_address(config: Config, gate: Gate, shelf: Shelf) -> OwnAddress:
             raise exc.Forbidden("Another site's page may not follow this.")
         if b"prefetch" in headers.get(b"sec-purpose", b"") + headers.get(b"purpose", b""):
             raise exc.Forbidden("This is fetched when it is wanted, not before.")
-        waiting = await asyncio.to_thread(shelf.linked, rest[0], domain)
-        if not await gate.on_thread(gate.once.spend, domain, "limen.link", digest(rest[0]), waiting.until):
+        waiting = await asyncio.to_thread(shelf.linked, rest[0], asker.domain)
+        if not await gate.on_thread(gate.once.spend, asker.domain, "limen.link", digest(rest[0]), waiting.until):
             raise exc.NotFound
         await asyncio.to_thread(shelf.unlink, rest[0])
         kind = media_type(File(b"", filename=waiting.filename, content_type=waiting.content_type))
