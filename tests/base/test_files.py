@@ -102,6 +102,9 @@ def test_keeping_does_not_take_the_place_of_a_file_unless_told_to(upload: Upload
 def test_a_clients_own_file_is_copied_and_never_removed(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_bytes(b"mine")
     upload = Upload.of(tmp_path / "mine.txt")
+    assert upload.content_type == "text/plain"  # as its name says, without a claim about the charset
+    assert Upload.of(tmp_path / "mine.txt", "mine").content_type == "application/octet-stream"
+    assert Upload.of(tmp_path / "mine.txt", content_type="text/csv").content_type == "text/csv"
     upload.keep(tmp_path / "kept")
     upload.discard()
     assert (tmp_path / "mine.txt").read_bytes() == (tmp_path / "kept").read_bytes() == b"mine"

@@ -97,3 +97,8 @@ def test_the_page_says_the_same_as_the_vectors() -> None:
     for text, kind in rows:
         assert type(auto_parse(text)).__name__ == kind
         assert any(row["text"] == text for row in ROWS), text
+
+
+def test_an_offset_has_less_than_sixty_minutes() -> None:
+    """Python's fromisoformat takes -00:60, and would give another text back."""
+    assert auto_parse("2026-11-21T12:00-00:60") == "2026-11-21T12:00-00:60"

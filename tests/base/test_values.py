@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
@@ -204,6 +205,7 @@ def test_errors_that_are_not_ours_keep_their_name_and_text() -> None:
     [
         ({"a": [1, {"b c": object()}]}, "$.a[1]['b c']", "object"),
         ([iter([])], "$[0]", "Make it a list"),
+        ([io.BytesIO()], "$[0]", "limen.Upload.of"),
         ({"f": print}, "$.f", "builtin_function"),
         ({"c": Decimal}, "$.c", "class"),
         ([[1, math.nan]], "$[0][1]", "NaN"),

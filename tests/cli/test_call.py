@@ -47,6 +47,22 @@ def test_a_user_logs_in_with_the_line_of_standard_input(server: Server) -> None:
     assert call(server.url, "whoami", "--user", "ada", said="wrong\n")[0] == 4
 
 
+def test_what_comes_once_is_printed_where_a_stream_was_asked_for(server: Server) -> None:
+    assert call(server.url, "add", "a=1", "b=2", "--stream") == (0, "3\n", "")
+
+
+@pytest.mark.parametrize("user", [(), ("--user", "ada")])
+def test_files_are_sent_and_come_as_they_are(server: Server, tmp_path: Path, user: tuple[str, ...]) -> None:
+    note = tmp_path / "a=b.txt"
+    note.write_text("hello")
+    status, out, err = call(server.url, "put_file", f"file:@{note}", *user, said="lovelace\n")
+    assert (status, err) == (0, "")
+    assert '"a=b.txt"' in out
+    command = [sys.executable, "-m", "limen.cli", "call", server.url, "get_file", "512", *user]
+    done = subprocess.run(command, input=b"lovelace\n", capture_output=True)
+    assert (done.returncode, done.stdout) == (0, bytes(range(256)) * 2)
+
+
 def test_errors_have_names_facts_and_a_status(server: Server) -> None:
     status, out, err = call(server.url, "out_of_stock", "bolt")
     assert (status, out) == (1, "")
@@ -62,6 +78,7 @@ def test_errors_have_names_facts_and_a_status(server: Server) -> None:
         (["add", "a:={"], "no JSON"),
         (["add", "a=1", "a=2"], "twice"),
         (["add", "--user", "ada", "--key", "x"], "not both"),
+        (["put_file", "file:@nowhere.txt"], "nowhere.txt can't be read"),
         (["add", "--ca", "nowhere.pem"], "nowhere.pem"),
     ],
 )

@@ -106,3 +106,6 @@ def test_a_shell_without_a_user_is_nobody(program: Path, tmp_path: Path) -> None
     done = run("shell", program, "-c", 'call("note", "milk")', cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "Error: Log in first.\n"
+    done = run("shell", program, "-c", "1 / 0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[:2] == ["Traceback (most recent call last):", '  File "-c", line 1, in <module>']

@@ -32,7 +32,7 @@ def test_a_program_that_is_broken_at_its_first_start_is_waited_for(tmp_path: Pat
         mended = False
         for line in server.stdout:
             said += line
-            if "SyntaxError" in line and not mended:
+            if "is tried again when a file changes" in line and not mended:
                 mended = True
                 program.write_text(PROGRAM)
             if "Limen listens" in line:

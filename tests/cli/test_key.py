@@ -64,6 +64,11 @@ def test_other_kinds(folder: Path, flag: str, kind: str) -> None:
     assert made.private not in told.output
 
 
+def test_a_key_is_of_one_kind(folder: Path) -> None:
+    assert "not both" in limen("new", "robot", "--http", "--cryptosign").output
+    assert not (folder / "robot.key").exists()
+
+
 def test_a_key_made_elsewhere_leaves_no_file(folder: Path) -> None:
     told = limen("new", "device", "--cryptosign", "--public", "ab" * 32)
     assert told.exit_code == 0, told.output

@@ -148,6 +148,7 @@ def test_without_its_key_file_a_server_refuses_to_start(folder: Path, when: str)
         (["--db", "sqlite:////no/such/folder/t.db"], "There is no folder /no/such/folder"),
         (["--db", "sqlite:///good.py"], "this file is no SQLite database"),
         (["--db", "mysql://x/y"], "nothing else is supported"),
+        (["--db", "todo.db"], "Did you mean sqlite:///todo.db?"),
         (["--domain", "no domain"], "no domain"),
         (["--tls", "nothing.pem,nothing.key"], "there is no file nothing.pem"),
         (["--tls", "nonsense"], "'local', or CERT,KEY"),

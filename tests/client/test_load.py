@@ -51,6 +51,7 @@ async def test_each_call_is_counted_under_its_name_and_errors_under_theirs(app: 
 
     report = await load(lambda: AsyncPyClient(app), visit, users=3, seconds=0.3)
     assert sorted(report.by_name) == ["half", "numbers"]
+    assert "× InvalidArguments: n: Expected `int`, got `str`" in report.table()
     assert len(done) - 3 <= report.errors["InvalidArguments"] <= len(done)
     assert len(report.by_name["numbers"].times) == len(done)
     assert report.calls == len(report.by_name["half"].times) + len(done)
@@ -84,7 +85,8 @@ async def test_users_that_cannot_come_in_are_counted(app: App) -> None:
             yield client
 
     report = await load(locked, lambda client: client.call("half", 1), users=2, seconds=0.2)
-    assert (report.calls, report.lost) == (0, {"InvalidCredential": 2})
+    assert (report.calls, report.lost) == (0, {"InvalidCredential": 1})  # the same password is not tried again
+    assert "1 × InvalidCredential: User, password or domain is not right." in report.table()
 
 
 async def test_a_mistake_in_the_visit_ends_it_at_once(app: App) -> None:

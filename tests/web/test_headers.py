@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from limen.base.media import content_type
 from limen.web.headers import JSON, PAGE_CSP, Caching, data_headers, header_text
-from limen.web.media import content_type
 
 
 def test_data_can_load_nothing_and_be_framed_by_nobody() -> None:

@@ -23,6 +23,7 @@ from msgspec import msgpack
 from limen import exc
 from limen.base import values
 from limen.base.files import File, Upload
+from limen.base.media import content_type
 from limen.base.names import user_name
 from limen.base.principal import Cancellation, Principal
 from limen.client.core import NOBODY, AsyncClient, Transport, Who
@@ -31,7 +32,6 @@ from limen.client.stream import Push
 from limen.client.sync import Client
 from limen.core.seal.machine import Credentials
 from limen.core.wamp.uris import is_uri
-from limen.web.media import content_type
 from limen.web.opened import open_file
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 from limen import exc
+from limen.base import media
 
 UNKNOWN_TYPE: Final = "application/octet-stream"
 LONGEST_NAME: Final = 255
@@ -102,8 +103,8 @@ class Upload:
         *,
         progress: Callable[[int, int], object] | None = None,
     ) -> Upload:
-        """The file at *path*, for a client to send; it stays where it is. *filename*: its own name if None. *progress*:
-        told (bytes sent, bytes in all) now and then.
+        """The file at *path*, for a client to send; it stays where it is. *filename*: its own name if None.
+        *content_type*: what the name says if None. *progress*: told (bytes sent, bytes in all) now and then.
 
         Raises OSError for what is no file.
 
@@ -114,7 +115,9 @@ class Upload:
         status = place.stat()
         if not stat.S_ISREG(status.st_mode):
             raise IsADirectoryError(f"{place} is no file.")
-        upload = cls(place, filename or place.name, content_type or UNKNOWN_TYPE, status.st_size, owned=False)
+        filename = filename or place.name
+        content_type = content_type or media.content_type(filename).decode().partition(";")[0]
+        upload = cls(place, filename, content_type, status.st_size, owned=False)
         upload.progress = progress
         return upload
 

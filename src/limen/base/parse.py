@@ -58,7 +58,7 @@ FORMS: tuple[Form, ...] = (
     Form("date", _pattern(r"\d{4}-\d\d-\d\d"), date.fromisoformat, "value.isoformat()"),
     Form(
         "datetime",
-        _pattern(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{3}|\.\d{6})?)?(Z|[+-]\d\d:\d\d)?"),
+        _pattern(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{3}|\.\d{6})?)?(Z|[+-]\d\d:[0-5]\d)?"),
         _datetime,
         "value.isoformat(), with 'T' or a space, seconds and a fraction of 3 digits where they are 0, Z for +00:00",
     ),

@@ -48,7 +48,8 @@ def call(
     """Call the service NAME of the server at URL (http, https, ws, wss), and print its result as JSON.
 
     KEY=VALUE is an argument by name, VALUE alone one by place; what looks like a number or a date is one.
-    KEY:=JSON, or :=JSON by place, says exactly what it is.
+    KEY:=JSON, or :=JSON by place, says exactly what it is. KEY:@PATH, or :@PATH, sends that file. A file that comes is
+    written to standard output as it is.
     """
     args, kwargs = parse(arguments)
     if user is not None and key is not None:
@@ -60,8 +61,12 @@ def call(
                 client.login(user, secret, key=key)
             if stream:
                 with client.stream(name, *args, **kwargs) as values:
+                    came = False
                     for value in values:
                         show(value)
+                        came = True
+                if not came and values.result is not None:
+                    show(values.result)
             else:
                 show(client.apply(name, args, kwargs))
     except exc.Error as error:
@@ -97,22 +102,17 @@ def context_of(ca: str | None) -> SSLContext | None:
 def parse(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
     """Arguments as they stand on the command line.
 
-    >>> parse(("7", "due=2026-11-21", 'zip:="8001"', "tags:=[1]", ":=null", "text=a=b"))
-    ([7, None], {'due': datetime.date(2026, 11, 21), 'zip': '8001', 'tags': [1], 'text': 'a=b'})
+    >>> parse(("7", "due=2026-11-21", 'zip:="8001"', "tags:=[1]", ":=null", "text=a=b", "mail=a:@b"))
+    ([7, None], {'due': datetime.date(2026, 11, 21), 'zip': '8001', 'tags': [1], 'text': 'a=b', 'mail': 'a:@b'})
+    >>> parse((f"picture:@{__file__}",))[1]["picture"].filename
+    'call.py'
     """
-    from limen.base.limits import load_json
-    from limen.base.parse import auto_parse
-
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for argument in arguments:
-        key, equals, text = argument.partition("=")
-        try:
-            value = load_json(text.encode()) if equals and key.endswith(":") else auto_parse(text if equals else key)
-        except exc.InvalidValue as error:
-            raise click.UsageError(f"{argument}: what stands behind := is no JSON: {error}") from None
-        key = key.removesuffix(":")
-        if not equals or not key:
+        key, sign, text = _parts(argument)
+        value = _value(argument, sign, text)
+        if not key:
             args.append(value)
         elif key in kwargs:
             raise click.UsageError(f"{key} is given twice; a list is {key}:=[…].")
@@ -121,9 +121,41 @@ def parse(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
     return args, kwargs
 
 
+def _parts(argument: str) -> tuple[str, str, str]:
+    """Name ("" by place), sign ("=", ":=", ":@"; "" for none) and the rest."""
+    file, at, path = argument.partition(":@")
+    if at and (not file or file.isidentifier()):
+        return file, at, path
+    key, equals, text = argument.partition("=")
+    if not equals:
+        return "", "", argument
+    return key.removesuffix(":"), ":=" if key.endswith(":") else "=", text
+
+
+def _value(argument: str, sign: str, text: str) -> Any:
+    from limen.base.files import Upload
+    from limen.base.limits import load_json
+    from limen.base.parse import auto_parse
+
+    try:
+        if sign == ":@":
+            return Upload.of(text)
+        return load_json(text.encode()) if sign == ":=" else auto_parse(text)
+    except exc.InvalidValue as error:
+        raise click.UsageError(f"{argument}: what stands behind := is no JSON: {error}") from None
+    except OSError as error:
+        raise click.UsageError(f"{argument}: the file {text} can't be read: {error.strerror or error}") from None
+
+
 def show(value: Any) -> None:
-    """Prints a line, at once, whoever reads it."""
-    click.echo(_json(value))
+    """Prints a line, at once, whoever reads it; of a file its bytes."""
+    from limen.client.files import SyncDownload
+
+    if isinstance(value, SyncDownload):
+        for piece in value:
+            sys.stdout.buffer.write(piece)
+    else:
+        click.echo(_json(value))
     sys.stdout.flush()
 
 

@@ -24,19 +24,28 @@ def key() -> None:
 @key.command("new")
 @click.argument("name")
 @click.option("--role", "roles", multiple=True, help="Of a new account; may be given again. Default: user.")
-@click.option("--http", "kind", flag_value="http", help="A secret for signed requests over plain HTTP.")
-@click.option("--cryptosign", "kind", flag_value="ed25519", help="An Ed25519 key for WAMP's cryptosign.")
+@click.option("--http", is_flag=True, help="A secret for signed requests over plain HTTP.")
+@click.option("--cryptosign", is_flag=True, help="An Ed25519 key for WAMP's cryptosign.")
 @click.option("--public", default=None, help="The public half (hexadecimal) of a key that was made elsewhere.")
 @click.option("--out", default=None, type=click.Path(path_type=Path), help="The credentials file; default: NAME.key.")
 @domain_option
 @db_option
 @keys_option
 def new(
-    name: str, roles: tuple[str, ...], kind: str | None, public: str | None, out: Path | None, **where: Any
+    name: str,
+    roles: tuple[str, ...],
+    http: bool,
+    cryptosign: bool,
+    public: str | None,
+    out: Path | None,
+    **where: Any,
 ) -> None:
     """Make a key for NAME, an account without a password (made if need be), and write it to a credentials file."""
+    if http and cryptosign:
+        raise click.UsageError("--http or --cryptosign, not both: a key is of one kind.")
     path = None if public else _free(out, name)
-    wanted = {"name": name, "domain": where["domain"], "roles": list(roles), "kind": kind or "x25519"}
+    kind = "http" if http else "ed25519" if cryptosign else "x25519"
+    wanted = {"name": name, "domain": where["domain"], "roles": list(roles), "kind": kind}
     with operator(where["db"], where["keys"], make=True) as operate:
         made = operate("key.new", **wanted, public=public)
         if path is not None:

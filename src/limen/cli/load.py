@@ -64,7 +64,7 @@ def load(
     from limen.client.load import load as run
 
     if (name is None) is (script is None):
-        raise click.UsageError("Say the NAME of a service, or --script FILE.")
+        raise click.UsageError("Say the NAME of a service, or --script FILE" + (", not both." if name else "."))
     if user is not None and key is not None:
         raise click.UsageError("--user or --key, not both.")
     visit = _script(Path(script)) if script is not None else _calls(str(name), arguments)

@@ -65,13 +65,17 @@ def _keep_serving(root: str | Path, sock: socket.socket, command: list[str] | No
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    waiting = False
     for changed in changes(Path(root)):
         if stopping:
             break
+        if child.poll() and not changed and not waiting:
+            print("The program is tried again when a file changes.", file=sys.stderr, flush=True)
+            waiting = True
         if changed:
             print(f"{', '.join(sorted(changed))} changed: restarting", file=sys.stderr, flush=True)
             end(child)
-            child = start()
+            child, waiting = start(), False
     return end(child, told=told is child)
 
 

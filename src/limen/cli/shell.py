@@ -48,10 +48,27 @@ def shell(
             "storage": app.storage,
         }
         if code is not None:
-            exec(compile(code, "-c", "exec"), names)  # noqa: S102  # that is what was asked for
+            _run(code, names)
             return
         who = f"as {user}" if user else "as nobody: --user NAME calls as somebody"
         _interact(names, f'Limen shell on {target or "the default App"}; call("name", …) {who}.')
+
+
+def _run(code: str, names: dict[str, Any]) -> None:
+    """Runs *code*. What it raises is shown from its own first line on: what called it is none of its business."""
+    import sys
+    import traceback
+
+    import limen
+
+    try:
+        exec(compile(code, "-c", "exec"), names)  # noqa: S102  # that is what was asked for
+    except limen.exc.Error:
+        raise
+    except Exception as error:
+        own = error.__traceback__ and error.__traceback__.tb_next
+        traceback.print_exception(error.with_traceback(own))
+        sys.exit(1)
 
 
 def _program(target: str | None) -> dict[str, Any]:

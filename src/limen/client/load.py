@@ -47,12 +47,14 @@ class Calls:
 @dataclass(slots=True)
 class Report:
     """*seconds*: how long it took. *by_name*: address to its calls. *busy*: the share of a core that these clients took
-    themselves; near 1 they, and not the server, were what was slow. *lost*: users that could not come in, by error."""
+    themselves; near 1 they, and not the server, were what was slow. *lost*: users that could not come in, by error.
+    *said*: what the first error of each name said."""
 
     seconds: float = 0.0
     by_name: dict[str, Calls] = field(default_factory=dict)
     busy: float = 0.0
     lost: Counter[str] = field(default_factory=Counter)
+    said: dict[str, str] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -79,6 +81,7 @@ class Report:
             "calls_per_second": round(self.calls / self.seconds, 1) if self.seconds else 0.0,
             "busy": round(self.busy, 2),
             "lost": dict(self.lost),
+            "said": self.said,
             "calls": names,
         }
 
@@ -92,7 +95,8 @@ class Report:
             times = "".join(f"{calls.quantile(share) * 1e3:>8.2f} ms" for share in QUANTILES)
             failed = calls.errors.total()
             lines.append(f"{name:<{width}} {number:>9} {number / seconds:>9.0f} {failed:>7}{times}")
-        lines += [f"{number} × {name}" for name, number in self.errors.most_common()]
+        for name, failed in self.errors.most_common():
+            lines.append(f"{failed} × {name}" + (f": {self.said[name]}" if name in self.said else ""))
         if self.busy > 0.9:
             lines.append("These clients took a whole core themselves: the server could do more than this shows.")
         return "\n".join(lines)
@@ -151,6 +155,7 @@ class Measured:
         calls.times.append(time.perf_counter() - begun)
         if error is not None:
             calls.errors[error.exc] += 1
+            self.report.said.setdefault(error.exc, str(error))
 
 
 async def load(
@@ -181,13 +186,17 @@ async def load(
 async def _enter(
     stack: AsyncExitStack, open: Callable[[], AbstractAsyncContextManager[Any]], count: int, report: Report
 ) -> list[Any]:
-    """The clients that could come in; one after the other, for many logins at once are an attack."""
+    """The clients that could come in; one after the other, for many logins at once are an attack, and none after one
+    that is wrong, for so are many wrong ones."""
     came = []
     for _ in range(count):
         try:
             came.append(await stack.enter_async_context(open()))
         except exc.Error as error:
             report.lost[error.exc] += 1
+            report.said.setdefault(error.exc, str(error))
+            if isinstance(error, exc.InvalidCredential | exc.InvalidAddress):
+                break
     return came
 
 

@@ -19,8 +19,8 @@ import msgspec
 
 from limen import exc
 from limen.base.files import File, Given, Upload, clean_name, clean_type
+from limen.base.media import content_type
 
-from .media import content_type
 from .opened import Found, open_file
 from .spool import Spool
 

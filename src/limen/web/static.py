@@ -19,10 +19,10 @@ from urllib.parse import quote
 
 from limen import exc
 from limen.base.files import ordinary
+from limen.base.media import content_type
 
 from .headers import NO_STORE, PAGE_CSP, REVALIDATE, Caching, chosen, page_headers, replaced
 from .inline import MOST, Policy, fresh_nonce, with_nonce
-from .media import content_type
 from .opened import Found, open_below
 from .response import Response
 from .sending import send

@@ -7,6 +7,7 @@ something in it has changed: most payloads are plain already, and cost one look 
 from __future__ import annotations
 
 import dataclasses
+import io
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -317,6 +318,10 @@ def _simpler(value: Any) -> Any:
         return value.model_dump(by_alias=True)
     if hasattr(kind, "__attrs_attrs__"):
         return {field.name: getattr(value, field.name) for field in kind.__attrs_attrs__}
+    if isinstance(value, io.IOBase):
+        raise Refused(
+            f"A {kind.__name__} cannot travel. A client sends limen.Upload.of(path), a service gives limen.File."
+        )
     raise Refused(f"A {kind.__name__} cannot travel." + (" Make it a list." if hasattr(value, "__iter__") else ""))
 
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from limen import exc
 from limen.base.files import UNKNOWN_TYPE, File
+from limen.base.media import content_type
 from limen.web.disposition import disposition
 from limen.web.headers import Caching, Pair, data_headers
-from limen.web.media import content_type
 from limen.web.opened import Found, open_file
 from limen.web.response import Response
 from limen.web.sending import send

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from limen import exc
@@ -16,9 +17,10 @@ def path(url: str) -> Path:
     scheme, separator, rest = str(url).partition("://")
     host, slash, name = rest.partition("/")
     if scheme not in ("sqlite", "sqlite+pysqlite") or not separator or host or "?" in name:
+        meant = f" Did you mean sqlite:///{url}?" if re.fullmatch(r"[\w./-]+\.(db|sqlite3?)", str(url)) else ""
         raise exc.StoreError(
-            f"SQLStore can't take {shown(url)!r}. It takes sqlite:///relative/path.db, sqlite:////absolute/path.db "
-            "and postgresql://user@host/database; nothing else is supported."
+            f"SQLStore can't take {shown(url)!r}.{meant} It takes sqlite:///relative/path.db, "
+            "sqlite:////absolute/path.db and postgresql://user@host/database; nothing else is supported."
         )
     if not slash or not name or name == ":memory:" or name.startswith("file:"):
         raise exc.StoreError("SQLStore keeps records in a file: sqlite:///path.db. For memory use dbm.MemDictStore().")
