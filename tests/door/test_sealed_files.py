@@ -12,8 +12,11 @@ from http_site import Answer, read_answer
 from knock import Door, Knock, knock
 
 from limen import App, File, Upload, exc, get_state
+from limen.base.config import Config
 from limen.base.files import Given, Sent
+from limen.door.hub.files import MOST_WAITING, Files
 from limen.web.shelf import PIECE, Owner, Shelf, digest
+from limen.web.spool import Spool
 
 MIB = 2**20
 NOT_FOUND, INVALID, TOO_LARGE = exc.NotFound.uri, exc.InvalidCall.uri, exc.TooLarge.uri
@@ -330,3 +333,15 @@ async def test_a_link_is_over_after_its_time_and_its_token_stands_nowhere(
         monkeypatch.setattr("limen.web.shelf.time.time", lambda: now + 31)
         assert (await ask(door, path)).status == 404
         assert token not in caplog.text
+
+
+async def test_pieces_before_their_turn_do_not_pile_up_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limen.door.hub.files.PATIENCE", 0.05)
+    files, ada = Files(Config(), Spool(tmp_path)), Owner("localhost", "ada", b"slot")
+    id = files.shelf.begin(ada, "a", "text/plain", 10**6)
+    early = [files.write(ada, id, 1000 + at, b"x") for at in range(100)]
+    failed = await asyncio.gather(*early, return_exceptions=True)
+    assert sum(isinstance(error, exc.Busy) for error in failed) >= 100 - MOST_WAITING
+    assert all(isinstance(error, exc.Busy | exc.InvalidCall) for error in failed)

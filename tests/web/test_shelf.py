@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,35 @@ def test_a_full_disk_has_a_name(tmp_path: Path) -> None:
     data.symlink_to("/dev/full")
     with pytest.raises(exc.NotFound):  # no link is followed here, whoever put it there
         shelf.write(ADA, id, 0, b"x")
+
+
+def test_what_a_function_was_given_is_not_written_any_more(tmp_path: Path) -> None:
+    one, two = shelves(tmp_path)
+    id = one.begin(ADA, "a.txt", "text/plain", 6)
+    one.write(ADA, id, 0, b"sounds")
+    (folder,) = (tmp_path / "sent").iterdir()
+    handle = os.open(folder / id, os.O_WRONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # as `take` holds it, in another process
+    with ThreadPoolExecutor() as pool:
+        late = pool.submit(two.write, ADA, id, 0, b"hatred")
+        for _ in range(2000):
+            if waits_for(folder / id):
+                break
+            time.sleep(0.001)
+        (folder / id).rename(tmp_path / "taken")
+        os.close(handle)
+        with pytest.raises(exc.NotFound):
+            late.result(5)
+    assert (tmp_path / "taken").read_bytes() == b"sounds"
+
+
+def waits_for(path: Path) -> bool:
+    inode = f":{path.stat().st_ino} "
+    return any("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+@pytest.mark.parametrize("offset", [7, 2**63 - 1, 2**63, 2**70])
+def test_behind_the_end_there_is_nothing(tmp_path: Path, offset: int) -> None:
+    (shelf,) = shelves(tmp_path, 1)
+    given = shelf.give(ADA, File(b"content", filename="a"))
+    assert shelf.read(ADA, given.id, offset, 10) == b""

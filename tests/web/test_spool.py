@@ -79,3 +79,20 @@ def test_uploads_leave_room_for_the_database(tmp_path: Path) -> None:
     with pytest.raises(exc.NoSpace):
         spool.create()
     assert len(files(tmp_path)) == 1
+
+
+def test_a_process_that_cannot_be_asked_counts_as_alive(tmp_path: Path) -> None:
+    mine, other = Spool(tmp_path), Spool(tmp_path)
+    path, fd = mine.create()
+    os.close(fd)
+    alive = path.parent / "alive"
+    alive.unlink()
+    alive.mkdir()  # to open it fails, as it does where no file number is left
+    other.sweep()
+    assert path.exists()
+
+
+def test_a_folder_into_which_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(exc.StoreError, match="everybody may write"):
+        Spool(tmp_path).create()

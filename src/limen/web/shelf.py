@@ -6,6 +6,7 @@ blocks. Whoever asks for what is another's, or what is not there, hears the same
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import secrets
@@ -124,7 +125,7 @@ class Shelf:
         if len(data) > PIECE:
             raise exc.TooLarge(f"At most {PIECE} bytes are sent at once.", limit=PIECE)
         path, coming = self._coming(owner, id)
-        handle = _opened(path, os.O_WRONLY)
+        handle = _held(path)
         try:
             have = os.fstat(handle).st_size
             if not 0 <= offset <= have:
@@ -145,12 +146,15 @@ class Shelf:
         """The file, for one call: nobody finds it here again."""
         path, coming = self._coming(owner, id)
         mine = self._spool.run / secrets.token_hex(16)
+        handle = _held(path)
         try:
-            if path.stat().st_size != coming.size:
+            if os.fstat(handle).st_size != coming.size:
                 raise exc.InvalidCall("The file is not whole yet: send all of it before the call.")
-            path.rename(mine)  # which happens once, whoever else tries
+            path.rename(mine)
         except FileNotFoundError:
             raise exc.NotFound(_GONE) from None
+        finally:
+            os.close(handle)
         path.with_suffix(".json").unlink(missing_ok=True)
         return Upload(mine, coming.filename, coming.content_type, coming.size)
 
@@ -204,7 +208,7 @@ class Shelf:
         handle = open_waiting(waiting)
         try:
             os.utime(about)  # somebody still wants it
-            return os.pread(handle, length, offset)
+            return os.pread(handle, length, offset) if offset < waiting.size else b""
         finally:
             os.close(handle)
 
@@ -305,6 +309,22 @@ def _opened(path: Path, flags: int) -> int:
         return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         raise exc.NotFound(_GONE) from None
+
+
+def _held(path: Path) -> int:
+    """A descriptor of a file that is being sent, which nobody else writes or takes until it is closed: what a function
+    was given never changes under it. Blocks."""
+    handle = _opened(path, os.O_WRONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not os.path.samestat(os.fstat(handle), path.stat(follow_symlinks=False)):
+            raise exc.NotFound(_GONE)
+    except BaseException as error:
+        os.close(handle)
+        if isinstance(error, FileNotFoundError):  # taken meanwhile
+            raise exc.NotFound(_GONE) from None
+        raise
+    return handle
 
 
 def _write(path: Path, data: bytes) -> None:

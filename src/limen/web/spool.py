@@ -72,13 +72,23 @@ class Spool:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else, in any process, makes or sweeps in it meanwhile. Blocks."""
-        self.folder.mkdir(0o700, parents=True, exist_ok=True)
+        self._own()
         handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
             os.close(handle)
+
+    def _own(self) -> None:
+        """Makes the folder. Raises `exc.StoreError` where others may put something into it: what stands in it is read,
+        and files that it names are handed out."""
+        self.folder.mkdir(0o700, parents=True, exist_ok=True)
+        if os.stat(self.folder).st_mode & 0o002:
+            raise exc.StoreError(
+                f"UPLOADS: everybody may write into {self.folder}. Name a folder of this server's own; it is made "
+                "where there is none."
+            )
 
     def place(self, *names: str) -> Path:
         """The path of *names* below the folder, whose own folder is made if need be. Blocks."""
@@ -144,8 +154,10 @@ class Spool:
 def _is_dead(run: Path) -> bool:
     try:
         handle = os.open(run / "alive", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
+    except FileNotFoundError:
         return True
+    except OSError:  # no file number is left, say: who can't be asked counts as alive
+        return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -35,16 +35,20 @@ PATIENCE: Final = 5.0
 """Seconds that a piece waits for those before it."""
 AHEAD: Final = 8 * PIECE
 """Bytes that it may be ahead of what is there."""
+MOST_WAITING: Final = 32
+"""Pieces of one file that wait at once; they wait in memory."""
 LOOK: Final = 0.25
 """Seconds after which it looks whether another process has got them."""
 
 
 class _Turn:
-    """The pieces of one file in this process. *moved*: set when one more is there."""
+    """The pieces of one file in this process. *moved*: set when one more is there. *waiting*: pieces that came before
+    their turn."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.moved = asyncio.Event()
+        self.waiting = 0
 
 
 class Files:
@@ -70,8 +74,14 @@ class Files:
                 have = error.facts.get("have", offset)
                 if not 0 < offset - have <= AHEAD or asyncio.get_running_loop().time() >= until:
                     raise
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(moved.wait(), LOOK)
+                if turn.waiting >= MOST_WAITING:
+                    raise exc.Busy("Too many pieces of this file came before their turn.") from None
+                turn.waiting += 1
+                try:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(moved.wait(), LOOK)
+                finally:
+                    turn.waiting -= 1
             else:
                 turn.moved, moved = asyncio.Event(), turn.moved
                 moved.set()
