@@ -101,6 +101,24 @@ def test_permissions_hold_in_their_domain_only() -> None:
         eve.call("ward.list")
 
 
+def test_the_address_of_a_class_is_that_of_its_methods() -> None:
+    app = clinic()
+
+    @app.service("ward/bed")
+    class Bed:
+        def get(self) -> str:
+            return "bed"
+
+        def post(self) -> str:
+            return "made"
+
+    app.auth.grant("chief", "ward.bed")
+    assert [may(app, "ward.bed.get", role) for role in ("chief", "nurse")] == [True, False]
+    app.auth.grant("nurse", "ward.bed.get")
+    assert [may(app, "ward.bed.get", role) for role in ("chief", "nurse")] == [False, True]
+    assert [may(app, "ward.bed.post", role) for role in ("chief", "nurse")] == [True, False]
+
+
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(exc.InvalidAddress):
         clinic().auth.grant("nurse", "wa rd")

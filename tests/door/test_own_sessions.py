@@ -290,6 +290,21 @@ async def test_what_let_them_act_is_looked_at_each_time_they_come_back(clinic: C
     assert await resumed(clinic, slot) == UNKNOWN
 
 
+async def test_who_loses_the_role_acts_as_nobody_any_more(clinic: Clinic) -> None:
+    async with knock(clinic) as client:
+        slot = await signed_in(clinic, client, "ada")
+        await changed(client, "impersonate", "bob")
+    async with knock(clinic) as client, knock(clinic) as other:
+        await client.resume(slot)
+        await signed_in(clinic, other, "ada")
+        await asyncio.to_thread(clinic.app.auth.set_roles, "ada", ["chief", "user"])
+        assert await client.call("whoami") == ["bob", "user", "bob", "ada"]
+        await asyncio.to_thread(clinic.app.auth.set_roles, "ada", ["user"])
+        message = await client.receive()
+        assert type(message) is Goodbye
+        assert (await other.call("whoami"))[0] == "ada", "where she acts as herself she goes on"
+
+
 async def test_the_end_of_the_user_ends_whoever_acts_as_them(clinic: Clinic) -> None:
     async with knock(clinic) as client:
         slot = await signed_in(clinic, client, "ada")

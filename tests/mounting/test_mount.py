@@ -114,3 +114,12 @@ def test_what_can_not_be_promised_is_refused() -> None:
         app.mount("/limen/x", wsgi)
     with pytest.raises(TypeError, match="ASGI or WSGI"):
         app.mount("/x", "module:app")  # type: ignore[arg-type]
+
+
+async def test_a_permission_for_what_is_below_its_address_closes_all_its_pages() -> None:
+    app = program()
+    async with client(app) as asking:
+        pages = ("/asgi/told", "/asgi/")
+        assert 403 not in [(await asking.ask(page)).status for page in pages]
+        app.auth.grant("chief", "asgi.", domain="shop.example")
+        assert [(await asking.ask(page)).status for page in pages] == [403, 403]

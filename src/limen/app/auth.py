@@ -74,9 +74,11 @@ class Auth:
         self._app.end_sessions(tenant, user, why="password")
 
     def set_roles(self, name: str, roles: Iterable[str], domain: str | None = None) -> None:
-        """Gives a user other roles; they hold from the next login or resume. Raises `RecordNotFound`."""
+        """Gives a user other roles; they hold from the next login or resume. Where they let the user act as others no
+        more, sessions that do so end. Raises `RecordNotFound`."""
         tenant, user = self._names(name, domain)
         self._change(tenant, user, "roles", roles=tuple(roles) or (DEFAULT_ROLE,))
+        self._end_acting(tenant, user)
 
     def set_profile(self, name: str, profile: Mapping[str, Any], domain: str | None = None) -> None:
         """Changes what is kept of a user: the values of *profile* are put into theirs, None takes one out. It holds
@@ -195,8 +197,8 @@ class Auth:
 
     # -- permissions --------------------------------------------------------------------------------------------
     def grant(self, role: str, pattern: str, domain: str | None = None) -> bool:
-        """Lets users with *role* use *pattern*: the address of a service or topic, "ward.close", or "ward." for all
-        that begins with it. From then on that address is closed to all roles that were not granted it; of several
+        """Lets users with *role* use *pattern*: the address of a service or topic, "ward.close", or "ward." for ward
+        and all below it. From then on that address is closed to all roles that were not granted it; of several
         patterns the longest decides. It holds at once, here and within a second in other processes of the same
         database. False: it was granted already. Raises InvalidAddress."""
         return self._app.permissions.grant(role, pattern, domain)
@@ -209,6 +211,19 @@ class Auth:
     def permissions(self, domain: str | None = None) -> list[Permission]:
         """All that was granted, or what was in one domain, ordered by domain, pattern and role."""
         return self._app.permissions.list(domain)
+
+    def _end_acting(self, domain: str, user: str) -> None:
+        """Ends the sessions in which *user* acts as somebody else, unless their roles let them."""
+        from limen.door.hub.identity import may_act
+
+        app, slots = self._app, self._app.vault.slots
+        acting = [slot for slot in slots.list(domain, user) if slot.acting]
+        if not acting or may_act(self._get(domain, user), app.config.domain(domain)):
+            return
+        gone = [over for slot in acting for over in slots.remove(domain, slot.handle)]
+        app.vault.accounts.tell_ended(domain, user)
+        if app.hub is not None:
+            app.hub.loop.call_soon_threadsafe(app.hub.slots_over, gone, "ended")
 
     def _names(self, name: str, domain: str | None) -> tuple[str, str]:
         return domain_name(domain or self._app.config.DOMAIN), user_name(name)

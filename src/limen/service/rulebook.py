@@ -1,8 +1,9 @@
 """Permissions as they are now: which roles may use which addresses, said at run time, beside what the code says.
 
-A rule gives a role an address, `todo.add`, or whatever begins with one, `todo.`. An address that some rule names is
-closed to all roles that no rule gives it to; of several rules the one with the longest pattern is asked. They only ever
-close: what the code asks for (`roles`, `check_perm`, a realm rule) holds as well.
+A rule gives a role an address, `todo.add`, or one and whatever stands below it, `todo.`. The address of a class names
+its methods, `todo.get`, too. An address that some rule names is closed to all roles that no rule gives it to; of
+several rules the one with the longest pattern is asked. They only ever close: what the code asks for (`roles`,
+`check_perm`, a realm rule) holds as well.
 
     >>> rulebook = Rulebook()
     >>> rulebook.set("localhost", [("nurse", "ward."), ("chief", "ward."), ("chief", "ward.close")])
@@ -13,14 +14,17 @@ close: what the code asks for (`roles`, `check_perm`, a realm rule) holds as wel
     ('ward.close', frozenset({'chief'}))
     >>> rulebook.rule("localhost", "wardrobe"), rulebook.rule("other.example", "ward.close")
     (None, None)
+    >>> rulebook.rule("localhost", "ward")[0], rulebook.rule("localhost", "ward.close.get")[0]
+    ('ward.', 'ward.close')
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from limen import exc
 from limen.base.principal import Principal
+from limen.service.handlers import VERBS
 from limen.service.service import address
 
 Rule = tuple[str, frozenset[str]]
@@ -36,6 +40,20 @@ def pattern_of(text: str) -> str:
     below = isinstance(text, str) and text.endswith((".", "/"))
     uri = address(text[:-1] if below else text).replace("/", ".")
     return uri + "." if below else uri
+
+
+def _patterns(uri: str) -> Iterator[str]:
+    """What names *uri*, the closest first."""
+    yield uri
+    yield uri + "."  # a mounted application has one address, and all below it
+    end = uri.rfind(".")
+    a_method = uri[end + 1 :] in VERBS
+    while end >= 0:
+        yield uri[: end + 1]
+        if a_method:
+            yield uri[:end]
+            a_method = False
+        end = uri.rfind(".", 0, end)
 
 
 class Rulebook:
@@ -64,16 +82,10 @@ class Rulebook:
         rules = self.by_domain.get(domain)
         if rules is None:
             return None
-        roles = rules.get(uri)
-        if roles is not None:
-            return uri, roles
-        end = uri.rfind(".")
-        while end >= 0:
-            pattern = uri[: end + 1]
+        for pattern in _patterns(uri):
             roles = rules.get(pattern)
             if roles is not None:
                 return pattern, roles
-            end = uri.rfind(".", 0, end)
         return None
 
     def allows(self, principal: Principal, uri: str) -> bool:

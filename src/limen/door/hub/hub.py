@@ -247,7 +247,7 @@ class Hub:
         if tab is not None:
             tab.used = time.time()
             key = options.get("x_id")
-            if type(key) is bytes and len(key) == 16 and progress is None:
+            if type(key) is bytes and len(key) == 16 and progress is None and tab.kind != "lane":  # its number does it
                 try:
                     digest = _digest(effect.uri, effect.args, effect.kwargs)
                     repeat = options.get("x_repeat") is True

@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec.structs import replace
+
 from limen import exc
 from limen.core.seal.lane import HEARTBEAT
-from limen.core.wamp.messages import Abort, Error, Goodbye, Message, Published, Result
+from limen.core.wamp.messages import Abort, Error, Goodbye, Message, Publish, Published, Result
 from limen.core.wamp.session import Session
 from limen.door.hub.answering import Answering, new_session_id
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from limen.base.principal import Principal
     from limen.core.seal.lane import Answer
-    from limen.core.wamp.messages import Call, Publish, Subscribe
+    from limen.core.wamp.messages import Call, Subscribe
     from limen.door.hub.tabs import KeptCall, Tab
 
     from .seat import LaneSeat
@@ -64,6 +66,8 @@ class LaneCall(Answering):
     def begin(self, principal: Principal, message: Call | Publish | Subscribe, flaw: exc.InvalidValue | None) -> None:
         """Runs what was asked. *flaw*: what is wrong with its payload."""
         self.principal, self.origin, self.tls = principal, principal.origin, principal.tls
+        if type(message) is Publish:  # else nothing would ever answer this request
+            message = replace(message, options={**message.options, "acknowledge": True})
         self.session = session = Session(
             new_session_id(), principal, codec_name=self.codec.name, peer=self, authid=principal.user or ""
         )
@@ -104,6 +108,10 @@ class LaneCall(Answering):
         if message is not None:
             self.send(message)
         self.cut()
+
+    def goodbye(self, reason: str, details: dict[str, Any]) -> None:
+        """This request's session of the realm is over: it listens where its user may not any more."""
+        self.end(Goodbye(details, reason))
 
     # -- ends ---------------------------------------------------------------------------------------------------
     def cut(self) -> None:

@@ -45,6 +45,7 @@ _HEADERS: Final = {name: (*data_headers(name), NO_STORE) for name in TYPES}
 MAX_HELLO: Final = 2048
 """Bytes of a HELLO: it travels in the ticket."""
 MAX_TICKET: Final = 8192
+MOST_NUMBER: Final = 10**16 - 1
 PATIENCE: Final = 10.0
 """Seconds for which an answer that another process has is waited for."""
 
@@ -176,7 +177,7 @@ class Lane:
         """CANCEL of a number: it ends here, or where it runs."""
         slot, options = call.seat.tab.slot, message.options
         target = options.get("call")
-        if type(target) is int:
+        if type(target) is int and 0 <= target <= MOST_NUMBER:  # no other can travel to the other processes
             running = call.seat.running.get(target)
             if running is not None:
                 self._stop(running)
@@ -278,6 +279,6 @@ def _bytes(request: Request, name: bytes, most: int) -> bytes:
 
 def _number(request: Request) -> int:
     text = request.headers.get(b"x-limen-number", b"")
-    if not text.isdigit() or len(text) > 16 or (text[:1] == b"0" and text != b"0"):
+    if not text.isdigit() or len(text) > len(str(MOST_NUMBER)) or (text[:1] == b"0" and text != b"0"):
         raise exc.InvalidCall("The header x-limen-number is missing, or no number.")
     return int(text)

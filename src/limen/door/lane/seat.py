@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from limen import exc
 from limen.core.seal.channel import BadFrame
 from limen.core.seal.kdf import VERSION, lp
-from limen.core.seal.lane import Burnt, LaneState, TooFar, rest_key
+from limen.core.seal.lane import Burnt, LaneState, TooFar, mark, rest_key
 from limen.core.wamp.codecs import codec
 from limen.core.wamp.messages import Goodbye
 from limen.door.hub.answering import new_session_id
@@ -50,6 +50,8 @@ class Burning(NamedTuple):
 
     number: int
     mark: bytes
+    th: bytes
+    """Of the lane under whose keys it came."""
     done: asyncio.Future[None]
 
 
@@ -125,7 +127,9 @@ class LaneSeat:
         """
         try:
             opened = self.state.open(number, frame)
-        except (TooFar, BadFrame):
+        except (TooFar, BadFrame, Burnt) as refused:
+            if type(refused) is Burnt and self.state.was(number, mark(frame)):
+                raise  # it was this very request
             if not await self._reload():
                 raise
             opened = self.state.open(number, frame)
@@ -135,7 +139,7 @@ class LaneSeat:
     def burn(self, number: int, mark: bytes) -> asyncio.Future[None]:
         """Done once *number* is burnt for all processes. Raises `Burnt` where another one was quicker."""
         burnt = self.hub.loop.create_future()
-        self._burning.append(Burning(number, mark, burnt))
+        self._burning.append(Burning(number, mark, self.state.th, burnt))
         if self._writer is None:
             self._writer = self.hub.loop.create_task(self._write())
         return burnt
@@ -159,7 +163,7 @@ class LaneSeat:
         except BaseException as error:
             lost = waiting + self._burning
             self._burning = []
-            for _, _, future in lost:
+            for *_, future in lost:
                 if not future.done():
                     future.set_exception(error if isinstance(error, exc.Error) else exc.InternalError())
                     future.exception()  # its call may be gone
@@ -184,14 +188,20 @@ class LaneSeat:
             state = LaneState.wake(row.state, self._key, self._name)
         except BadFrame:
             raise exc.UnknownSession from None
+        if state.th != self.state.th:  # another server has given the slot other keys
+            self.taken_over("")
+            self._answered.clear()
+            self._bytes = 0
         left = []
         for burning in self._burning:
             try:
+                if burning.th != state.th:
+                    raise exc.UnknownSession
                 state = state.burn(burning.number, burning.mark)
                 left.append(burning)
-            except (Burnt, TooFar):
+            except (Burnt, TooFar, exc.UnknownSession) as over:
                 if not burning.done.done():
-                    burning.done.set_exception(Burnt(f"{burning.number} is burnt"))
+                    burning.done.set_exception(over if isinstance(over, exc.Error) else Burnt(str(over)))
         self._burning, self.row, self.state = left, row, state
         self._who = None  # the step may be another's word that this has changed
         return True
