@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,11 @@ from msgspec.structs import replace
 from limen import exc
 from limen.core.wamp.messages import Error as WampError
 from limen.core.wamp.messages import Result
+from limen.core.wamp.session import ROUTER_ROLES
 
 if TYPE_CHECKING:
+    from limen.base.config import Config
+    from limen.base.principal import Principal
     from limen.core.wamp.codecs import Codec
     from limen.core.wamp.messages import Message
     from limen.core.wamp.realm import Realm
@@ -120,3 +124,21 @@ def unsaid(problem: Exception) -> exc.Error:
 def error_message(request: int, error: exc.Error) -> WampError:
     """ERROR of a CALL: sentences as positional, the whole error as keyword arguments."""
     return WampError(48, request, {}, error.uri, list(error.err), error.to_wire())
+
+
+def welcome(principal: Principal, method: str, login: float, config: Config) -> dict[str, Any]:
+    """What WELCOME says of a user's sealed session that began with the login at *login* (docs/security.md)."""
+    by = principal.impersonated_by
+    return {
+        "realm": principal.domain,
+        "authid": principal.user,
+        "authrole": principal.role,
+        "authmethod": method,
+        "authprovider": "limen",
+        "roles": ROUTER_ROLES,
+        "x_roles": list(principal.roles),
+        "x_profile": dict(principal.profile),
+        **({} if by is None else {"x_impersonated_by": by}),
+        "x_timeout": config.SESSION_TIMEOUT,
+        "x_max_age": max(0.0, login + config.SESSION_MAX_AGE - time.time()),
+    }

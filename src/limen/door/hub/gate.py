@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from limen import exc
 from limen.base.principal import Principal
+from limen.core.guard.accounts import Slot
 from limen.core.guard.ledger import Kind, Ledger
 from limen.service.hops import Hops
 from limen.service.workers import Workers
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
         LedgerRow,
         LedgerStore,
         OnceStore,
-        Slot,
         SlotStore,
     )
     from limen.core.seal.keys import KeyRing
@@ -184,6 +185,42 @@ class Gate:
             impersonated_by=by,
             session=session,
         )
+
+    def new_slot(
+        self,
+        domain: str,
+        user: str,
+        *,
+        origin: str,
+        public: bytes = b"",
+        login: float | None = None,
+        handle: bytes | None = None,
+        kind: str = "tab",
+        parent: bytes = b"",
+        key: bytes = b"",
+    ) -> Slot:
+        """A slot of now, not kept yet. *login*: when the login was that it belongs to; now if None."""
+        now = time.time()
+        return Slot(
+            handle=secrets.token_bytes(16) if handle is None else handle,
+            domain=domain,
+            user=user,
+            public=public,
+            opened=now,
+            used=now,
+            login=now if login is None else login,
+            epoch=self.epoch,
+            origin=origin,
+            key_number=self.keys.current,
+            kind=kind,
+            parent=parent,
+            key=key,
+        )
+
+    def shown(self, slot: Slot) -> dict[str, Any]:
+        """What the client keeps of its slot, beside its own key (docs/security.md)."""
+        key = self.keys.domain(slot.domain, slot.key_number).resume.public
+        return {"slot": slot.handle, "key": key, "epoch": slot.epoch, "number": slot.key_number}
 
     async def open_slot(self, slot: Slot, at_most: int, *, force: bool = False) -> None:
         """Keeps a new slot. Where the user has *at_most* already it raises `MaxActiveSessions`, or, with *force*, ends

@@ -6,6 +6,7 @@ the HTTP lane.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from limen.service.guard import has_role
@@ -15,6 +16,24 @@ if TYPE_CHECKING:
     from limen.core.guard.accounts import Account, MachineKey, Slot
 
     from .gate import Gate
+    from .hub import Hub
+
+
+def living(hub: Hub, domain: str, handle: bytes) -> tuple[Slot, Account, str | None] | None:
+    """The slot, the account whose roles and profile hold, and who acts as it, where a session may go on under it now;
+    None: it may not, or there is none. On a worker thread: the store is asked."""
+    gate, config = hub.gate, hub.config.domain(domain)
+    slot = gate.slots.get(domain, handle)
+    if slot is None or handle in gate.ended or slot.epoch != gate.epoch or slot.key_number not in gate.keys:
+        return None
+    now, tab = time.time(), hub.tabs.get(handle)
+    used = slot.used if tab is None else max(slot.used, tab.used)  # the store hears of it a little later
+    if now - used > config.SESSION_TIMEOUT or now - slot.login > config.SESSION_MAX_AGE:
+        return None
+    if slot.key and gate.machines.get(domain, slot.key) is None:
+        return None
+    found = identity(gate, config, slot)
+    return None if found is None else (slot, *found)
 
 
 def identity(gate: Gate, config: Config, slot: Slot) -> tuple[Account, str | None] | None:

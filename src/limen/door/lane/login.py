@@ -37,8 +37,9 @@ from limen.core.seal.login import (
 )
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Hello, Welcome
-from limen.core.wamp.session import CLIENT_ROLES, ROUTER_ROLES
-from limen.door.hub.identity import identity, machine
+from limen.core.wamp.session import CLIENT_ROLES
+from limen.door.hub.answering import welcome
+from limen.door.hub.identity import living, machine
 
 from .seat import Kept, LaneSeat
 
@@ -355,56 +356,17 @@ class Greeter:
             self._hub.tabs.remove(tab)
 
     def _new_slot(self, knock: Knock, ticket: Ticket, account: Account) -> Slot:
-        now = time.time()
-        return Slot(
-            handle=secrets.token_bytes(16),
-            domain=account.domain,
-            user=account.user,
-            public=b"",
-            opened=now,
-            used=now,
-            login=now,
-            epoch=self._gate.epoch,
-            origin=knock.origin,
-            key_number=self._gate.keys.current,
-            kind="lane",
-            key=ticket.handle if ticket.method == "key" else b"",
-        )
+        key = ticket.handle if ticket.method == "key" else b""
+        return self._gate.new_slot(account.domain, account.user, origin=knock.origin, kind="lane", key=key)
 
     def _welcome(self, seat: LaneSeat, principal: Principal, method: str) -> Welcome:
         slot, config = seat.slot, self._hub.config.domain(seat.slot.domain)
-        details = {
-            "realm": slot.domain,
-            "authrole": principal.role,
-            "authprovider": "limen",
-            "roles": ROUTER_ROLES,
-            "authid": principal.user,
-            "authmethod": method,
-            "x_roles": list(principal.roles),
-            "x_profile": dict(principal.profile),
-            **({} if principal.impersonated_by is None else {"x_impersonated_by": principal.impersonated_by}),
-            "x_timeout": config.SESSION_TIMEOUT,
-            "x_max_age": max(0.0, slot.login + config.SESSION_MAX_AGE - time.time()),
-            "x_slot": slot.handle,
-        }
-        return Welcome(seat.session, details)
+        return Welcome(seat.session, {**welcome(principal, method, slot.login, config), "x_slot": slot.handle})
 
     def _living(self, domain: str, handle: bytes) -> tuple[Slot, Account] | None:
-        """On a worker thread: the slot, and whose roles hold, if it may come back over the lane."""
-        gate, config = self._gate, self._hub.config.domain(domain)
-        slot = gate.slots.get(domain, handle)
-        if slot is None or slot.kind != "lane" or not slot.public or slot.epoch != gate.epoch:
-            return None
-        if handle in gate.ended or slot.key_number not in gate.keys:
-            return None
-        now, tab = time.time(), self._hub.tabs.get(handle)
-        used = slot.used if tab is None else max(slot.used, tab.used)
-        if now - used > config.SESSION_TIMEOUT or now - slot.login > config.SESSION_MAX_AGE:
-            return None
-        if slot.key and gate.machines.get(slot.domain, slot.key) is None:
-            return None
-        found = identity(gate, config, slot)
-        return None if found is None else (slot, found[0])
+        """`living`, for the lane. On a worker thread: the store is asked."""
+        found = living(self._hub, domain, handle)
+        return None if found is None or found[0].kind != "lane" or not found[0].public else found[:2]
 
     def _decode(self, knock: Knock, kind: type[Any], data: bytes | None = None) -> Any:
         try:

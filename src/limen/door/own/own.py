@@ -33,25 +33,12 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
         raise exc.InvalidCall("limen.slot.open takes the 32 bytes of an X25519 public key.")
     if tab.slot is not None:
         slot = await gate.on_thread(_give_key, gate, tab.domain, tab.slot, public)
-        domain_key = gate.keys.domain(tab.domain, slot.key_number).resume.public
-        return {"slot": slot.handle, "key": domain_key, "epoch": slot.epoch, "number": slot.key_number}
+        return gate.shown(slot)
     if not tab.handle:  # two at once: the tab would know of one only, and the other outlive its logout
         raise exc.InvalidCall("A session opens one slot at a time, and after a failure none: log in again.")
     handle, tab.handle = tab.handle, b""
-    number = gate.keys.current
-    now = time.time()
-    slot = Slot(
-        handle=handle,
-        domain=tab.domain,
-        user=tab.user,
-        public=public,
-        opened=now,
-        used=now,
-        login=tab.login,
-        epoch=gate.epoch,
-        origin=seat.origin,
-        key_number=number,
-        key=tab.key,
+    slot = gate.new_slot(
+        tab.domain, tab.user, origin=seat.origin, public=public, login=tab.login, handle=handle, key=tab.key
     )
     try:
         at_most = seat.hub.config.domain(tab.domain).MAX_USER_SESSIONS
@@ -65,8 +52,7 @@ async def slot_open(seat: Seat, public: Any) -> dict[str, Any]:
         gate.ended[slot.handle], gate.reasons[slot.handle] = slot.domain, ""
         raise
     seat.hub.tabs.bind(tab, slot.handle)
-    domain_key = gate.keys.domain(tab.domain, number).resume.public
-    return {"slot": slot.handle, "key": domain_key, "epoch": gate.epoch, "number": number}
+    return gate.shown(slot)
 
 
 def _give_key(gate: Gate, domain: str, handle: bytes, public: bytes) -> Slot:

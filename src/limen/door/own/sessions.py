@@ -8,14 +8,12 @@ place where that is done (`door/ws/login.py`), and nothing of what the session w
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.base.names import user_name
-from limen.core.guard.accounts import Slot
 from limen.core.guard.ledger import Kind
 from limen.door.hub.hub import Own
 from limen.door.hub.identity import may_be_acted_as
@@ -89,27 +87,20 @@ async def child(seat: Seat, public: Any) -> dict[str, Any]:
         raise exc.InvalidCall("limen.session.child takes the 32 bytes of an X25519 public key.")
     if not config.CHILD_SESSIONS or tab.slot is None or tab.acting:
         raise exc.Forbidden("This session lets in no further tab.")
-    number, now = gate.keys.current, time.time()
-    slot = Slot(
-        handle=secrets.token_bytes(16),
-        domain=tab.domain,
-        user=tab.user,
-        public=public,
-        opened=now,
-        used=now,
-        login=tab.login,
-        epoch=gate.epoch,
+    slot = gate.new_slot(
+        tab.domain,
+        tab.user,
         origin=seat.origin,
-        key_number=number,
+        public=public,
+        login=tab.login,
         kind="child",
         parent=tab.parent or tab.slot,  # never a child's child: all hang on the login itself
         key=tab.key,
     )
     await gate.open_slot(slot, config.MAX_USER_SESSIONS)
     seat.hub.opened(seat.principal, slot.id, "child")
-    left = max(0.0, tab.login + config.SESSION_MAX_AGE - now)
-    key = gate.keys.domain(tab.domain, number).resume.public
-    return {"slot": slot.handle, "key": key, "epoch": gate.epoch, "id": slot.id, "user": tab.user, "max_age": left}
+    left = max(0.0, tab.login + config.SESSION_MAX_AGE - time.time())
+    return {**gate.shown(slot), "id": slot.id, "user": tab.user, "max_age": left}
 
 
 # -- acting as somebody else ----------------------------------------------------------------------------------------

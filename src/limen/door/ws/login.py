@@ -23,8 +23,8 @@ from limen.core.seal.login import LoginRefused, ServerLogin, ServerResume, key_o
 from limen.core.wamp.codecs import Malformed, Unacceptable
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Hello
 from limen.core.wamp.session import CLIENT_ROLES
-from limen.door.hub.answering import new_session_id
-from limen.door.hub.identity import identity, machine
+from limen.door.hub.answering import new_session_id, welcome
+from limen.door.hub.identity import living, machine
 from limen.door.own.own import OWN
 
 from .connection import Connection
@@ -212,29 +212,16 @@ async def _key(connection: Connection, hello: Hello, frame: bytes) -> None:
 
 
 def _living(connection: Connection, handle: bytes) -> tuple[Slot, Account, str | None] | None:
-    """The slot, its user and who acts as them, if it may be resumed on this connection. On a worker thread: the store
-    is asked."""
-    hub, gate = connection.hub, connection.hub.gate
-    config = hub.config.domain(connection.domain)
-    slot = gate.slots.get(connection.domain, handle)
-    if (
-        slot is None
-        or slot.kind == "lane"
-        or handle in gate.ended
-        or slot.epoch != gate.epoch
-        or slot.key_number not in gate.keys
+    """`living`, for a WebSocket. On a worker thread: the store is asked."""
+    hub, domain = connection.hub, connection.domain
+    found = living(hub, domain, handle)
+    if found is None or found[0].kind == "lane":
+        return None
+    if found[0].kind == "child" and (
+        found[0].origin != connection.origin or not hub.config.domain(domain).CHILD_SESSIONS
     ):
-        return None
-    now, tab = time.time(), hub.tabs.get(handle)
-    used = slot.used if tab is None else max(slot.used, tab.used)  # the store hears of it a little later
-    if now - used > config.SESSION_TIMEOUT or now - slot.login > config.SESSION_MAX_AGE:
-        return None
-    if slot.key and gate.machines.get(slot.domain, slot.key) is None:
-        return None
-    if slot.kind == "child" and (slot.origin != connection.origin or not config.CHILD_SESSIONS):
         return None  # a key that a script in the page had let in is of no use elsewhere
-    found = identity(gate, config, slot)
-    return None if found is None else (slot, *found)
+    return found
 
 
 def _enter(
@@ -276,16 +263,7 @@ def _enter(
         hello.details.get("roles"),
         principal,
         session,
-        {
-            "authid": account.user,
-            "authmethod": method,
-            "x_roles": list(principal.roles),
-            "x_profile": dict(principal.profile),
-            **({} if by is None else {"x_impersonated_by": by}),
-            "x_timeout": config.SESSION_TIMEOUT,
-            "x_max_age": max(0.0, login + config.SESSION_MAX_AGE - time.time()),
-            **(details or {}),
-        },
+        {**welcome(principal, method, login, config), **(details or {})},
     )
 
 
