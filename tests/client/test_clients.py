@@ -360,7 +360,7 @@ def test_files_go_sealed_over_the_http_lane(server: Server, picture: Path, tmp_p
     with limen.HttpClient(server.url) as client:
         client.login("ada", "lovelace")
         assert client.safe_call("put_file", limen.Upload.of(picture), note="n")[:3] == [
-            "grüße.png", "application/octet-stream", 2**20
+            "grüße.png", "image/png", 2**20
         ]  # fmt: skip
         saved = client.safe_call("get_file", 2**20).save(tmp_path / "saved")
         assert saved.read_bytes() == bytes(range(256)) * 4096
