@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -150,3 +151,19 @@ def test_dev_and_workers_exclude_each_other(tmp_path: Path) -> None:
     code, text = said(tmp_path, "--workers", "2", "--dev")
     assert code == 1
     assert "leave one out" in text
+
+
+QUICK = "import limen.cli.workers as w; w.BEAT = 0.5; from limen.cli import main; main()"
+
+
+def test_a_worker_that_hangs_is_ended_and_replaced(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", QUICK, "serve", str(CREW), "--port", "0", "--workers", "2"]
+    server = Crew([*command, "--db", f"sqlite:///{tmp_path / 'crew.db'}"], cwd=tmp_path, env={**os.environ})
+    before = server.children()
+    victim = min(before)
+    os.kill(victim, signal.SIGSTOP)  # it may hold what the others wait for
+    server.until(lambda: victim not in server.children() and len(server.children()) == 2)
+    assert server.children() > before - {victim}
+    assert server.call("mark", key="goes on") != victim
+    assert server.stop() == 0
+    assert any("does not answer; it is ended" in line for line in server.lines)

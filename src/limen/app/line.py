@@ -17,7 +17,7 @@ from limen.door.hub.bus import Answer, Hear
 from .frames import ALL, SUPERVISOR, Frames
 
 log = logging.getLogger("limen")
-TELL, ASK, ANSWER, JOINED, LEFT, WON = range(6)
+TELL, ASK, ANSWER, JOINED, LEFT, WON, PING = range(7)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -171,6 +171,8 @@ class Line(Frames):
                 future = self._claims.pop(number, None)
                 if future is not None and not future.done():
                     future.set_result(won)
+            case 6:  # PING
+                self._say(SUPERVISOR, ["pong"])
 
     async def _reply(self, peer: int, name: str, number: int, body: Any) -> None:
         value = None

@@ -1,7 +1,8 @@
 """The supervisor's half of the bus: what one worker says is brought to the others, by one thread, in one order.
 
 A worker that does not read is nobody's burden: what is for it waits in this process, and where that grows beyond
-MOST_WAITING it is called stuck, which ends it.
+MOST_WAITING it is called stuck, which ends it. So is one that has said nothing for MOST_BEATS: it may hold what all
+others wait for, as the turn to write.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any
 import msgspec
 
 from .frames import ALL, FIRST, SUPERVISOR, Frames
-from .line import JOINED, LEFT, WON
+from .line import JOINED, LEFT, PING, WON
+
+MOST_BEATS = 6
+"""Beats that a worker may let pass without a word."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
@@ -24,6 +28,9 @@ class Seat(Frames):
     def __init__(self, board: Switchboard, number: int) -> None:
         super().__init__()
         self._board, self.number = board, number
+        self.ready = False
+        self.silent = 0
+        """Beats since it said something."""
 
     def received(self, peer: int, payload: bytes) -> None:
         self._board.route(self, peer, payload)
@@ -48,6 +55,7 @@ class Switchboard:
 
     def route(self, seat: Seat, to: int, payload: bytes) -> None:
         """A frame of a worker."""
+        seat.silent = 0
         if to == SUPERVISOR:
             self._hear(seat, _decode(payload))
         elif to != ALL:
@@ -56,6 +64,16 @@ class Switchboard:
             for other in tuple(self._seats):
                 if other != seat.number:
                     self._send(other, seat.number, payload)
+
+    def beat(self) -> None:
+        """Asks each worker whether it is there. In between the caller waits: where this process was halted itself, no
+        beat has passed."""
+        for number, seat in tuple(self._seats.items()):
+            if seat.silent >= MOST_BEATS:
+                self._stuck(number)
+            elif seat.ready:  # before, it may have much to do
+                seat.silent += 1
+                self._tell(number, [PING])
 
     def gone(self, seat: Seat) -> None:
         """A worker has ended: its claims are free, then the others are told."""
@@ -72,6 +90,7 @@ class Switchboard:
                 self._seats[number] = seat
                 self._tell(number, [JOINED, number, others])
             case ["ready", url]:
+                seat.ready = True
                 self._ready(number, url)
             case ["claim", name, question]:
                 owner = self._claims.setdefault(name, number)

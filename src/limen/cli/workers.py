@@ -35,6 +35,8 @@ WORKER = "LIMEN_WORKER"
 """Environment variable of a worker: JSON of `Membership`."""
 PATIENCE = 20.0
 """Seconds that workers have to end; their calls have 10."""
+BEAT = 5.0
+"""Seconds between two questions to each worker whether it is there; one that lets six pass is ended."""
 YOUNG = 5.0
 """A worker that lived for fewer seconds died young."""
 FIRST_WAIT, LONGEST_WAIT = 0.25, 30.0
@@ -111,7 +113,9 @@ class Supervisor:
         await self._first.wait()
         if not self._stop.is_set():
             keepers += [loop.create_task(self._keep(worker)) for worker in self._workers[1:]]
+        beating = loop.create_task(self._beat())
         await self._stop.wait()
+        beating.cancel()
         self._sock.close()  # nobody waits at a door that nobody will open
         for worker in self._workers:
             self._end(worker)
@@ -174,6 +178,11 @@ class Supervisor:
         transport.close()
         return code, was_ready
 
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            self._board.beat()
+
     def _end(self, worker: Worker, how: int = signal.SIGTERM) -> None:
         if worker.process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -199,7 +208,7 @@ class Supervisor:
     def _is_stuck(self, number: int) -> None:
         for worker in self._workers:
             if worker.seat is not None and worker.seat.number == number:
-                _say(f"Worker {worker.place + 1} does not take what the others tell it; it is ended.")
+                _say(f"Worker {worker.place + 1} does not hear what it is told, or does not answer; it is ended.")
                 self._end(worker, signal.SIGKILL)
 
 
