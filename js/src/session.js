@@ -54,6 +54,7 @@ export class Session {
   #limits;
   #era = new AbortController();
   #loggingIn = false;
+  #passwordMin = 0; // characters of a new password; WELCOME says
   #suspended = false;
   #uncertain = false;
   #requests = new Requests();
@@ -240,7 +241,7 @@ export class Session {
   async changePassword(password, { progress } = {}) {
     const { user, domain } = this.state;
     if (this.state.status !== "online" || !user) throw new LimenError("Unauthorized");
-    const part = (await this.#loadLogin()).newPassword({ user, password, domain, progress });
+    const part = (await this.#loadLogin()).newPassword({ user, password, domain, progress, least: this.#passwordMin });
     const response = await this.#requests.own("limen.password.begin", [part.request]);
     await this.#requests.own("limen.password.finish", [await part.finish(response)]);
   }
@@ -359,6 +360,7 @@ export class Session {
    *   opened, if that is known
    */
   #welcomed({ details }, { resumed, received }) {
+    this.#passwordMin = details.x_password_min ?? 0;
     this.#uncertain = false;
     const { authid = null, authrole = "user", x_roles = [authrole], x_profile = {} } = details;
     this.#tabs?.listen(this.#host);

@@ -145,10 +145,12 @@ async def test_a_new_password_ends_the_other_sessions(server: Server, page: Page
         await tab.goto(server.url)
         await log_in(tab, "mary", "somerville")
         await expect(tab.locator("li")).to_have_text(["1 + 2 = 3"])
-    await page.evaluate("Limen.change_password('shelley')")
+    short = await page.evaluate("Limen.change_password('shelley').catch((error) => error.name + ': ' + error.message)")
+    assert short == "InvalidCredential: A new password has at least 8 characters."
+    await page.evaluate("Limen.change_password('mary shelley')")
     await until(other, "Limen.state.status === 'anonymous'")
     assert await call(page, "lab.add", 1, 2) == 3
-    await log_in(other, "mary", "shelley")
+    await log_in(other, "mary", "mary shelley")
     await expect(other.locator("li").last).to_have_text("1 + 2 = 3")
 
 

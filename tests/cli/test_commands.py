@@ -75,8 +75,8 @@ def test_users_are_added_listed_given_a_password_and_removed(
     code, _, said = run(folder, "user", "add", "ada", password="lovelace\n")
     assert code == 1
     assert "limen user passwd" in said
-    assert run(folder, "user", "passwd", "ada", password="byron\n")[0] == 0
-    assert run(folder, "user", "passwd", "eve", password="byron\n")[0] == 1
+    assert run(folder, "user", "passwd", "ada", password="lady byron\n")[0] == 0
+    assert run(folder, "user", "passwd", "eve", password="lady byron\n")[0] == 1
     assert run(folder, "user", "add", "eve", password="\n")[0] == 1
     assert run(folder, "user", "remove", "ada")[0] == 0
     assert run(folder, "user", "remove", "ada")[0] == 1

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,32 @@ def test_tls_local_is_trusted_by_who_trusts_its_authority(start: Any, tmp_path: 
     code, errors = server.end()
     assert code == 0
     assert "authority.pem" in errors
+
+
+def test_tls_is_1_2_or_1_3_with_forward_secret_authenticated_ciphers_only(start: Any) -> None:
+    server = start("0", "local")
+    port = int(server.url.rpartition(":")[2])
+
+    def agreed(version: ssl.TLSVersion, ciphers: str) -> str:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of the old versions
+            context.minimum_version = context.maximum_version = version
+        with socket.create_connection(("localhost", port), 10) as plain, context.wrap_socket(plain) as line:
+            return str(line.version())
+
+    assert agreed(ssl.TLSVersion.TLSv1_3, "ALL") == "TLSv1.3"
+    assert agreed(ssl.TLSVersion.TLSv1_2, "ALL") == "TLSv1.2"
+    for version, ciphers in (
+        (ssl.TLSVersion.TLSv1_2, "ALL:!AESGCM:!CHACHA20"),
+        (ssl.TLSVersion.TLSv1_2, "kRSA"),
+        (ssl.TLSVersion.TLSv1_1, "ALL"),
+        (ssl.TLSVersion.TLSv1, "ALL"),
+    ):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            agreed(version, ciphers)
 
 
 def test_the_authority_stays_and_the_files_are_for_their_owner_only(tmp_path: Path) -> None:

@@ -61,13 +61,13 @@ async def test_a_new_password_ends_what_began_with_the_old_one(server: Server, t
         connect(server.url, user="eve", password="lovelace") as eve,
     ):
         out = signed_out(ada)
-        await user(tmp_path, "passwd", "ada", password="byron")
+        await user(tmp_path, "passwd", "ada", password="lady byron")
         await asyncio.wait_for(out, 10)
         assert await eve.call("secret") == "sealed"
     with pytest.raises(exc.InvalidCredential):
         async with connect(server.url, user="ada", password="lovelace"):
             pass
-    async with connect(server.url, user="ada", password="byron") as session:
+    async with connect(server.url, user="ada", password="lady byron") as session:
         assert await session.call("secret") == "sealed"
 
 
@@ -81,7 +81,7 @@ async def test_what_was_done_while_no_server_ran_holds_when_it_comes_back(server
         out, back = signed_out(ada), asyncio.Event()
         eve.on("online", back.set)
         await asyncio.to_thread(server.stop)
-        await user(tmp_path, "passwd", "ada", password="byron")
+        await user(tmp_path, "passwd", "ada", password="lady byron")
         await asyncio.to_thread(server.start_again)
         await asyncio.wait_for(out, 20)
         await asyncio.wait_for(back.wait(), 20)

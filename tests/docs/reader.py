@@ -23,7 +23,7 @@ from curl import curl
 from served import Server
 
 BLOCK = re.compile(r"^```([\w-]+)(?: +(\S+))?[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-PASSWORDS = {"ada": "lovelace", "grace": "hopper"}
+PASSWORDS = {"ada": "lovelace", "grace": "nanosecond"}
 """What the reader types when asked, by whose name stands in the command."""
 PROMPT = re.compile(r"^(?:New )?[Pp]assword:\s*$|^Repeat for confirmation:\s*$", re.MULTILINE)
 

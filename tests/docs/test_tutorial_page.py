@@ -55,7 +55,7 @@ async def two_windows(reader: Reader, page: Page, other: Page) -> None:
     await page.reload()
     await log_in(page, "ada", "lovelace")
     await other.goto(reader.url)
-    await log_in(other, "grace", "hopper")
+    await log_in(other, "grace", "nanosecond")
     await expect(other.get_by_label("New")).to_be_visible()
 
     # 7: what one does the other sees

@@ -150,7 +150,10 @@ export const loginPart = (worker) => ({
    */
   login: ({ user, password, progress, force }, { domain, subprotocol, lane = LANE }) =>
     new ClientLogin({ user, password, domain, subprotocol, lane, stretch: stretcher(worker, progress), force }),
-  /** @param {{user: string, password: string, domain: string, progress?: (done: number) => void}} who */
-  newPassword: ({ user, password, domain, progress }) =>
-    new NewPassword({ user, password, domain, stretch: stretcher(worker, progress) }),
+  /** @param {{user: string, password: string, domain: string, least: number, progress?: (done: number) => void}} who */
+  newPassword: ({ user, password, domain, least, progress }) => {
+    if ([...password].length < least) // the server never sees a password: this is the place to look
+      throw new LimenError("InvalidCredential", [`A new password has at least ${least} characters.`]);
+    return new NewPassword({ user, password, domain, stretch: stretcher(worker, progress) });
+  },
 });

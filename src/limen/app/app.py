@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limen import exc
 from limen.base.config import Config
 from limen.base.names import domain_name
-from limen.base.principal import Principal
+from limen.base.principal import Principal, get_state
 from limen.service.registry import Registry
 from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from limen.web.static import StaticTree
 
     from .auth import Auth
+    from .calllog import CallLog
     from .datastore import DataStore, Storage
     from .hooks import Function, Hooks
     from .permissions import Permissions
@@ -66,6 +67,8 @@ class App:
 
     def __init__(self) -> None:
         self.config = Config()
+        self._log: Callable[..., None] | None = None
+        """The log of security, while a server runs."""
         self.registry = Registry(self.config)
         self.service = make_service_decorator(self.registry.add)
         """`@app.service(…)`: makes a function callable from afar; see `limen.service.service`."""
@@ -388,6 +391,27 @@ class App:
             return function()
 
         return asyncio.run_coroutine_threadsafe(run(), self.hub.loop).result(30)
+
+    def log_security(self, log: CallLog) -> Callable[[], None]:
+        """On the loop of a server that begins: *log* hears what matters to security; gives what ends that."""
+        hub, ledger = self.open(), self.vault.ledger
+
+        def note(event: str, **facts: object) -> None:
+            hub.loop.call_soon_threadsafe(lambda: log.event(event, **facts))
+
+        def end() -> None:
+            self._log = ledger.noted = None
+
+        self._log = hub.gate.note = note
+        ledger.noted = lambda what, entry: log.entry(ledger, what, entry)
+        return end
+
+    def note(self, event: str, **facts: object) -> None:
+        """Something that matters to security, for the log of the server that runs; from any thread. `by`, the user
+        whose call it is, is added where it is one's."""
+        if self._log is not None:
+            state = get_state()
+            self._log(event, **facts, **({"by": state.impersonated_by or state.user} if state.user else {}))
 
     # -- the doors ----------------------------------------------------------------------------------------------
     def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:

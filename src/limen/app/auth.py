@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -60,7 +60,7 @@ class Auth:
         # A server that stopped while it removed somebody of that name may have left a slot of theirs.
         self._app.end_sessions(tenant, user)
         account = self._account(tenant, user, password, tuple(roles) or (DEFAULT_ROLE,), dict(profile or {}))
-        return self._app.vault.accounts.put(account, create=True, reason="added")
+        return self._added(account)
 
     def set_password(self, name: str, password: str, domain: str | None = None) -> None:
         """Gives a user a new password; all of that user's sessions end. Raises `RecordNotFound`."""
@@ -111,6 +111,7 @@ class Auth:
         self._app.end_sessions(tenant, user, why="removed")
         found = self._app.vault.accounts.remove(tenant, user, reason="removed")
         self._app.end_sessions(tenant, user, why="removed")
+        self._note("removed", tenant, user)
         return found
 
     def _erase(self, domain: str, user: str) -> bool:
@@ -120,6 +121,7 @@ class Auth:
         app, vault, reason = self._app, self._app.vault, "erase a person"
         app.end_sessions(domain, user, why="removed")
         found = vault.accounts.remove(domain, user, reason=reason, erase=True)
+        self._note("erased", domain, "")  # whose name is to be forgotten
         app.end_sessions(domain, user, why="removed")
         app.on_loop(lambda: vault.ledger.forget(domain, user))
         vault.ledger_store.forget(domain, user)
@@ -149,7 +151,7 @@ class Auth:
         self._app.end_sessions(tenant, user)  # as in add_user
         roles = tuple(roles) or (DEFAULT_ROLE,)
         account = Account(tenant, user, b"", 1, roles, dict(profile or {}), created=time.time())
-        return self._app.vault.accounts.put(account, create=True, reason="added")
+        return self._added(account)
 
     def add_key(
         self, name: str, domain: str | None = None, *, kind: str = "x25519", public: bytes | None = None
@@ -165,14 +167,20 @@ class Auth:
 
         tenant, user = self._names(name, domain)
         self._get(tenant, user)
-        return machines.add_key(self._app.vault, tenant, user, kind, public)
+        made = machines.add_key(self._app.vault, tenant, user, kind, public)
+        self._note("key added", tenant, user, key=made.id)
+        return made
 
     def remove_key(self, id: str, domain: str | None = None) -> bool:
         """Removes the key of that *id* (hexadecimal, as `keys` has it in `MachineKey.id`); the sessions that came in
         with it end. False: there was none."""
         from . import machines
 
-        return machines.remove_key(self._app, domain_name(domain or self._app.config.DOMAIN), id)
+        tenant = domain_name(domain or self._app.config.DOMAIN)
+        removed = machines.remove_key(self._app, tenant, id)
+        if removed:
+            self._note("key removed", tenant, "", key=id)
+        return removed
 
     def keys(self, name: str | None = None, domain: str | None = None) -> list[MachineKey]:
         """All keys of machines, or those of one user or domain."""
@@ -201,12 +209,12 @@ class Auth:
         and all below it. From then on that address is closed to all roles that were not granted it; of several
         patterns the longest decides. It holds at once, here and within a second in other processes of the same
         database. False: it was granted already. Raises InvalidAddress."""
-        return self._app.permissions.grant(role, pattern, domain)
+        return self._permission("granted", role, pattern, domain, self._app.permissions.grant)
 
     def revoke(self, role: str, pattern: str, domain: str | None = None) -> bool:
         """Takes back what `grant` gave. False: it was not granted. An address that no pattern names any more is open
         to whom the program lets."""
-        return self._app.permissions.revoke(role, pattern, domain)
+        return self._permission("revoked", role, pattern, domain, self._app.permissions.revoke)
 
     def permissions(self, domain: str | None = None) -> list[Permission]:
         """All that was granted, or what was in one domain, ordered by domain, pattern and role."""
@@ -238,6 +246,24 @@ class Auth:
         """Changes these attributes of an account, and no other, whoever changes it at the same time."""
         if self._app.vault.accounts.update(domain, user, reason=reason, **changes) is None:
             raise _unknown(domain, user)
+        self._note(reason, domain, user)
+
+    def _added(self, account: Account) -> bool:
+        added = self._app.vault.accounts.put(account, create=True, reason="added")
+        if added:
+            self._note("added", account.domain, account.user)
+        return added
+
+    def _permission(self, did: str, role: str, pattern: str, domain: str | None, do: Callable[..., bool]) -> bool:
+        done = do(role, pattern, domain)
+        if done:
+            tenant = domain_name(domain or self._app.config.DOMAIN)
+            self._app.note("permission", did=did, domain=tenant, role=role, pattern=pattern)
+        return done
+
+    def _note(self, did: str, domain: str, user: str, **facts: object) -> None:
+        """For the log: an account was changed."""
+        self._app.note("account", did=did, domain=domain, user=user, **facts)
 
     def _account(
         self, domain: str, user: str, password: str, roles: tuple[str, ...], profile: dict[str, Any]

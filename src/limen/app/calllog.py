@@ -3,6 +3,10 @@
     {"t":1763728496.123,"call":"todo.add","domain":"localhost","user":"ada","origin":"192.0.2.7","ms":0.310,"out":"ok"}
 
 `by`, behind the user: who acts as them. Arguments and results are never written.
+
+And one for what matters to security, with `event` in the place of `call` (docs/security.md, "The log", has the table):
+
+    {"t":1763728490.001,"event":"login","ok":false,"how":"password","domain":"localhost","user":"ada","origin":…}
 """
 
 from __future__ import annotations
@@ -14,9 +18,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
+from limen.core.guard.ledger import Kind
+
 if TYPE_CHECKING:
     from limen import exc
     from limen.base.principal import Principal
+    from limen.core.guard.ledger import Entry, Ledger
     from limen.service.service import Service
 
 
@@ -50,7 +57,31 @@ class CallLog:
         if known is None or known[0] is not principal:
             known = self._middle(key, principal)
         out = "ok" if error is None else error.exc
-        self._lines.append(f'{{"t":{self._clock():.3f}{known[1]}{seconds * 1000:.3f},"out":"{out}"}}\n')
+        self._write(f'{known[1]}{seconds * 1000:.3f},"out":"{out}"')
+
+    def event(self, event: str, **facts: object) -> None:
+        """Something that matters to security. *facts*: JSON-like; nothing secret.
+
+        >>> import io
+        >>> log = CallLog(out := io.StringIO(), clock=lambda: 12.5)
+        >>> log.event("account", did="password", user="ada\\n")
+        >>> log.flush()
+        >>> out.getvalue()
+        '{"t":12.500,"event":"account","did":"password","user":"ada\\\\n"}\\n'
+        """
+        self._write("," + json.dumps({"event": event, **facts}, separators=(",", ":"))[1:-1])
+
+    def entry(self, ledger: Ledger, what: str, entry: Entry) -> None:
+        """What the ledger notes: a login or resume that passed or failed, or abuse."""
+        who = {"domain": entry.domain, "user": entry.user, "origin": entry.origin}
+        if what != "charged":
+            self.event("login", ok=what == "passed", how="password" if entry.kind is Kind.KE2 else "key", **who)
+        else:
+            level = round(ledger.level(entry.domain, entry.origin, entry.time), 1)
+            self.event("abuse", kind=entry.kind.value, domain=entry.domain, origin=entry.origin, level=level)
+
+    def _write(self, line: str) -> None:
+        self._lines.append(f'{{"t":{self._clock():.3f}{line}}}\n')
         if not self._due:
             try:
                 asyncio.get_running_loop().call_later(self._every, self.flush)

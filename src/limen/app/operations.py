@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
-from limen.base.names import domain_name
+from limen.base.names import domain_name, long_enough
 
 if TYPE_CHECKING:
     from .app import App
@@ -31,8 +31,12 @@ def operations(app: App) -> dict[str, Operation]:
                 f"{', '.join(sorted({app.config.DOMAIN, *app.domains}))}; say --domain, here or to `limen serve`."
             )
 
+    def refuse_short(password: str, domain: str) -> None:
+        long_enough(password, app.config.domain(domain_name(domain)).PASSWORD_MIN_LENGTH)
+
     def user_add(name: str, password: str, domain: str, roles: list[str] | None = None) -> None:
         refuse_strange(domain)
+        refuse_short(password, domain)
         if not auth.add_user(name, password, domain, roles or ()):
             raise exc.Error(f"There is a user {name!r} in {domain!r} already; `limen user passwd` sets a new password.")
 
@@ -43,6 +47,7 @@ def operations(app: App) -> dict[str, Operation]:
         ]
 
     def user_passwd(name: str, password: str, domain: str) -> None:
+        refuse_short(password, domain)
         auth.set_password(name, password, domain)
 
     def user_remove(name: str, domain: str, erase: bool = False) -> None:

@@ -66,7 +66,12 @@ def make_hub(app: App) -> Hub:
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
     hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize, Files(app.config, app.spool))
     app.permissions.load()
-    hub.happened = lambda event, principal=None, **about: app.hooks.happened(Event(event, **about), principal)
+
+    def happened(event: str, principal: Principal | None = None, **about: Any) -> None:
+        hub.gate.note(event, **{name: value for name, value in about.items() if value is not None})
+        app.hooks.happened(Event(event, **about), principal)
+
+    hub.happened = happened
     return hub
 
 
@@ -80,6 +85,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         stack.enter_context(app.vault.claimed())
         hub = app.open()
         hub.begin()
+        stack.callback(app.log_security(calls))
         if app.line is not None:
             from limen.door.processes.across import Across
 

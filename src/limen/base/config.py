@@ -58,6 +58,8 @@ class Config:
     """A session ends so long after its login."""
     PASSWORD_CHANGE_WINDOW: float = 300.0
     """A new password is taken from within a session so long after its login."""
+    PASSWORD_MIN_LENGTH: int = 8
+    """Characters of a new password, at least, where somebody types one: `limen user`, the clients' change_password."""
     MAX_USER_SESSIONS: int = 32
     """Most slots (tabs) of one user at once; one more is refused with MaxActiveSessions."""
     SESSION_ADMIN_ROLES: tuple[str, ...] = ()

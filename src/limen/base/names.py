@@ -101,6 +101,20 @@ def password_bytes(text: str) -> bytes:
     return data
 
 
+def long_enough(password: str, least: int) -> None:
+    """exc.InvalidCredential where a new password has less than *least* characters.
+
+    >>> long_enough("correct horse", 12)
+    >>> long_enough("horse", 12)
+    Traceback (most recent call last):
+    limen.exc.InvalidCredential: A new password has at least 12 characters; a few words nobody would guess are best.
+    """
+    if len(password) < least:
+        raise exc.InvalidCredential(
+            f"A new password has at least {least} characters; a few words nobody would guess are best."
+        )
+
+
 def _encoded(text: str, what: str) -> bytes:
     """UTF-8; the message never shows *text*."""
     if any(category(c) == "Cc" for c in text):

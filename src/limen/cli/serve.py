@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 TLS_HANDSHAKE_TIMEOUT = 10.0
 """Seconds; a client that never speaks on the TLS port is gone after it."""
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2: forward secret and authenticated ones only. Those of TLS 1.3 are so anyway; older versions are refused by
+Python's own defaults."""
 INHERITED = "LIMEN_SOCKET"
 """Environment variable with the number of a listening socket that a parent process holds (`--dev`)."""
 
@@ -183,6 +186,7 @@ def serve(
         timeout_graceful_shutdown=5,
         ssl_certfile=files[0] if files else None,
         ssl_keyfile=files[1] if files else None,
+        ssl_ciphers=CIPHERS,
     )
     say = on_ready or (lambda where: print(f"Limen listens on {where}", flush=True))
     server = _Server(uvicorn_config, lambda: say(url), drain, evenly)

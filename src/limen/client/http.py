@@ -94,7 +94,7 @@ class HttpTransport(Transport):
     async def change_password(self, password: str) -> None:
         if self._session is None or self.who.user is None:
             raise exc.Unauthorized("An anonymous client has no password.")
-        await change(self._session.call, self.who.user, self.domain, password)
+        await change(self._session.call, self.who.user, self.domain, password, self._session.password_min)
 
     async def subscribe(self, topic: str, handler: Handler) -> Undo:
         if not self._listens:

@@ -28,6 +28,7 @@ from limen.client.address import uri
 from limen.client.calls import answer
 from limen.client.exchange import Answer, Exchange, Request
 from limen.client.handshake import ROLES
+from limen.client.password import password_min
 from limen.core.seal.channel import BadFrame
 from limen.core.seal.lane import LANE, WINDOW, AnswerReader, Caller, Sealed
 from limen.core.seal.login import ClientKey, ClientLogin, ClientResume, LoginRefused
@@ -212,6 +213,7 @@ class LaneSession:
         """Numbers whose answers have not begun, and when they were sent."""
         self._moved = asyncio.Event()
         self.impersonated_by: str | None = details.get("x_impersonated_by")
+        self.password_min = password_min(details)
         self._key: tuple[PrivateKey, dict[str, Any]] | None = None
         """What this session comes back with, once it has to."""
         self._leaving = False

@@ -26,7 +26,7 @@ from limen.client.address import uri
 from limen.client.calls import Calls
 from limen.client.files import ahead, received
 from limen.client.line import Line, Settings
-from limen.client.password import change
+from limen.client.password import change, password_min
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Handler, Subscriptions
 from limen.core.seal.machine import Credentials
@@ -105,6 +105,7 @@ class Session:
         self.roles: list[str] = []
         self.profile: Mapping[str, Any] = {}
         self.impersonated_by: str | None = None
+        self._password_min = 0
         """Who acts as the user; None: it is the user."""
 
     # -- open and close -----------------------------------------------------------------------------------------
@@ -239,7 +240,7 @@ class Session:
         """Gives the user of this session a new password; all their other sessions end."""
         if self.user is None:
             raise exc.Unauthorized("An anonymous session has no password.")
-        await change(self.apply, self.user, self.domain, password)
+        await change(self.apply, self.user, self.domain, password, self._password_min)
 
     # -- sessions -----------------------------------------------------------------------------------------------
     async def sessions(self, user: str | None = None) -> list[dict[str, Any]]:
@@ -304,6 +305,7 @@ class Session:
             self.roles = details.get("x_roles") or [str(details.get("authrole"))]
             self.profile = details.get("x_profile") or {}
             self.impersonated_by = details.get("x_impersonated_by")
+            self._password_min = password_min(details)
         received = details.get("x_received")
         self._calls.resume(received if isinstance(received, int) else None)
         self._subscriptions.renew()

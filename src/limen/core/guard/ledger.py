@@ -88,6 +88,7 @@ class Entry:
 
     __slots__ = (
         "account", "attempts", "before", "bucket", "counted", "domain", "kind", "open", "origin", "pending", "time",
+        "user",
     )  # fmt: skip
 
     def __init__(self, domain: str, origin: str, kind: Kind, time: float) -> None:
@@ -99,6 +100,8 @@ class Entry:
         self.account: str | None = None
         self.attempts: Attempts | None = None
         self.before = 0.0
+        self.user: str | None = None
+        """Whose login it is, where that is known and a user of ours; for the log only."""
 
 
 class _Origin:
@@ -138,12 +141,15 @@ class Ledger:
         self._dirty: set[_Key] = set()
         self.tell: Callable[[list[Any]], None] | None = None
         """Where several processes judge together: called with what is counted here, for `take` of the others."""
+        self.noted: Callable[[str, Entry], None] | None = None
+        """Told, for the log: "passed" and "failed" (a login or resume), "charged" (anything else)."""
 
     # -- origins -----------------------------------------------------------------------------------
     def charge(self, domain: str, origin: str, kind: Kind, now: float) -> Entry:
         """Counts *kind* against *origin* at once."""
         entry = Entry(domain, origin, kind, now)
         self._count(entry, now)
+        self._note("charged", entry)
         return entry
 
     def level(self, domain: str, origin: str, now: float) -> float:
@@ -223,6 +229,7 @@ class Ledger:
         """A valid KE3 (or first sealed frame) came: takes *entry* back; its pair (account, origin) is known from now
         on."""
         self.take_back(entry)
+        self._note("passed", entry)
         if entry.account is not None:
             self.account_succeeded(entry.domain, entry.account, entry.origin, now)
 
@@ -231,6 +238,7 @@ class Ledger:
         if entry.pending:
             self._settle(entry)
             self._count(entry, now)
+            self._note("failed", entry)
             if entry.account is not None:
                 self._tell("try", entry.domain, entry.account, entry.origin)
 
@@ -386,6 +394,10 @@ class Ledger:
             self.tell = tell
 
     # -- inside ------------------------------------------------------------------------------------
+    def _note(self, what: str, entry: Entry) -> None:
+        if self.noted is not None:
+            self.noted(what, entry)
+
     def _tell(self, *about: str) -> None:
         if self.tell is not None:
             self.tell(list(about))

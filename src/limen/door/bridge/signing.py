@@ -128,6 +128,7 @@ async def _signer(hub: Hub, asker: Principal, facts: Mapping[str, str], parts: l
     try:
         found = await gate.settled(machine, gate, domain, id, "http")
         key, account = found if found is not None else (None, None)
+        entry.user = key.user if key is not None else None
         keys = gate.keys.domain(domain, key.key_number if key is not None else None)
         secret = open_secret(keys, id, key.public if key is not None else bytes(72))  # the same work for nobody's
         right = hmac.compare_digest(signature(secret or "", *parts), given)

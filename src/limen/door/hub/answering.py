@@ -140,5 +140,6 @@ def welcome(principal: Principal, method: str, login: float, config: Config) -> 
         "x_profile": dict(principal.profile),
         **({} if by is None else {"x_impersonated_by": by}),
         "x_timeout": config.SESSION_TIMEOUT,
+        "x_password_min": config.PASSWORD_MIN_LENGTH,
         "x_max_age": max(0.0, login + config.SESSION_MAX_AGE - time.time()),
     }

@@ -74,6 +74,8 @@ class Gate:
         """Told on the loop which slots have gone from the store, and why: each end by one process, that took it."""
         self.elsewhere: set[tuple[str, str]] = set()
         """(domain, user): whose sessions have ended that may be at another server; told by `collect`."""
+        self.note: Callable[..., None] = lambda event, **facts: None
+        """Told what belongs into the log of security (`limen.app.calllog`)."""
         self.endings = 0
         """How often sessions of users were ended; counted on the loop, after the store knows of it."""
 

@@ -133,6 +133,7 @@ class Greeter:
         try:
             account = await gate.on_thread(gate.accounts.get, hello.realm, user)
             known = account is not None and not account.disabled and hello.realm == knock.domain
+            entry.user = account.user if account is not None else None
             server = ServerLogin(
                 gate.keys,
                 domain=hello.realm,
@@ -162,6 +163,7 @@ class Greeter:
         entry = gate.ledger.issue(knock.domain, knock.origin, Kind.KK1, time.time())
         try:
             found = await gate.on_thread(machine, gate, knock.domain, id) if hello.realm == knock.domain else None
+            entry.user = found[0].user if found is not None else None
             own = gate.keys.domain(knock.domain, found[0].key_number if found is not None else None).resume
             public = found[0].public if found is not None else own.public  # nobody's: refused alike
             server = _responder(own, knock, id, public, 0)
@@ -180,6 +182,7 @@ class Greeter:
             if found is None:
                 raise exc.UnknownSession
             slot = found[0]
+            entry.user = slot.user
             keys = gate.keys.domain(slot.domain, slot.key_number).resume
             server = _responder(keys, knock, handle, slot.public, gate.epoch)
             try:

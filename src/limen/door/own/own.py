@@ -129,6 +129,7 @@ async def password_finish(seat: Seat, record: Any) -> None:
     if await gate.on_thread(caller.run, gate.accounts.update, tab.domain, tab.user, **fresh) is None:
         raise exc.UnknownSession
     tab.record = record
+    gate.note("account", did="password", domain=tab.domain, user=tab.user, by=tab.user, origin=seat.origin)
     gate.endings += 1
     key = account_key(gate.account_secret(seat.domain), tab.domain, tab.user)
     gate.ledger.account_succeeded(seat.domain, key, seat.origin, time.time())

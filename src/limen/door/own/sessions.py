@@ -7,7 +7,6 @@ place where that is done (`door/ws/login.py`), and nothing of what the session w
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.door.hub.seat import Seat
     from limen.door.hub.tabs import Tab
-
-log = logging.getLogger("limen")
 
 
 # -- list and end ---------------------------------------------------------------------------------------------------
@@ -121,7 +118,7 @@ async def impersonate(seat: Seat, user: Any) -> str:
         raise exc.RecordNotFound(f"There is no user {name!r} who could log in.")
     if not may_be_acted_as(account, config):
         raise exc.Forbidden("Nobody acts as a user who may act as others.")
-    log.info("%s acts as %s in %s from now on, from %s", tab.user, name, tab.domain, seat.origin)
+    hub.gate.note("acts as", domain=tab.domain, user=name, by=tab.user, origin=seat.origin)
     await _act(seat, tab, name)
     return name
 

@@ -64,6 +64,7 @@ async def _sign_in(connection: Connection, greeting: Greeting) -> None:
     entry = gate.ledger.issue(domain, connection.origin, Kind.KK1, time.time())
     try:
         found = await gate.on_thread(machine, gate, domain, ed25519_id(public), "ed25519")
+        entry.user = found[0].user if found is not None else None
         challenge = secrets.token_bytes(32)
         connection.send(Challenge(METHOD, {"challenge": challenge.hex(), "channel_binding": None}))
         data, text = await connection.next_frame()

@@ -98,6 +98,7 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
     try:
         account = await gate.on_thread(gate.accounts.get, domain, user)
         known = account is not None and not account.disabled and domain == connection.domain
+        entry.user = account.user if account is not None else None
         server = ServerLogin(
             gate.keys,
             domain=domain,
@@ -138,6 +139,7 @@ async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
         if found is None or found[0].domain != hello.realm:
             raise exc.UnknownSession
         slot = found[0]
+        entry.user = slot.user
         server = ServerResume(
             gate.keys.domain(slot.domain, slot.key_number).resume,
             domain=slot.domain,
@@ -184,6 +186,7 @@ async def _key(connection: Connection, hello: Hello, frame: bytes) -> None:
     entry = gate.ledger.issue(domain, connection.origin, Kind.KK1, time.time())
     try:
         found = await gate.on_thread(machine, gate, domain, id)
+        entry.user = found[0].user if found is not None else None
         own = gate.keys.domain(domain, found[0].key_number if found is not None else None).resume
         server = ServerResume(
             own,
