@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -14,6 +15,9 @@ import pytest
 from served import Server
 
 from limen import AsyncHttpClient, HttpClient, connect, exc
+from limen.app.calllog import CallLog
+from limen.base.config import Config
+from limen.core.guard.ledger import Kind, Ledger
 
 LIMEN = str(Path(sys.executable).with_name("limen"))
 PROGRAM = """
@@ -86,6 +90,18 @@ async def test_who_came_in_and_who_did_not_and_what_they_changed_stands_in_the_l
     ]  # fmt: skip
     said = "\n".join(server.lines)
     assert [word for word in PASSWORDS if word in said] == []
+
+
+def test_a_login_that_is_refused_unheard_is_logged() -> None:
+    log, ledger = CallLog(said := io.StringIO()), Ledger(Config())
+    ledger.noted = lambda what, entry: log.entry(ledger, what, entry)
+    for _ in range(4):
+        ledger.charge("localhost", "192.0.2.1", Kind.DENIED, 0.0)
+    with pytest.raises(exc.Abusive):
+        ledger.issue("localhost", "192.0.2.1", Kind.KE2, 0.0, account="0123")
+    log.flush()
+    last = json.loads(said.getvalue().splitlines()[-1])
+    assert (last["event"], last["ok"], last["why"], last["origin"]) == ("login", False, "abusive", "192.0.2.1")
 
 
 def test_a_new_password_that_is_too_short_is_refused_where_somebody_types_it(server: Server, tmp_path: Path) -> None:

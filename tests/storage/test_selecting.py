@@ -57,6 +57,28 @@ def test_a_condition_says_the_same_as_a_function(tasks: Storage) -> None:
         assert db.select_one(Task, field("rank") == 99, fail=False) is False
 
 
+def test_sql_in_a_value_or_a_fields_name_is_data(tasks: Storage) -> None:
+    hostile = [
+        "'; DROP TABLE record; --",
+        '" OR ""="',
+        "%' OR 1=1 --",
+        "\\' UNION SELECT * FROM record",
+        "$1 ? :a %s {0}",
+    ]
+    with tasks() as db:
+        for word in hostile:
+            db.insert(Task, name=word, rank=99)
+    with tasks() as db:
+        for word in hostile:
+            for condition in (field("name") == word, field("name").startswith(word), field("name").contains(word)):
+                assert [record.name for record in db.select(Task, condition)] == [word]
+            assert [record.name for record in db.find(Task, name=word)] == [word]
+            assert db.select(Task, field(word) == 1) == []
+            with pytest.raises(exc.Error):
+                db.fetch(Task, word)
+        assert db.count(Task) == 60 + len(hostile)
+
+
 @pytest.mark.parametrize("how", ["condition", "function", "acl", "all"])
 @pytest.mark.parametrize("order", [None, "rank", "-rank", "-rank name"])
 @pytest.mark.parametrize("dirty", [False, True])

@@ -72,10 +72,11 @@ class CallLog:
         self._write("," + json.dumps({"event": event, **facts}, separators=(",", ":"))[1:-1])
 
     def entry(self, ledger: Ledger, what: str, entry: Entry) -> None:
-        """What the ledger notes: a login or resume that passed or failed, or abuse."""
+        """What the ledger notes: a login or resume that passed, failed or was refused unheard, or abuse."""
         who = {"domain": entry.domain, "user": entry.user, "origin": entry.origin}
         if what != "charged":
-            self.event("login", ok=what == "passed", how="password" if entry.kind is Kind.KE2 else "key", **who)
+            more = {"why": "abusive"} if what == "refused" else {}
+            self.event("login", ok=what == "passed", how="password" if entry.kind is Kind.KE2 else "key", **who, **more)
         else:
             level = round(ledger.level(entry.domain, entry.origin, entry.time), 1)
             self.event("abuse", kind=entry.kind.value, domain=entry.domain, origin=entry.origin, level=level)

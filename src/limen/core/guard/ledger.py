@@ -142,7 +142,7 @@ class Ledger:
         self.tell: Callable[[list[Any]], None] | None = None
         """Where several processes judge together: called with what is counted here, for `take` of the others."""
         self.noted: Callable[[str, Entry], None] | None = None
-        """Told, for the log: "passed" and "failed" (a login or resume), "charged" (anything else)."""
+        """Told, for the log, of a login or resume: "passed", "failed", "refused" (unheard); else "charged"."""
 
     # -- origins -----------------------------------------------------------------------------------
     def charge(self, domain: str, origin: str, kind: Kind, now: float) -> Entry:
@@ -201,6 +201,26 @@ class Ledger:
         Raises `exc.Abusive` with `retry_after` (seconds) when the origin has too many under way (MAX_PENDING_LOGINS;
         four times as many resumes); a login also when the origin is refused or the account must wait.
         """
+        try:
+            self._refuse(domain, origin, kind, now, account)
+        except exc.Abusive:
+            self._note("refused", Entry(domain, origin, kind, now))
+            raise
+        config, row = self._config.domain(domain), self._origin(domain, origin, now)
+        entry = Entry(domain, origin, kind, now)
+        entry.pending = True
+        if account is not None:
+            entry.account = account
+            entry.attempts = self._attempts(domain, account, origin, now)
+            entry.before = entry.attempts.add(now)
+        row.pending.add(entry)
+        self._issued += 1
+        heappush(self._due, (now + config.LOGIN_TIMEOUT, self._issued, entry))
+        self._dirty.add((domain, "origin", origin))
+        return entry
+
+    def _refuse(self, domain: str, origin: str, kind: Kind, now: float, account: str | None) -> None:
+        """Raises `exc.Abusive`, as `issue` has it."""
         config = self._config.domain(domain)
         row = self._origin(domain, origin, now)
         if kind is Kind.KK1:
@@ -213,17 +233,6 @@ class Ledger:
                 raise exc.Abusive("Too many logins are under way from your address.", retry_after=1.0)
             if account is not None and (wait := self.account_wait(domain, account, origin, now)) > 0:
                 raise exc.Abusive("That login was tried too often; wait a little.", retry_after=wait)
-        entry = Entry(domain, origin, kind, now)
-        entry.pending = True
-        if account is not None:
-            entry.account = account
-            entry.attempts = self._attempts(domain, account, origin, now)
-            entry.before = entry.attempts.add(now)
-        row.pending.add(entry)
-        self._issued += 1
-        heappush(self._due, (now + config.LOGIN_TIMEOUT, self._issued, entry))
-        self._dirty.add((domain, "origin", origin))
-        return entry
 
     def succeed(self, entry: Entry, now: float) -> None:
         """A valid KE3 (or first sealed frame) came: takes *entry* back; its pair (account, origin) is known from now
