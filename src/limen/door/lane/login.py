@@ -133,7 +133,7 @@ class Greeter:
         try:
             account = await gate.on_thread(gate.accounts.get, hello.realm, user)
             known = account is not None and not account.disabled and hello.realm == knock.domain
-            entry.user = account.user if account is not None else None
+            entry.user = account.user if account is not None and hello.realm == knock.domain else None
             server = ServerLogin(
                 gate.keys,
                 domain=hello.realm,

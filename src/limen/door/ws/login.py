@@ -98,7 +98,7 @@ async def _login(connection: Connection, hello: Hello, frame: bytes) -> None:
     try:
         account = await gate.on_thread(gate.accounts.get, domain, user)
         known = account is not None and not account.disabled and domain == connection.domain
-        entry.user = account.user if account is not None else None
+        entry.user = account.user if account is not None and domain == connection.domain else None
         server = ServerLogin(
             gate.keys,
             domain=domain,
