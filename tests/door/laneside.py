@@ -21,6 +21,7 @@ from limen.door.http.request import Request as Asked
 from limen.door.hub.files import Files
 from limen.door.hub.gate import Gate
 from limen.door.hub.hub import Hub
+from limen.door.own.own import OWN
 from limen.service.pipeline import Pipeline
 
 
@@ -72,7 +73,7 @@ class Process:
         )
         gate.epoch = 1
         pipeline.guard(charge=gate.charge, refused=gate.refused)
-        self.hub = Hub(app.config, app.registry, pipeline, gate, app.authorize, Files(app.config, app.spool))
+        self.hub = Hub(app.config, app.registry, pipeline, gate, app.authorize, Files(app.config, app.spool), OWN)
         self.hub.begin()
         self.hub.bus = Wires(wires)
         own = own_addresses(app, self.hub)

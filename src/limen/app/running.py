@@ -24,6 +24,7 @@ from limen.door.hub.files import Files
 from limen.door.hub.gate import Gate
 from limen.door.hub.hub import TOUCH, Hub
 from limen.door.own.files import link_address
+from limen.door.own.own import OWN
 from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
@@ -64,7 +65,7 @@ def make_hub(app: App) -> Hub:
         keys=vault.keys,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
-    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize, Files(app.config, app.spool))
+    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize, Files(app.config, app.spool), OWN)
     app.permissions.load()
 
     def happened(event: str, principal: Principal | None = None, **about: Any) -> None:

@@ -11,7 +11,6 @@ can't tell any more, that is `exc.OutcomeUnknown`.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import inspect
 import json
@@ -22,6 +21,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from limen import exc
+from limen.base import base64url
 from limen.base.names import domain_name
 from limen.base.values import Encoding
 from limen.client.address import uri
@@ -204,7 +204,7 @@ class LaneSession:
         slot = details.get("x_slot")
         if not isinstance(slot, bytes):
             raise exc.ConnectionLost("The server's WELCOME names no slot.")
-        self._slot = base64.urlsafe_b64encode(slot).rstrip(b"=").decode()
+        self._slot = base64url.encode(slot)
         self.domain = domain
         self.user = str(details.get("authid"))
         self.roles: list[str] = details.get("x_roles") or [str(details.get("authrole"))]

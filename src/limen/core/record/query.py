@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import operator
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import FloatOperation, localcontext
@@ -29,7 +28,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from limen import exc
-from limen.base import values
+from limen.base import base64url, values
 
 from .expression import Expression, Field, Order
 from .kinds import exactly, kind_and_key, stored
@@ -168,15 +167,13 @@ def cursor(order: Sequence[Order], fields: Mapping[str, Any], uuid: bytes) -> st
     """The place behind a record, as text that may stand in a URL. It holds the values of the order's fields, readable
     for whoever looks closely."""
     place = [_digest(order), uuid.hex(), values.tag([fields.get(term.field) for term in order], "json")]
-    return urlsafe_b64encode(msgspec.json.encode(place)).rstrip(b"=").decode()
+    return base64url.encode(msgspec.json.encode(place))
 
 
 def read_cursor(text: str, order: Sequence[Order]) -> Cursor:
     """The place that `cursor` wrote for the same order. Raises InvalidValue for anything else."""
     try:
-        digest, uuid, found = msgspec.json.decode(
-            urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=tuple[str, str, list[Any]]
-        )
+        digest, uuid, found = msgspec.json.decode(base64url.decode(text), type=tuple[str, str, list[Any]])
         key = bytes.fromhex(uuid)
         there = tuple(map(stored, values.untag(found, "json")))
     except (ValueError, TypeError, RecursionError, exc.InvalidValue):

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from base64 import urlsafe_b64encode
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from limen import exc
+from limen.base import base64url
 from limen.core.seal.kdf import hkdf_expand, lp
 from limen.core.seal.keys import DomainKeys
 from limen.core.seal.noise import PrivateKey
@@ -126,7 +126,7 @@ def ed25519_verifies(public: bytes, signature: bytes, message: bytes) -> bool:
 # -- secrets of signed requests -----------------------------------------------------------------------------------
 def new_secret(entropy: bytes) -> str:
     """A secret of signed requests: *entropy* (32 random bytes) as text, to be put into other programs' settings."""
-    return urlsafe_b64encode(entropy).rstrip(b"=").decode()
+    return base64url.encode(entropy)
 
 
 def seal_secret(keys: DomainKeys, id: bytes, secret: str, nonce: bytes) -> bytes:

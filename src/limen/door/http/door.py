@@ -50,6 +50,7 @@ _LOG: Final = logging.getLogger("limen.door")
 _KEPT: Final = 1024
 """Most hosts, callers and services that the door remembers at once."""
 
+_TWICE: Final = "An argument came in the query and in the body."
 _FORWARDED: Final = tuple((name, name.encode()) for name in HEADERS)
 
 OwnAddress = Callable[[Request, Principal, tuple[str, ...]], Awaitable[Response]]
@@ -258,37 +259,8 @@ class HttpDoor:
             if not service.safe:
                 if method not in plan.methods:
                     raise exc.MethodNotAllowed(allow=plan.allow)
-                if request.query:
-                    if len(request.query) > MAX_PATH:
-                        raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
-                    kwargs = parse_fields(request.query)
-                if args or kwargs:
-                    text = {*range(len(args)), *kwargs}
-                taking = self._pipeline.plan(service) if request.unread else None
-                if taking is not None and taking.files and method not in ("GET", "HEAD"):
-                    # What is refused shall not be sent first. The pipeline asks again.
-                    self._pipeline.admit(principal, service)
-                    taken = await self._take(principal, request, taking.files, taking.body, service.max_upload)
-                    if taken is not None:
-                        if not kwargs.keys().isdisjoint(taken):
-                            discard(None, taken)
-                            raise exc.InvalidCall("An argument came in the query and in the body.")
-                        kwargs = {**kwargs, **taken}
-                        text = {*range(len(args)), *kwargs}
-                if request.unread and method not in ("GET", "HEAD"):
-                    config = self._config
-                    data = await request.body(config.MAX_MESSAGE_SIZE, config.BODY_TIMEOUT)
-                    try:
-                        more, named, form = from_body(data, headers.get(b"content-type"))
-                    except Malformed as malformed:
-                        self._charge(domain, origin, Kind.MALFORMED)
-                        raise malformed.error from None
-                    args = args + more if args else more
-                    if kwargs and not kwargs.keys().isdisjoint(named):
-                        raise exc.InvalidCall("An argument came in the query and in the body.")
-                    kwargs = {**kwargs, **named} if kwargs else named
-                    if form:
-                        text = {*range(len(args)), *kwargs}
+                if args or request.query or request.unread:
+                    args, kwargs, text = await self._arguments(request, principal, service, args)
         except (exc.Error, Refused) as refused:  # the pipeline, which writes a line a call, never hears of it
             if self._pipeline.on_done is not None:
                 error = refused.error if isinstance(refused, Refused) else refused
@@ -319,6 +291,44 @@ class HttpDoor:
         except exc.InvalidValue as error:
             raise Refused(error, 500) from None  # the service's fault, not the caller's
         return plan.response(shape, method, body, request.grant)
+
+    async def _arguments(
+        self, request: Request, principal: Principal, service: Service, args: list[Any]
+    ) -> tuple[list[Any], dict[str, Any], Container[int | str]]:
+        """The arguments behind those of the path, and which of them came as text. Raises what is wrong with them."""
+        kwargs: dict[str, Any] = {}
+        if request.query:
+            if len(request.query) > MAX_PATH:
+                raise Refused(exc.InvalidAddress(f"The query is longer than {MAX_PATH} bytes."), 414)
+            kwargs = parse_fields(request.query)
+        text: Container[int | str] = {*range(len(args)), *kwargs} if args or kwargs else ()
+        if not request.unread or request.method in ("GET", "HEAD"):
+            return args, kwargs, text
+        try:
+            taking = self._pipeline.plan(service)
+            if taking.files:
+                # What is refused shall not be sent first. The pipeline asks again.
+                self._pipeline.admit(principal, service)
+                taken = await self._receiver.take(request, taking.files, taking.body, service.max_upload)
+                if taken is not None:
+                    if not kwargs.keys().isdisjoint(taken):
+                        discard(None, taken)
+                        raise exc.InvalidCall(_TWICE)
+                    kwargs = {**kwargs, **taken}
+                    text = {*range(len(args)), *kwargs}
+            if request.unread:
+                data = await request.body(self._config.MAX_MESSAGE_SIZE, self._config.BODY_TIMEOUT)
+                more, named, form = from_body(data, request.headers.get(b"content-type"))
+                args = args + more if args else more
+                if kwargs and not kwargs.keys().isdisjoint(named):
+                    raise exc.InvalidCall(_TWICE)
+                kwargs = {**kwargs, **named} if kwargs else named
+                if form:
+                    text = {*range(len(args)), *kwargs}
+        except Malformed as malformed:
+            self._charge(principal.domain, principal.origin, Kind.MALFORMED)
+            raise malformed.error from None
+        return args, kwargs, text
 
     async def _slow(self, domain: str, origin: str, delay: float) -> None:
         if delay > 0:
@@ -354,15 +364,6 @@ class HttpDoor:
         root = "/".join([request.root, *mounted.segments])
         answer: Response = await self._call_service(principal, service, [request, root, body])
         return answer
-
-    async def _take(
-        self, principal: Principal, request: Request, files: frozenset[str], body: str | None, most: int | None
-    ) -> dict[str, Any] | None:
-        try:
-            return await self._receiver.take(request, files, body, most)
-        except Malformed as malformed:
-            self._charge(principal.domain, principal.origin, Kind.MALFORMED)
-            raise malformed.error from None
 
     async def _patiently(self, request: Request, cancellation: Cancellation, rest: Resumed) -> Any:
         """The result of a service that waits; if the client goes away meanwhile, the service is cancelled."""

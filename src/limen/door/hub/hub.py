@@ -13,7 +13,7 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -88,7 +88,8 @@ class Signed(Protocol):
 class Hub:
     """Realms by domain, tabs, and the calls under way. Lives on one event loop.
 
-    *authorize(session, action, uri)* says whether a session may call, register, publish or subscribe.
+    *authorize(session, action, uri)* says whether a session may call, register, publish or subscribe. *own*: what Limen
+    itself answers, by URI.
     """
 
     def __init__(
@@ -99,9 +100,10 @@ class Hub:
         gate: Gate,
         authorize: Callable[[Session, str, str], bool],
         files: Files,
+        own: Mapping[str, Own],
     ) -> None:
         self.config, self.registry, self.pipeline, self.gate = config, registry, pipeline, gate
-        self.authorize, self.files = authorize, files
+        self.authorize, self.files, self._own = authorize, files, own
         self.bus: Bus = Alone()
         """What the other processes of this server are told."""
         self.across: Across | None = None
@@ -113,7 +115,6 @@ class Hub:
         self.connections: set[Connection] = set()
         self.guests: set[Signed] = set()
         """What listens over plain HTTP."""
-        self.own: dict[str, Own] = {}
         self._realms: dict[str, Realm] = {}
         self._deadline: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -159,7 +160,7 @@ class Hub:
         return self._realms.get(domain)
 
     def _procedure(self, uri: str) -> object | None:
-        return self.registry.by_uri(uri) or self.own.get(uri)
+        return self.registry.by_uri(uri) or self._own.get(uri)
 
     def publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         """Publishes by the server itself; from any thread."""

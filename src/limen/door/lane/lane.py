@@ -11,12 +11,11 @@ says; what is refused before a frame has opened is an error as everywhere, and n
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
+from limen.base import base64url
 from limen.base.principal import Principal
 from limen.core.guard.ledger import Kind
 from limen.core.seal.channel import OVERHEAD, BadFrame
@@ -24,7 +23,6 @@ from limen.core.seal.lane import MARK, Burnt, TooFar
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Call, Cancel, Publish, Result, Subscribe
 from limen.door.hub.gate import MAX_GREETING
-from limen.door.own.own import OWN
 from limen.web.headers import NO_STORE, data_headers
 from limen.web.response import Response
 
@@ -70,7 +68,6 @@ class Lane:
         if kind not in TYPES:
             names = ", ".join(name.decode() for name in TYPES)
             raise exc.UnsupportedMediaType(f"The lane's Content-Type is one of {names}, without parameters.")
-        self._hub.own = OWN
         if self._bus is not self._hub.bus:
             self._listen()
         return await step(request, asker, kind)
@@ -79,7 +76,7 @@ class Lane:
     async def _hello(self, request: Request, asker: Principal, kind: bytes) -> Response:
         body = await request.body(MAX_HELLO, self._hub.config.domain(asker.domain).BODY_TIMEOUT)
         challenge, ticket = await self._greeter.hello(_knock(asker, kind, body))
-        header = (b"x-limen-ticket", base64.urlsafe_b64encode(ticket).rstrip(b"="))
+        header = (b"x-limen-ticket", base64url.encode(ticket).encode())
         return Response(200, (*_HEADERS[kind], header), challenge)
 
     async def _authenticate(self, request: Request, asker: Principal, kind: bytes) -> Response:
@@ -272,8 +269,8 @@ def _bytes(request: Request, name: bytes, most: int) -> bytes:
     try:
         if not text or len(text) > most:
             raise ValueError
-        return base64.b64decode(text + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
+        return base64url.decode(text.decode())
+    except ValueError:
         raise exc.InvalidCall(f"The header {name.decode()} is missing, or no base64url.") from None
 
 

@@ -174,7 +174,7 @@ class Connection(Answering):
             self.malformed(Malformed(str(unacceptable)))
             return
         if self.sealed and type(message) is Hello:
-            from .login import greet  # the sealed part is loaded when first needed
+            from .login import greet
 
             self._greeting = self.hub.loop.create_task(greet(self, message, data))
             return

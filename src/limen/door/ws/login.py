@@ -25,7 +25,6 @@ from limen.core.wamp.messages import Abort, Authenticate, Challenge, Hello
 from limen.core.wamp.session import CLIENT_ROLES
 from limen.door.hub.answering import new_session_id, welcome
 from limen.door.hub.identity import living, machine
-from limen.door.own.own import OWN
 
 from .connection import Connection
 
@@ -38,7 +37,6 @@ log = logging.getLogger("limen.door")
 
 async def greet(connection: Connection, hello: Hello, frame: bytes) -> None:
     """From HELLO (whose payload bytes are *frame*) to WELCOME, or to the end of the connection."""
-    connection.hub.own = OWN
     methods = hello.details.get("authmethods")
     method = methods[0] if isinstance(methods, list) and len(methods) == 1 else None
     roles = hello.details.get("roles")
