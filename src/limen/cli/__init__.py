@@ -10,16 +10,15 @@ import click
 from limen import exc
 
 from .call import call
-from .db import DB_HELP, NO_DB
 from .db import db as database
 from .debug import debug
 from .key import key
 from .load import load
+from .options import NO_DB, password
 from .options import db as _db
 from .options import domain as _domain
 from .options import keys as _keys
 from .options import operator as _operator
-from .options import password
 from .permission import explain, permission
 from .profile import profile
 from .shell import shell
@@ -50,7 +49,7 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=9000, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--domain", multiple=True, help="Domain (tenant, host name) to answer for; the first is the default one.")
-@click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
+@_db
 @click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
 @click.option("--tls", default=None, help="'local' makes an own authority and certificate; or CERT,KEY files.")
 @click.option(

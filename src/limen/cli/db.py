@@ -12,11 +12,10 @@ import click
 
 from limen import exc
 
-NO_DB = "Say which store: --db URL, or set LIMEN_DB."
-DB_HELP = "URL of the store: sqlite:///todo.db or postgresql://user@host/todo (default: $LIMEN_DB)."
+from .options import NO_DB
+from .options import db as _db
+from .options import keys as _keys
 
-_db = click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
-_keys = click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
 _file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
 

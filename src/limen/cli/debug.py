@@ -8,7 +8,7 @@ import click
 
 from limen.app.debugger import PORT
 
-from .db import DB_HELP
+from .options import db as _db
 
 
 @click.command()
@@ -17,7 +17,7 @@ from .db import DB_HELP
 @click.option("--wait", is_flag=True, help="Import the program only when a debugger has attached.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=9000, show_default=True, help="Port; 0 takes a free one.")
-@click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
+@_db
 @click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
 def debug(
     target: str | None, debug_port: int, wait: bool, host: str, port: int, db: str | None, keys: str | None

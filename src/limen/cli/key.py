@@ -10,9 +10,9 @@ import click
 
 from limen import exc
 
-from .options import db as db_option
-from .options import domain as domain_option
-from .options import keys as keys_option
+from .options import db as _db
+from .options import domain as _domain
+from .options import keys as _keys
 from .options import operator
 
 
@@ -28,9 +28,9 @@ def key() -> None:
 @click.option("--cryptosign", is_flag=True, help="An Ed25519 key for WAMP's cryptosign.")
 @click.option("--public", default=None, help="The public half (hexadecimal) of a key that was made elsewhere.")
 @click.option("--out", default=None, type=click.Path(path_type=Path), help="The credentials file; default: NAME.key.")
-@domain_option
-@db_option
-@keys_option
+@_domain
+@_db
+@_keys
 def new(
     name: str,
     roles: tuple[str, ...],
@@ -63,8 +63,8 @@ def new(
 
 @key.command("list")
 @click.option("--domain", default=None, help="Only this tenant.")
-@db_option
-@keys_option
+@_db
+@_keys
 def list_keys(domain: str | None, db: str | None, keys: str | None) -> None:
     """List the keys: domain, user, kind, id."""
     with operator(db, keys) as operate:
@@ -75,9 +75,9 @@ def list_keys(domain: str | None, db: str | None, keys: str | None) -> None:
 
 @key.command("remove")
 @click.argument("id")
-@domain_option
-@db_option
-@keys_option
+@_domain
+@_db
+@_keys
 def remove(id: str, domain: str, db: str | None, keys: str | None) -> None:
     """Remove the key of that ID; the sessions that came in with it end. The account stays (`limen user remove`)."""
     with operator(db, keys) as operate:

@@ -9,9 +9,13 @@ from typing import Any
 
 import click
 
-from .db import DB_HELP, NO_DB
-
-db = click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
+NO_DB = "Say which store: --db URL, or set LIMEN_DB."
+db = click.option(
+    "--db",
+    envvar="LIMEN_DB",
+    default=None,
+    help="URL of the store: sqlite:///todo.db or postgresql://user@host/todo (default: $LIMEN_DB).",
+)
 keys = click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
 domain = click.option("--domain", default="localhost", show_default=True, help="The tenant.")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .db import DB_HELP
+from .options import db as _db
 
 
 @click.command()
@@ -14,7 +14,7 @@ from .db import DB_HELP
 @click.option("--user", default=None, help="Call services as this user; no password is asked.")
 @click.option("--role", "roles", multiple=True, help="With --user, a role; may be given again. Default: user.")
 @click.option("--domain", default=None, help="The tenant. Default: the program's.")
-@click.option("--db", envvar="LIMEN_DB", default=None, help=DB_HELP)
+@_db
 @click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
 @click.option("-c", "code", default=None, help="Run this code and end.")
 def shell(

@@ -19,17 +19,15 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from limen import exc
+from limen.client.events import Events, Handler, Undo
 from limen.client.stream import Push, Stream
 from limen.core.seal.machine import Credentials
 
 log = logging.getLogger("limen.client")
 
-Handler = Callable[..., Any]
-Undo = Callable[[], None]
 Key = str | os.PathLike[str] | Credentials
 """Path of a credentials file, or what stands in it."""
 State = Literal["closed", "online", "offline"]
-EVENTS: Final = ("online", "offline", "missed", "taken_over", "signed_out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,7 @@ class AsyncClient:
     def __init__(self, transport: Transport, *, timeout: float | None = None) -> None:
         self._transport = transport
         self._timeout = timeout
-        self._handlers: dict[str, list[Handler]] = {event: [] for event in EVENTS}
+        self._events = Events()
         self._tasks: set[asyncio.Task[Any]] = set()
         transport.emit = self._emit
 
@@ -273,16 +271,12 @@ class AsyncClient:
         "online" · "offline" · "missed" (events may have been lost) · "taken_over" (details: when, from) ·
         "signed_out" (the error: why).
         """
-        if event not in self._handlers:
-            raise ValueError(f"there is no event {event!r}; there are {', '.join(EVENTS)}")
-        handlers = self._handlers[event]
-        handlers.append(handler)
-        return lambda: handlers.remove(handler) if handler in handlers else None
+        return self._events.on(event, handler)
 
     def _emit(self, event: str, *details: Any) -> None:
         if event == "signed_out":
             self._transport.over = details[0]
-        for handler in tuple(self._handlers[event]):
+        for handler in self._events.of(event):
             task = asyncio.ensure_future(_told(handler, details))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -10,7 +10,8 @@ from typing import Any
 from limen import exc
 from limen.client import lane, plain
 from limen.client.address import site
-from limen.client.core import NOBODY, AsyncClient, Handler, Transport, Undo, Who
+from limen.client.core import NOBODY, AsyncClient, Transport, Who
+from limen.client.events import Handler, Undo
 from limen.client.exchange import Exchange
 from limen.client.files import ahead, sealed
 from limen.client.http1 import Sockets

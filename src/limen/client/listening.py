@@ -15,7 +15,8 @@ import msgspec
 
 from limen import exc
 from limen.client.address import uri
-from limen.client.core import Handler, Undo, log
+from limen.client.core import log
+from limen.client.events import Handler, Undo
 from limen.client.exchange import Exchange, Request
 from limen.client.lane import LaneSession
 from limen.client.plain import failure

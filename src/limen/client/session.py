@@ -24,11 +24,12 @@ from limen.base.values import Encoding
 from limen.client import handshake, machine
 from limen.client.address import uri
 from limen.client.calls import Calls
+from limen.client.events import Events, Handler, Undo
 from limen.client.files import ahead, received
 from limen.client.line import Line, Settings
 from limen.client.password import change, password_min
 from limen.client.stream import Push, Stream
-from limen.client.subscriptions import Handler, Subscriptions
+from limen.client.subscriptions import Subscriptions
 from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.messages import (
@@ -45,7 +46,6 @@ from limen.core.wamp.messages import (
 )
 
 CALL = 48
-EVENTS = ("online", "offline", "missed", "taken_over", "signed_out")
 
 State = Literal["closed", "online", "offline"]
 Reply = Callable[[int | exc.Error], None]
@@ -97,7 +97,7 @@ class Session:
         self._calls = Calls(self._line)
         self._subscriptions = Subscriptions(self)
         self._replies: dict[int, Reply] = {}
-        self._handlers: dict[str, list[Handler]] = {event: [] for event in EVENTS}
+        self._events = Events()
         self._known = False
         self.id = 0
         """WAMP's number of this session; another one after each return."""
@@ -196,7 +196,7 @@ class Session:
         return self._calls.stream(name, args, dict(kwargs), None, push)
 
     # -- topics, events -----------------------------------------------------------------------------------------
-    async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Callable[[], None]:
+    async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Undo:
         """Calls *handler* with each event of *topic*; gives the undo. A handler may be a coroutine function.
 
         The subscription outlives lost connections; on("missed") says that events may have been lost meanwhile.
@@ -224,17 +224,13 @@ class Session:
         self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
         await taken
 
-    def on(self, event: str, handler: Handler) -> Callable[[], None]:
+    def on(self, event: str, handler: Handler) -> Undo:
         """Calls *handler* when something happens to the session; gives the undo.
 
         "online" · "offline" · "missed" (events may have been lost) · "taken_over" (details: when, from) ·
         "signed_out" (the error: why).
         """
-        if event not in self._handlers:
-            raise ValueError(f"there is no event {event!r}; there are {', '.join(EVENTS)}")
-        handlers = self._handlers[event]
-        handlers.append(handler)
-        return lambda: handlers.remove(handler) if handler in handlers else None
+        return self._events.on(event, handler)
 
     async def change_password(self, password: str) -> None:
         """Gives the user of this session a new password; all their other sessions end."""
@@ -399,7 +395,7 @@ class Session:
                 self._line.renew(exc.UnknownSession(said) if isinstance(said, str) else exc.UnknownSession())
 
     def _emit(self, event: str, *args: Any) -> None:
-        for handler in tuple(self._handlers[event]):
+        for handler in self._events.of(event):
             self._subscriptions.run(handler, *args)
 
     def __repr__(self) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.client.events import Handler, Undo
 from limen.core.wamp.messages import Event, Subscribe, Unsubscribe
 
 if TYPE_CHECKING:
     from limen.client.session import Session
 
 log = logging.getLogger("limen.client")
-
-Handler = Callable[..., Any]
 
 
 class _Topic:
@@ -39,7 +38,7 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._topics)
 
-    async def add(self, uri: str, handler: Handler, options: dict[str, Any]) -> Callable[[], None]:
+    async def add(self, uri: str, handler: Handler, options: dict[str, Any]) -> Undo:
         """Subscribes, and comes back with the undo once the server has agreed; raises what it said if it has not."""
         topic = self._topics.get(uri)
         if topic is None:

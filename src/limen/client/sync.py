@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from limen import exc
-from limen.client.core import AsyncClient, Handler, Key, State, Undo, log
+from limen.client.core import AsyncClient, Key, State, log
+from limen.client.events import Handler, Undo
 from limen.client.files import Download, SyncDownload
 from limen.client.stream import Stream
 

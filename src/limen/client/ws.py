@@ -11,7 +11,8 @@ from typing import Any
 
 from limen.base.values import Encoding
 from limen.client.address import endpoint
-from limen.client.core import EVENTS, NOBODY, AsyncClient, Handler, State, Transport, Undo, Who
+from limen.client.core import NOBODY, AsyncClient, State, Transport, Who
+from limen.client.events import EVENTS, Handler, Undo
 from limen.client.files import ahead
 from limen.client.line import Settings
 from limen.client.session import Session
