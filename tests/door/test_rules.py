@@ -9,7 +9,7 @@ import pytest
 from knock import Door, knock
 
 from limen import App
-from limen.core.wamp.messages import Error, Invocation, Publish, Register, Subscribe, Yield
+from limen.core.wamp.messages import Error, Goodbye, Invocation, Publish, Register, Subscribe, Yield
 from limen.service.rule import Rule
 
 NO = "wamp.error.not_authorized"
@@ -64,3 +64,17 @@ def test_a_rule_that_says_nothing_is_refused() -> None:
     for wrong in ({"actions": []}, {"actions": ["kill"]}, {"match": "wildcard"}):
         with pytest.raises(ValueError, match=r"rule|match"):
             Rule(**{"actions": ["call"], "uri": "x", **wrong})
+
+
+async def test_who_answers_what_a_permission_gives_to_others_answers_no_more(open_door: Any) -> None:
+    door = await open_door(Ruled)
+    async with knock(door) as ada, knock(door) as again:
+        await ada.login("ada")
+        await again.login("ada")
+        assert await asked(ada, Register, "device.pump") == ""
+        assert await asked(again, Register, "device.scale") == ""
+        door.app.auth.grant("chief", "device.pump")
+        message = await ada.receive()
+        assert (type(message), message.reason) == (Goodbye, "limen.close.changed")  # type: ignore[union-attr]
+        assert await asked(again, Register, "device.pump") == NO
+        assert await asked(again, Register, "device.valve") == "", "who answers nothing that is closed stays"

@@ -359,11 +359,15 @@ class Hub:
         return tab
 
     def review(self, domain: str) -> None:
-        """Who may do what in *domain* has changed: sessions that listen where they may not any more begin anew."""
+        """Who may do what in *domain* has changed: sessions that listen, or answer, where they may not any more begin
+        anew."""
         realm = self._realms.get(domain)
         for session in tuple(realm.sessions.values()) if realm is not None else ():
-            topics = [subscription.uri for subscription in session.subscriptions.values()]
-            if not all(self.authorize(session, "subscribe", topic) for topic in topics):
+            if session.principal is None:
+                continue  # it stands for sessions of another process, which looks at them itself
+            does = [("subscribe", subscription.uri) for subscription in session.subscriptions.values()]
+            does += [("register", registration.uri) for registration in session.registrations.values()]
+            if not all(self.authorize(session, action, uri) for action, uri in does):
                 session.peer.goodbye(CHANGED, {})
 
     def refresh(self, tab: Tab) -> None:
