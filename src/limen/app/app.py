@@ -367,7 +367,7 @@ class App:
             of_key = [slot.handle for slot in slots.list(domain, user) if slot.key == key]
             gone = [slot for handle in of_key for slot in slots.remove(domain, handle)]
         if self.hub is not None:
-            from limen.door.processes.ends import end_user
+            from limen.door.hub.ends import end_user
 
             hub = self.hub
 

@@ -5,4 +5,5 @@ identity.py    who stands behind a slot or a key
 tabs.py        a login in one place, and its calls, each run once
 seat.py        who calls, as own procedures know them        answering.py    how calls are answered, in the peer's bytes
 files.py       files of sealed sessions                      bus.py          the port to the server's other processes
+ends.py        the end of all that a user has open
 """

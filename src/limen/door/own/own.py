@@ -12,6 +12,7 @@ from limen.base.principal import State, current
 from limen.core.guard.accounts import Slot
 from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
+from limen.door.hub.ends import end_user
 from limen.door.hub.hub import Own
 
 from .files import PROCEDURES
@@ -136,11 +137,8 @@ async def password_finish(seat: Seat, record: Any) -> None:
     # One that began with the old password after that has no place here, either: it logged in while this was under way.
     gone += await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
     seat.hub.slots_over(gone, "password")
-    for other in seat.hub.tabs.of_user(tab.domain, tab.user):
-        if other is not tab:
-            seat.hub.end_tab(other, "wamp.close.logout", {"message": "The password was changed."}, "password")
-    if seat.hub.across is not None:
-        seat.hub.across.user_over(tab.domain, tab.user, tab.slot, None, "The password was changed.", "password")
+    words = "The password was changed."
+    end_user(seat.hub, tab.domain, tab.user, keep=tab.slot, but=tab, words=words, why="password")
 
 
 OWN = {

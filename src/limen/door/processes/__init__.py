@@ -1,5 +1,4 @@
 """What the processes of one server do for each other: `across.py`.
 
-`lent.py` (procedures), `moving.py` (tabs), `ends.py` (all that a user has open).
-The port is `door/hub/bus.py`, the wire `app/line.py`.
+`lent.py` (procedures), `moving.py` (tabs). The port is `door/hub/bus.py`, the wire `app/line.py`.
 """

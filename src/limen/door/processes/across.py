@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.core.wamp.effects import Spread
 from limen.door.hub.bus import packed, unpacked
+from limen.door.hub.ends import end_here
 
-from .ends import end_here
 from .lent import Lent
 from .moving import Moving
 
@@ -68,7 +68,7 @@ class Across:
 
     # -- ends ---------------------------------------------------------------------------------------------------
     def user_over(self, domain: str, user: str, keep: bytes | None, key: bytes | None, words: str, why: str) -> None:
-        """The sessions of a user are over; see `ends.end_user`."""
+        """The sessions of a user are over; see `hub/ends.py`."""
         self._bus.tell("user", [domain, user, keep, key, words, why])
 
     def _user(self, body: list[Any]) -> None:
