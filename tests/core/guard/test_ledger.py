@@ -239,6 +239,24 @@ def test_a_success_takes_back_its_own_try_only(ledger: Ledger) -> None:
     assert ledger.account_wait(D, ADA, "192.0.2.99", 0.0) == 1.0
 
 
+def test_tries_under_way_at_one_process_count_at_all_and_what_succeeds_is_taken_back_at_all() -> None:
+    here, there = Ledger(Config()), Ledger(Config())
+    here.tell, there.tell = (lambda told: there.take(told, 0.0)), (lambda told: here.take(told, 0.0))
+    tries = [ledger.issue(D, O, Kind.KE2, 0.0, "a") for ledger in (here, there, here, there, here)]
+    for ledger in (here, there):
+        with pytest.raises(exc.Abusive):
+            ledger.issue(D, O, Kind.KE2, 0.0, "a")
+    here.succeed(tries[0], 0.0)
+    for entry, ledger in zip(tries[1:], (there, here, there, here), strict=True):
+        ledger.lapse(entry, 0.0)
+    for ledger in (here, there):
+        assert ledger.account_wait(D, "a", O, 0.0) == 0.0, "the pair is known from now on"
+        assert ledger.account_wait(D, "a", "192.0.2.99", 0.0) == 0.0, "four of five were no success"
+    for _ in range(10):  # who logs in often, and rightly, never waits
+        here.succeed(here.issue(D, O, Kind.KE2, 0.0, "a"), 0.0)
+    assert there.account_wait(D, "a", O, 0.0) == 0.0
+
+
 def test_a_try_is_forgiven_for_each_full_hour_without_any(ledger: Ledger) -> None:
     for _ in range(14):
         ledger.account_failed(D, ADA, O, 0.0)

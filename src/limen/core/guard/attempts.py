@@ -51,8 +51,9 @@ class Attempts:
         self.count, self.last = min(self.at(now) + 1, 64), now
         return before
 
-    def remove(self, time: float, before: float) -> None:
-        """Takes back the try of *time*."""
+    def remove(self, time: float | None = None, before: float = 0.0) -> None:
+        """Takes back the try of *time*; None: one of another process, of which it is not known here whether it was the
+        last."""
         self.count = max(0, self.count - 1)
         if self.last == time:
             self.last = before

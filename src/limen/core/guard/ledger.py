@@ -213,6 +213,7 @@ class Ledger:
             entry.account = account
             entry.attempts = self._attempts(domain, account, origin, now)
             entry.before = entry.attempts.add(now)
+            self._tell("try", domain, account, origin)
         row.pending.add(entry)
         self._issued += 1
         heappush(self._due, (now + config.LOGIN_TIMEOUT, self._issued, entry))
@@ -248,8 +249,6 @@ class Ledger:
             self._settle(entry)
             self._count(entry, now)
             self._note("failed", entry)
-            if entry.account is not None:
-                self._tell("try", entry.domain, entry.account, entry.origin)
 
     def take_back(self, entry: Entry) -> None:
         """Removes what *entry* added, pending or not. A second time nothing happens."""
@@ -261,6 +260,7 @@ class Ledger:
             entry.bucket.remove(WEIGHTS[entry.kind], entry.counted, self._period(entry.domain) / PARTS)
         if entry.attempts is not None and entry.account is not None:
             entry.attempts.remove(entry.time, entry.before)
+            self._tell("untry", entry.domain, entry.account, entry.origin)
             self._dirty.add((entry.domain, "account", entry.account))
             self._dirty.add((entry.domain, "pair", f"{entry.account}@{entry.origin}"))
         self._dirty.add((entry.domain, "origin", entry.origin))
@@ -397,6 +397,8 @@ class Ledger:
                     self._count(Entry(domain, origin, Kind[kind], now), now)
                 case ["try", domain, account, origin]:
                     self.account_failed(domain, account, origin, now)
+                case ["untry", domain, account, origin]:
+                    self._attempts(domain, account, origin, now).remove()
                 case ["known", domain, account, origin]:
                     self.account_succeeded(domain, account, origin, now)
         finally:
