@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from limen.app.running import only_in_development
+from limen.app.described import for_developers
 from limen.base.config import Config
 from limen.core.guard.ledger import Kind
 from limen.door.gateway.asgi import Asgi
@@ -78,11 +78,11 @@ class Site:
             delay=lambda domain, origin: self.delay,
             assets=self.assets,
             spool=self.spool,
-            own={"status.json": only_in_development(self.config, self.status)},
+            own={"status.json": for_developers(self.config, self.status)},
         )
         self.app = Asgi(self.door)
 
-    def status(self) -> Any:
+    def status(self, request: Any) -> Any:
         return {"services": [service.uri for service in self.registry]}
 
     def charge(self, domain: str, origin: str, kind: Kind) -> None:

@@ -10,7 +10,7 @@ from knock import Door, knock
 
 from limen import App, exc
 
-TOLD = ["services.json", "openapi.json"]
+TOLD = ["services.json", "openapi.json", "status.json"]
 PAGE = ["", "page/page.js", "page/page.css"]
 
 
@@ -50,20 +50,20 @@ async def status(asgi: Any, path: str, client: str) -> int:
 
 
 async def test_in_development_everybody_on_this_machine_is_told() -> None:
-    assert await statuses(app(IS_DEVELOPMENT=True), PAGE + TOLD) == [200] * 5
+    assert await statuses(app(IS_DEVELOPMENT=True), PAGE + TOLD) == [200] * 6
 
 
 async def test_in_development_nobody_else_is_told() -> None:
-    assert await statuses(app(IS_DEVELOPMENT=True), PAGE + TOLD, client="192.0.2.7") == [404] * 5
+    assert await statuses(app(IS_DEVELOPMENT=True), PAGE + TOLD, client="192.0.2.7") == [404] * 6
 
 
 async def test_elsewhere_nothing_is_there() -> None:
-    assert await statuses(app(), PAGE + TOLD) == [404] * 5
+    assert await statuses(app(), PAGE + TOLD) == [404] * 6
 
 
 async def test_with_a_role_in_the_settings_the_page_is_there_but_nothing_is_told_in_the_open() -> None:
     assert await statuses(app(DESCRIBE_ROLES=("admin",)), PAGE, client="192.0.2.7") == [200] * 3
-    assert await statuses(app(DESCRIBE_ROLES=("admin",)), TOLD) == [404] * 2
+    assert await statuses(app(DESCRIBE_ROLES=("admin",)), TOLD) == [404] * 3
 
 
 async def asked(open_door: Callable[..., Awaitable[Door]], **settings: Any) -> Any:

@@ -19,6 +19,7 @@ from limen.web.static import StaticTree
 from .origins import is_loopback
 
 if TYPE_CHECKING:
+    from limen.base.config import Config
     from limen.base.principal import Principal
     from limen.door.http.door import OwnAddress
     from limen.door.http.request import Request
@@ -33,8 +34,8 @@ def addresses(app: App) -> dict[str, OwnAddress]:
     return {
         "": _page(app, page),
         "page": _page(app, page),
-        "services.json": _data(app, lambda request: services(app.registry)),
-        "openapi.json": _data(app, lambda request: openapi(app, request.root)),
+        "services.json": for_developers(app.config, lambda request: services(app.registry)),
+        "openapi.json": for_developers(app.config, lambda request: openapi(app, request.root)),
     }
 
 
@@ -46,13 +47,15 @@ def openapi(app: App, root: str = "") -> dict[str, Any]:
     return document(describe(app.registry), server=root or "/")
 
 
-def _is_told(app: App, request: Request) -> bool:
-    return app.config.IS_DEVELOPMENT and is_loopback(request.client)
+def _is_told(config: Config, request: Request) -> bool:
+    return config.IS_DEVELOPMENT and is_loopback(request.client)
 
 
-def _data(app: App, data: Callable[[Request], Any]) -> OwnAddress:
+def for_developers(config: Config, data: Callable[[Request], Any]) -> OwnAddress:
+    """*data*, in development, to whoever asks from this machine; else there is nothing."""
+
     async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
-        if rest or not _is_told(app, request):
+        if rest or not _is_told(config, request):
             raise exc.NotFound
         if request.method not in ("GET", "HEAD"):
             raise exc.MethodNotAllowed(allow="GET, HEAD")
@@ -63,7 +66,7 @@ def _data(app: App, data: Callable[[Request], Any]) -> OwnAddress:
 
 def _page(app: App, tree: StaticTree) -> OwnAddress:
     async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
-        if not _is_told(app, request) and not app.config.domain(asker.domain).DESCRIBE_ROLES:
+        if not _is_told(app.config, request) and not app.config.domain(asker.domain).DESCRIBE_ROLES:
             raise exc.NotFound
         return await tree.answer(request.method, rest or ("",), request.headers, query=request.query)
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.principal import Principal
 from limen.base.proxies import Proxies
-from limen.door.http.answers import data_response
 from limen.door.hub.files import Files
 from limen.door.hub.gate import Gate
 from limen.door.hub.hub import TOUCH, Hub
@@ -37,10 +36,7 @@ from .origins import origin_of
 from .vault import socket_path
 
 if TYPE_CHECKING:
-    from limen.base.config import Config
     from limen.door.http.door import HttpDoor, OwnAddress
-    from limen.door.http.request import Request
-    from limen.web.response import Response
 
     from .app import App
 
@@ -232,21 +228,8 @@ def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
         "lane": Lane(hub, app.vault.lanes),
         **described.addresses(app),
         "link": link_address(app.config, hub.gate, hub.files.shelf),
-        "status.json": only_in_development(app.config, lambda: status(app, hub)),
+        "status.json": described.for_developers(app.config, lambda request: status(app, hub)),
     }
-
-
-def only_in_development(config: Config, data: Callable[[], Any]) -> OwnAddress:
-    """*data*, to whoever asks, in development; else there is nothing."""
-
-    async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
-        if rest or not config.IS_DEVELOPMENT:
-            raise exc.NotFound
-        if request.method not in ("GET", "HEAD"):
-            raise exc.MethodNotAllowed(allow="GET, HEAD")
-        return data_response(data())
-
-    return answer
 
 
 def assets() -> StaticTree:
@@ -255,7 +238,7 @@ def assets() -> StaticTree:
 
 
 def status(app: App, hub: Hub) -> dict[str, Any]:
-    """What `/limen/status.json` shows, in development only."""
+    """What `/limen/status.json` shows, to developers only."""
     return {
         "domain": app.config.DOMAIN,
         "domains": sorted(app.domains),

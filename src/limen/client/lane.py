@@ -210,6 +210,8 @@ class LaneSession:
         self.roles: list[str] = details.get("x_roles") or [str(details.get("authrole"))]
         self.profile: Mapping[str, Any] = details.get("x_profile") or {}
         self._sending: dict[int, float] = {}
+        self._telling: set[asyncio.Task[None]] = set()
+        """What tells the server that nobody waits for a call."""
         """Numbers whose answers have not begun, and when they were sent."""
         self._moved = asyncio.Event()
         self.impersonated_by: str | None = details.get("x_impersonated_by")
@@ -319,6 +321,8 @@ class LaneSession:
             pass  # the server does not know it any more, or will forget it
         finally:
             self.over = self.over or exc.UnknownSession()
+            for task in tuple(self._telling):
+                task.cancel()
 
     # -- inside -------------------------------------------------------------------------------------------------
     async def _room(self) -> None:
@@ -441,14 +445,11 @@ class LaneSession:
                 pass
 
         task = asyncio.get_running_loop().create_task(tell())
-        _telling.add(task)
-        task.add_done_callback(_telling.discard)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def __repr__(self) -> str:
         return f"LaneSession(user={self.user!r}, domain={self.domain!r})"
-
-
-_telling: set[asyncio.Task[None]] = set()
 
 
 class _Verdict(Exception):
