@@ -40,6 +40,28 @@ async def test_what_a_service_publishes_reaches_all_once_and_in_order(crew: Crew
         assert heard == said
 
 
+async def test_who_publishes_more_than_a_worker_takes_is_slowed_and_nobody_is_ended(
+    crew: Crew, peers: list[Peer]
+) -> None:
+    async def flood() -> None:
+        for _ in range(80):  # more than may wait for one worker
+            await first.ask(16, {}, "flood", ["y" * 2**20])
+
+    first, *_, last = peers
+    workers = crew.children()
+    os.kill(last.pid, signal.SIGSTOP)
+    flooding = asyncio.create_task(flood())
+    try:
+        await asyncio.wait([flooding], timeout=2.0)
+        assert not flooding.done()
+    finally:
+        os.kill(last.pid, signal.SIGCONT)
+    await asyncio.wait_for(flooding, 30)
+    assert await last.call("who") == [last.pid]
+    assert await first.call("who") == [first.pid]
+    assert crew.children() == workers
+
+
 async def test_a_publication_has_one_id_and_its_lists_hold_everywhere(peers: list[Peer]) -> None:
     for peer in peers:
         await peer.ask(32, {}, "chat")

@@ -153,7 +153,7 @@ def test_dev_and_workers_exclude_each_other(tmp_path: Path) -> None:
     assert "leave one out" in text
 
 
-QUICK = "import limen.cli.workers as w; w.BEAT = 0.5; from limen.cli import main; main()"
+QUICK = "import limen.cli.workers as w; w.BEAT = 1.0; from limen.cli import main; main()"
 
 
 def test_a_worker_that_hangs_is_ended_and_replaced(tmp_path: Path) -> None:

@@ -30,16 +30,31 @@ def frame(peer: int, payload: bytes) -> bytes:
     return _head.pack(len(payload), peer) + payload
 
 
+CROWDED: Final = 4 * 2**20
+"""Bytes from which on those that send more are not read from, until most of them are gone."""
+
+
 class Frames(asyncio.Protocol):
-    """One end of a socket pair. Subclasses say what becomes of a frame (`received`), of the end (`ended`)."""
+    """One end of a socket pair. Subclasses say what becomes of a frame (`received`), of the end (`ended`).
+
+    *crowded*: more than CROWDED bytes wait for the other end.
+    """
 
     transport: asyncio.Transport | None = None
+    crowded = False
 
     def __init__(self) -> None:
         self._rest = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self.transport.set_write_buffer_limits(CROWDED)
+
+    def pause_writing(self) -> None:
+        self.crowded = True
+
+    def resume_writing(self) -> None:
+        self.crowded = False
 
     def data_received(self, data: bytes) -> None:
         rest = self._rest

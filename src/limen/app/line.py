@@ -65,6 +65,7 @@ class Line(Frames):
         self._gone: list[Callable[[int], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = False
+        self._waiting: list[Callable[[], None]] = []
 
     @classmethod
     async def connect(cls, sock: socket.socket) -> Line:
@@ -112,6 +113,18 @@ class Line(Frames):
 
     def left(self, gone: Callable[[int], None]) -> None:
         self._gone.append(gone)
+
+    def when_free(self, free: Callable[[], None]) -> None:
+        if self.crowded:
+            self._waiting.append(free)
+        else:
+            free()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        waiting, self._waiting = self._waiting, []
+        for free in waiting:
+            free()
 
     def ready(self, url: str) -> None:
         """This worker answers at *url*."""

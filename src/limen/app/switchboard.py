@@ -1,7 +1,8 @@
 """The supervisor's half of the bus: what one worker says is brought to the others, by one thread, in one order.
 
-A worker that does not read is nobody's burden: what is for it waits in this process, and where that grows beyond
-MOST_WAITING it is called stuck, which ends it. So is one that has said nothing for MOST_BEATS: it may hold what all
+While more waits for one worker than it takes, the others are not read from, and take no more from their clients. One
+that does not read at all is called stuck, which ends it: where more than MOST_WAITING waits for it, or it is crowded
+and has read nothing for two beats. So is one that has said nothing for MOST_BEATS: it may hold what all
 others wait for, as the turn to write.
 """
 
@@ -31,6 +32,18 @@ class Seat(Frames):
         self.ready = False
         self.silent = 0
         """Beats since it said something."""
+        self._unread = self._stands = 0
+
+    def lets_stand(self) -> int:
+        """The beats for which it has read nothing of what waits for it, with this one; 0 where that is little."""
+        waits = self.transport.get_write_buffer_size() if self.transport is not None and self.crowded else 0
+        self._stands = self._stands + 1 if waits and waits >= self._unread else 0
+        self._unread = waits
+        return self._stands
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._board.eased()
 
     def received(self, peer: int, payload: bytes) -> None:
         self._board.route(self, peer, payload)
@@ -47,6 +60,7 @@ class Switchboard:
         self._next = FIRST
         self._seats: dict[int, Seat] = {}
         self._claims: dict[str, int] = {}
+        self._paused: set[Seat] = set()
 
     def seat(self) -> Seat:
         """For a worker that is to be started; it is one of the others' once it says so."""
@@ -64,14 +78,28 @@ class Switchboard:
             for other in tuple(self._seats):
                 if other != seat.number:
                     self._send(other, seat.number, payload)
+        if seat.transport is not None and self._is_crowded(but=seat):
+            seat.transport.pause_reading()  # once more does no harm
+            self._paused.add(seat)
+
+    def _is_crowded(self, but: Seat) -> bool:
+        return any(other.crowded for other in self._seats.values() if other is not but)
+
+    def eased(self) -> None:
+        """A worker has read, or is gone."""
+        for seat in tuple(self._paused):
+            if not self._is_crowded(but=seat):
+                self._paused.discard(seat)
+                if seat.transport is not None:
+                    seat.transport.resume_reading()
 
     def beat(self) -> None:
         """Asks each worker whether it is there. In between the caller waits: where this process was halted itself, no
         beat has passed."""
         for number, seat in tuple(self._seats.items()):
-            if seat.silent >= MOST_BEATS:
+            if seat.silent >= MOST_BEATS or seat.lets_stand() > 2:
                 self._stuck(number)
-            elif seat.ready:  # before, it may have much to do
+            elif seat.ready and seat not in self._paused:  # before, it may have much to do; paused, it is not heard
                 seat.silent += 1
                 self._tell(number, [PING])
 
@@ -79,7 +107,9 @@ class Switchboard:
         """A worker has ended: its claims are free, then the others are told."""
         if self._seats.pop(seat.number, None) is not None:
             self._claims = {name: owner for name, owner in self._claims.items() if owner != seat.number}
+            self._paused.discard(seat)
             self._tell_all([LEFT, seat.number])
+            self.eased()
 
     def _hear(self, seat: Seat, said: list[Any]) -> None:
         number = seat.number

@@ -23,6 +23,8 @@ class Bus(Protocol):
     """The number of this process among all that the server has had; rises with each."""
     others: set[int]
     """The numbers of the other processes, as of what was heard last."""
+    crowded: bool
+    """More waits for the others than they take: who makes them more shall wait (`when_free`)."""
 
     def tell(self, kind: str, body: Any, to: int = 0) -> None:
         """Tells all other processes, or the one numbered *to*; in order, at most once, and nobody says whether it
@@ -58,6 +60,10 @@ class Bus(Protocol):
         """Calls *gone* with the number of each process that ends."""
         ...
 
+    def when_free(self, free: Callable[[], None]) -> None:
+        """Calls *free* as soon as it is `crowded` no more."""
+        ...
+
 
 def packed(*parts: Any) -> list[Any]:
     """Values of a message (arguments, keyword arguments, …) as the bus carries them.
@@ -85,6 +91,7 @@ class Alone:
     """
 
     me = 0
+    crowded = False
 
     def __init__(self) -> None:
         self.others: set[int] = set()
@@ -107,3 +114,6 @@ class Alone:
     def release(self, name: str) -> None: ...
 
     def left(self, gone: Callable[[int], None]) -> None: ...
+
+    def when_free(self, free: Callable[[], None]) -> None:
+        free()

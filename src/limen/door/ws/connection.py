@@ -91,6 +91,9 @@ class Connection(Answering):
     def received(self, data: bytes, text: bool) -> None:
         if self.closing:
             return
+        if self.hub.bus.crowded:  # this one is the last that makes it more
+            self.wire.pause()
+            self.hub.bus.when_free(self.wire.resume)
         if self.session is None:
             self._greeted(data, text)
             return
