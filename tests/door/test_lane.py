@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -347,6 +348,28 @@ async def test_an_idle_session_and_an_old_one_end(app: House) -> None:
         process.hub.gate.collect()()
         assert app.vault.slots.get("localhost", slot.handle) is None
     assert app.ran == []
+
+
+async def test_a_process_where_a_session_only_listens_does_not_end_it_while_it_is_in_use_at_another(
+    app: House, two: tuple[Process, Process]
+) -> None:
+    here, there = two
+    session = await enter(app, way := Way(here))
+    way.processes = (there,)
+    began = asyncio.Event()
+    listening = asyncio.create_task(session.listen("news", lambda event: None, began=began.set))
+    await began.wait()
+    (tab,) = there.hub.tabs
+    for used in (time.time(), tab.used - 4000.0):
+        app.vault.slots.put(replace(app.vault.slots.list()[-1], used=used))
+        tab.used = time.time() - 4000.0
+        there.hub.sweep()
+        looking = tab.connection._looking
+        assert looking is not None
+        await looking
+        assert tab.over is (used < time.time() - 3600.0)
+    with pytest.raises(exc.Error):
+        await listening
 
 
 async def test_a_server_that_stops_ends_streams_waits_for_calls_and_keeps_the_session(app: House) -> None:

@@ -455,7 +455,10 @@ class Hub:
         for tab in self.tabs:
             config = self.config.domain(tab.domain)
             if wall - tab.used > config.SESSION_TIMEOUT or wall - tab.login > config.SESSION_MAX_AGE:
-                self.end_tab(tab, "limen.close.expired", why="expired")
+                if tab.kind == "lane" and tab.connection is not None:
+                    tab.connection.look()  # it may be in use at another process
+                else:
+                    self.end_tab(tab, "limen.close.expired", why="expired")
             elif tab.parked is not None and now - tab.parked > config.PARK_TIMEOUT:
                 self.touch(tab)
                 self.tabs.remove(tab)

@@ -193,8 +193,7 @@ class Lane:
             seat = tab.connection
             if type(seat) is not LaneSeat or tab.domain != domain:
                 return None
-            if seat.expired():
-                self._hub.end_tab(tab, "limen.close.expired", why="expired")
+            if await seat.expired():
                 raise exc.ExpiredSession
             return seat
         loading = self._loading.get((domain, slot))

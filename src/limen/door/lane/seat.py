@@ -8,6 +8,7 @@ the store has it; calls that come together are burnt together.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
@@ -71,6 +72,7 @@ class LaneSeat:
         self.row, self.state = row, LaneState.wake(row.state, self._key, self._name)
         self._burning: list[Burning] = []
         self._writer: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self.running: dict[int, LaneCall] = {}
         self._answered: OrderedDict[int, LaneCall] = OrderedDict()
         self._bytes = 0
@@ -114,8 +116,32 @@ class LaneSeat:
         tab.acting = slot.acting
         return identity(gate, self.hub.config.domain(slot.domain), slot)
 
-    def expired(self) -> bool:
-        """It was idle for too long, or is too old."""
+    async def expired(self) -> bool:
+        """It was idle for too long, or is too old; then it ends. What listens here keeps its place for hours, while
+        other processes take the calls: of them the store knows."""
+        tab, slots = self.tab, self.hub.gate.slots
+        if not self._idle():
+            return False
+        slot = await self.hub.gate.on_thread(slots.get, tab.domain, self.slot.handle)
+        if slot is not None and slot.used > tab.used:
+            tab.used = tab.stored = slot.used
+            if not self._idle():
+                return False
+        if not tab.over:
+            self.hub.end_tab(tab, "limen.close.expired", why="expired")
+        return True
+
+    def look(self) -> None:
+        """`expired`, some time soon."""
+
+        async def look() -> None:
+            with contextlib.suppress(exc.Error):  # a store that fails is asked again a second later
+                await self.expired()
+
+        if self._looking is None or self._looking.done():
+            self._looking = self.hub.loop.create_task(look())
+
+    def _idle(self) -> bool:
         config, now, tab = self.hub.config.domain(self.tab.domain), time.time(), self.tab
         return now - tab.used > config.SESSION_TIMEOUT or now - tab.login > config.SESSION_MAX_AGE
 
