@@ -111,7 +111,7 @@ def venv() -> None:
     for command in ways_to_pip():
         if works(*command) and works(PYTHON, "-m", "pip", "--version"):
             return
-    if apt_get("python3-venv") and works(PYTHON, "-m", "ensurepip"):
+    if apt_get("python3-venv") and works(PYTHON, "-m", "ensurepip", "--default-pip"):
         return
     raise Missing(
         f"{sys.executable} has no ensurepip, and neither pip, uv nor virtualenv is on the PATH.",
@@ -122,7 +122,7 @@ def venv() -> None:
 
 def ways_to_pip() -> Iterable[list[str | Path]]:
     """Commands any of which puts pip into `.venv`, the one that needs least first."""
-    yield [PYTHON, "-m", "ensurepip"]
+    yield [PYTHON, "-m", "ensurepip", "--default-pip"]  # `pip` by that name: else a shell in .venv takes the system's
     for wheel in sorted(Path("/usr/share/python-wheels").glob("pip-*.whl"), reverse=True):  # Debian's own bundle
         yield [PYTHON, wheel / "pip", "install", "--no-index", "--find-links", wheel.parent, "pip"]
     yield [sys.executable, "-m", "pip", "--python", PYTHON, "install", "pip"]

@@ -180,6 +180,13 @@ def test_explain_walks_the_guard_step_by_step() -> None:
     ]
 
 
+def test_explain_in_development_tells_what_will_be_asked_for_elsewhere() -> None:
+    app = clinic()
+    add(app, "ada", "nurse")
+    app.config.IS_DEVELOPMENT = True
+    assert (True, "It asks for TLS, but not in development.") in said(app, "ada", "/ward/close.json")
+
+
 @pytest.mark.parametrize(
     ("user", "name", "verdict", "sentence"),
     [

@@ -182,6 +182,21 @@ def test_calls_that_run_finish_before_it_ends_and_nobody_new_gets_in(start: Any)
     assert server.end()[0] == 0
 
 
+def test_a_call_that_takes_too_long_for_the_end_hears_that_nobody_knows(start: Any) -> None:
+    hasty = PROGRAM.replace("tls = ", "import limen.cli.serve\nlimen.cli.serve.PATIENCE = 1\ntls = ", 1)
+    server = start("0", program=hasty.replace("drain=drain", "drain=None"))
+    answers: list[str] = []
+    calling = threading.Thread(target=lambda: answers.append(server.get("/slow?30")))
+    calling.start()
+    server.until("slow began")
+    server.process.send_signal(signal.SIGTERM)
+    calling.join()
+    assert '"exc":"OutcomeUnknown"' in answers[0]
+    code, said = server.end()
+    assert code == 0
+    assert "Traceback" not in said
+
+
 def test_a_second_interrupt_ends_at_once(start: Any) -> None:
     server = start("0")
 

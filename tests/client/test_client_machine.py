@@ -73,7 +73,7 @@ async def test_a_removed_key_ends_the_program_s_session_for_good(house: House, k
 
 async def test_a_removed_key_is_refused(house: House, key_file: Path) -> None:
     house.app.auth.remove_key(read(key_file).id)
-    with pytest.raises(exc.InvalidCredential):
+    with pytest.raises(exc.InvalidCredential, match="not take this key: it was removed"):
         async with limen.connect(house.url, key=key_file):
             pass
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -138,3 +140,21 @@ async def test_plain_http_is_load_as_well(app: App) -> None:
         report = await load(lambda: AsyncHttpClient(url), lambda client: client.call("half", 4), users=4, seconds=0.3)
     assert report.calls > 4
     assert report.errors == {}
+
+
+def test_ctrl_c_tells_what_there_was(app: App) -> None:
+    called = threading.Event()
+
+    @app.service(safe=False, ssl=False)
+    def ping() -> None:
+        called.set()
+
+    with Served(app) as server:
+        command = [LIMEN, "load", server.url, "ping", "--seconds", "60", "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert called.wait(30)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=30)
+    figures = json.loads(said)
+    assert figures["seconds"] < 50
+    assert figures["lost"] == {}

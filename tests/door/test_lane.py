@@ -438,5 +438,5 @@ async def test_a_removed_key_ends_the_lanes_that_it_opened_and_no_others(app: Ho
     with pytest.raises(exc.UnknownSession):
         await two.call("echo", [1])
     assert await one.call("echo", [1]) == 1
-    with pytest.raises(exc.InvalidCredential):
+    with pytest.raises(exc.InvalidCredential, match="not take this key: it was removed"):
         await login_with_key(Way(process), gone)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from wsgi_here import Running, running
 
-from limen import exc
+from limen import WsClient, exc
 from limen.client import lane
 from limen.client.address import site
 from limen.client.http1 import Sockets
@@ -39,6 +39,12 @@ def test_calls_are_answered(server: Running) -> None:
     assert (refused.status, json.load(refused)["exc"]) == (401, "Unauthorized")
     assert ask(server, "/hello", Host="evil.example").status == 421
     assert ask(server, "/ws").status == 426
+    hint = "take an HttpClient" if server.name != "wsgiref" else "did not take"  # HTTP/1.0 is not read further
+    with (
+        WsClient(f"http://localhost:{server.port}") as client,
+        pytest.raises(exc.ConnectionLost, match=hint),
+    ):
+        client.call("hello")
 
 
 def test_a_connection_is_kept(server: Running) -> None:

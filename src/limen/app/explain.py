@@ -52,7 +52,8 @@ def explain(app: App, user: str, name: str, domain: str | None = None) -> list[S
     if service is not None and wants_tls(service, development=app.config.IS_DEVELOPMENT):
         step(None, "It is only offered over TLS (ssl); calls in the same process are not asked.")
     elif service is not None:
-        step(True, "It does not ask for TLS.")
+        lax = wants_tls(service, development=False)
+        step(True, "It asks for TLS, but not in development." if lax else "It does not ask for TLS.")
     if wants_user(there):
         known = principal.user is not None
         step(known, "It is for users in a sealed session (safe)." + ("" if known else " Log in first."))

@@ -61,7 +61,7 @@ class Proxies:
 
     >>> Proxies(["10.0.0.1/8"])
     Traceback (most recent call last):
-    limen.exc.InvalidAddress: PROXIES: '10.0.0.1/8' is neither an IP address nor a network: write '10.0.0.0/8'.
+    limen.exc.InvalidAddress: PROXIES, --proxy: '10.0.0.1/8' is neither an IP address nor a network: write '10.0.0.0/8'.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -146,9 +146,9 @@ def _network(name: str) -> _Network:
                 hint = f": write {str(ipaddress.ip_network(name, strict=False))!r}"
             except ValueError:
                 pass
-        raise exc.InvalidAddress(f"PROXIES: {name!r} is neither an IP address nor a network{hint}.") from None
+        raise exc.InvalidAddress(f"PROXIES, --proxy: {name!r} is neither an IP address nor a network{hint}.") from None
     if network.prefixlen == 0:
-        raise exc.InvalidAddress(f"PROXIES: {name!r} is everybody; name the addresses that your proxies have.")
+        raise exc.InvalidAddress(f"PROXIES, --proxy: {name!r} is everybody; name the addresses that your proxies have.")
     return network
 
 

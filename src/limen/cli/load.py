@@ -78,17 +78,29 @@ def load(
                 await client.login(user, secret, key=key)
             yield client
 
-    report = asyncio.run(
-        run(
-            enter,
-            visit,
-            users=users,
-            seconds=seconds,
-            rate=rate,
-            clients=clients or (min(users, SHARED) if signed_in else None),
-            watch=_show if sys.stderr.isatty() else None,
+    so_far: list[Report] = []
+
+    def watch(report: Report) -> None:
+        so_far[:] = [report]
+        if sys.stderr.isatty():
+            _show(report)
+
+    try:
+        report = asyncio.run(
+            run(
+                enter,
+                visit,
+                users=users,
+                seconds=seconds,
+                rate=rate,
+                clients=clients or (min(users, SHARED) if signed_in else None),
+                watch=watch,
+            )
         )
-    )
+    except KeyboardInterrupt:  # what was seen until then is worth having
+        if not so_far:
+            raise
+        report = so_far[0]
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else report.table())
     sys.exit(1 if report.errors or not report.calls else 0)
 

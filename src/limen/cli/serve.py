@@ -40,6 +40,8 @@ TLS_HANDSHAKE_TIMEOUT = 10.0
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secret and authenticated ones only. Those of TLS 1.3 are so anyway; older versions are refused by
 Python's own defaults."""
+PATIENCE = 10
+"""Seconds that calls have to finish when the server is told to end."""
 INHERITED = "LIMEN_SOCKET"
 """Environment variable with the number of a listening socket that a parent process holds (`--dev`)."""
 
@@ -88,6 +90,7 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        begun = asyncio.get_running_loop().time()
         if self._evenly is not None:
             self._evenly.stop()
         for server in self.servers:
@@ -101,7 +104,9 @@ class _Server(uvicorn.Server):
                 await asyncio.wait({draining}, timeout=0.1)
             draining.cancel()
             await asyncio.gather(draining, return_exceptions=True)
-        if not self.force_exit:
+        if not self.force_exit:  # what sealed calls have taken of the time is gone for plain ones, too
+            spent = asyncio.get_running_loop().time() - begun
+            self.config.timeout_graceful_shutdown = max(1, round(PATIENCE - spent))
             await super().shutdown(sockets)
 
 
@@ -183,7 +188,7 @@ def serve(
         server_header=False,
         proxy_headers=False,  # a stranger's X-Forwarded-For says nothing
         backlog=BACKLOG,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=PATIENCE,
         ssl_certfile=files[0] if files else None,
         ssl_keyfile=files[1] if files else None,
         ssl_ciphers=CIPHERS,

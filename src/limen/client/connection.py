@@ -201,8 +201,10 @@ async def open_connection(
             **options,
         )
     except picows.WSHandshakeError as error:
-        status = f" ({error.response.status.value})" if error.response is not None else ""
-        raise exc.ConnectionLost(f"{url} did not take a WebSocket{status}.") from error
+        status = error.response.status.value if error.response is not None else None
+        hint = " The server has none (WSGI, uvicorn without a library for it): take an HttpClient." * (status == 426)
+        said = f" ({status})" if status else ""
+        raise exc.ConnectionLost(f"{url} did not take a WebSocket{said}.{hint}") from error
     except (OSError, picows.WSError, asyncio.IncompleteReadError) as error:
         raise exc.ConnectionLost(f"{url} can't be reached: {error}") from error
     if not isinstance(listener, Connection):  # picows has none when the connection ends before the answer

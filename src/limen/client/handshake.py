@@ -15,6 +15,10 @@ from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.codecs import Malformed, Unacceptable
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
 
+NOT_TAKEN: Final = (
+    "The server does not take this key: it was removed, its account is disabled, or it is of another server."
+)
+"""What a refused key means to its owner; to strangers a server says no more than of a password."""
 ROLES: Final[dict[str, Any]] = {
     "caller": {"features": {"progressive_call_results": True, "call_canceling": True, "call_timeout": True}},
     "subscriber": {},
@@ -107,7 +111,10 @@ async def machine(connection: Connection, credentials: Credentials, entropy: byt
     hello = connection.codec.encode(Hello(credentials.domain, details))
     connection.write(hello)
     challenge, text = await connection.next_frame()
-    extra = _challenge(connection, challenge, text, "key")
+    try:
+        extra = _challenge(connection, challenge, text, "key")
+    except exc.InvalidCredential:
+        raise exc.InvalidCredential(NOT_TAKEN) from None
     try:
         connection.channel = client.answer(hello, challenge, extra)
     except LoginRefused:

@@ -27,7 +27,7 @@ from limen.base.values import Encoding
 from limen.client.address import uri
 from limen.client.calls import answer
 from limen.client.exchange import Answer, Exchange, Request
-from limen.client.handshake import ROLES
+from limen.client.handshake import NOT_TAKEN, ROLES
 from limen.client.password import password_min
 from limen.core.seal.channel import BadFrame
 from limen.core.seal.lane import LANE, WINDOW, AnswerReader, Caller, Sealed
@@ -141,7 +141,10 @@ async def _by_kk(
     greeting = _Greeting(exchange, codec, limit)
     details = {"roles": ROLES, "authmethods": [method], "authextra": machine.extra}
     hello = codec.encode(Hello(domain, details))
-    challenge, given = await greeting.challenge(hello, method)
+    try:
+        challenge, given = await greeting.challenge(hello, method)
+    except exc.InvalidCredential as refused:
+        raise (exc.InvalidCredential(NOT_TAKEN) if method == "key" else refused) from None
     try:
         caller = Caller(*machine.keys(hello, challenge, given), limit=limit)
     except LoginRefused:

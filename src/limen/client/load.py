@@ -214,15 +214,19 @@ async def _go(
         for number, user in enumerate(users):
             every = None if rate is None else (len(users) / rate, number / rate)
             tasks.append(group.create_task(_visits(visit, user, every, begin)))
-        while (left := begin + seconds - time.perf_counter()) > 0 and not any(task.done() for task in tasks):
-            await asyncio.wait(tasks, timeout=min(1.0, left), return_when=asyncio.FIRST_EXCEPTION)
+        try:
+            while (left := begin + seconds - time.perf_counter()) > 0 and not any(task.done() for task in tasks):
+                if watch is not None:
+                    watch(report)
+                await asyncio.wait(tasks, timeout=min(1.0, left), return_when=asyncio.FIRST_EXCEPTION)
+                report.seconds = time.perf_counter() - begin
+        finally:  # also where somebody does not wait for the end
             report.seconds = time.perf_counter() - begin
-            if watch is not None:
-                watch(report)
-        report.seconds = time.perf_counter() - begin
-        report.busy = (time.process_time() - cpu) / report.seconds
-        for task in tasks:
-            task.cancel()
+            report.busy = (time.process_time() - cpu) / report.seconds
+            for task in tasks:
+                task.cancel()
+        if watch is not None:
+            watch(report)
 
 
 async def _visits(visit: Visit, client: Measured, every: tuple[float, float] | None, begin: float) -> None:

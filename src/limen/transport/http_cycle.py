@@ -10,6 +10,7 @@ they are. What goes out is the same, for a fraction of the work.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -17,12 +18,33 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 EXTENSIONS: Final[dict[str, dict[object, object]]] = {"limen.response": {}}
 """What a scope says is offered."""
 
+STOPPED: Final[dict[str, object]] = {
+    "type": "limen.response",
+    "status": 503,
+    "head": b"content-type: application/json\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n",
+    "body": b'{"exc":"OutcomeUnknown","err":["The server was stopped meanwhile; the call may or may not have run."]}',
+}
+"""What a request hears whose time was over when the server ended."""
+
 
 class Cycle(RequestResponseCycle):
     """uvicorn's cycle, with `limen.response`."""
 
     given = False
     """The whole body was handed over in one piece."""
+
+    async def run_asgi(self, app: Any) -> None:
+        async def stopped(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:  # only the end of the server does that, when its patience is over
+                if self.response_started and not self.response_complete:
+                    raise
+                if not self.response_started:
+                    self.keep_alive = False
+                    await send(STOPPED)
+
+        await super().run_asgi(stopped)
 
     async def receive(self) -> Any:
         if self.more_body or self.given or self.disconnected or self.response_complete or self.waiting_for_100_continue:

@@ -81,7 +81,7 @@ export class Field {
       return JSON.parse(typed);
     } catch {
       if (this.#parameter.schema && Object.keys(this.#parameter.schema).length === 0) return typed; // anything: a text, too
-      throw new SyntaxError(`${this.#parameter.name}: this is no JSON.`);
+      throw new SyntaxError(`${this.#parameter.name}: this is no JSON; a text stands in quotes: "bolt".`);
     }
   }
 }
