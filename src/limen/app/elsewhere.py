@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from limen.door.hub.tabs import Tab
 
 if TYPE_CHECKING:
-    from limen.door.hub.hub import Hub, Signed
+    from limen.door.hub.hub import Hub
+    from limen.door.hub.seat import Signed
 
     from .vault import Vault
 

@@ -8,20 +8,17 @@ A realm is a machine without I/O (`core/wamp/realm.py`); the hub is the only one
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from limen import exc
-from limen.base import values
 from limen.base.files import File
 from limen.base.principal import Cancellation
 from limen.core.wamp.effects import Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
@@ -29,7 +26,8 @@ from limen.core.wamp.realm import Realm
 
 from .bus import Alone, Bus
 from .files import Files, ahead, call
-from .tabs import Calls, KeptCall, Tab, Tabs
+from .seat import Own, Signed
+from .tabs import Calls, KeptCall, Tab, Tabs, digest
 
 if TYPE_CHECKING:
     from limen.base.config import Config
@@ -62,27 +60,6 @@ CHANGED = "limen.close.changed"
 """GOODBYE to a session that is to come back at once: who it is, or what it may, is another by then."""
 
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """A procedure that Limen itself answers, in a sealed session only: `run(seat, *args)` (`seat.py`)."""
-
-    run: Callable[..., Any]
-
-
-class Signed(Protocol):
-    """An unsealed session that may have a user: *key* is the id of the machine's key with which it has signed in, b""
-    without one; *since*: when it began, by the loop's clock."""
-
-    key: bytes
-    principal: Principal
-    since: float
-
-    @property
-    def domain(self) -> str: ...
-
-    def goodbye(self, reason: str, details: dict[str, Any]) -> None: ...
 
 
 class Hub:
@@ -249,15 +226,8 @@ class Hub:
             tab.used = time.time()
             key = options.get("x_id")
             if type(key) is bytes and len(key) == 16 and progress is None and tab.kind != "lane":  # its number does it
-                try:
-                    digest = _digest(effect.uri, effect.args, effect.kwargs)
-                    repeat = options.get("x_repeat") is True
-                    kept = tab.calls.begin(key, digest, connection, effect.request, repeat=repeat)
-                except exc.Error as error:
-                    connection.error(effect.request, error)
-                    return
+                kept = self._begin(connection, effect, tab, key)
                 if kept is None:
-                    self._adopt(connection, effect.request, tab.calls.under_way(key))
                     return
             elif options.get("x_repeat"):
                 connection.error(effect.request, exc.OutcomeUnknown())
@@ -287,6 +257,19 @@ class Hub:
         if kept is not None:
             kept.task, kept.cancellation = task, cancellation
         connection.running[effect.request] = (task, cancellation, kept)
+
+    def _begin(self, connection: Connection, effect: Invoke, tab: Tab, key: bytes) -> KeptCall | None:
+        """The call, which is to run; None where it ran before under this id, or may not run: that is answered here."""
+        try:
+            said = digest(effect.uri, effect.args, effect.kwargs)
+            repeat = effect.options.get("x_repeat") is True
+            kept = tab.calls.begin(key, said, connection, effect.request, repeat=repeat)
+        except exc.Error as error:
+            connection.error(effect.request, error)
+            return None
+        if kept is None:
+            self._adopt(connection, effect.request, tab.calls.under_way(key))
+        return kept
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         if _EAGER:
@@ -486,10 +469,3 @@ class Hub:
             self.touch(tab)
         for session in (*self.connections, *self.guests, *lanes):
             session.goodbye(SHUTDOWN, {})
-
-
-def _digest(uri: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> bytes:
-    """What an id stands for: the address and the arguments, as they are, not as they were encoded."""
-    positional = values.tag(args, "msgpack") if args else None
-    named = values.tag(kwargs, "msgpack") if kwargs else None
-    return hashlib.sha256(_encode((uri, positional, named))).digest()

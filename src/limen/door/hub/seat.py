@@ -1,8 +1,13 @@
-"""Where a sealed session sits while it asks: on a WebSocket's connection, or in one request of the HTTP lane."""
+"""Who calls, as Limen's own procedures and the hub know them.
+
+A sealed session sits on a WebSocket's connection, or in one request of the HTTP lane.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from limen.base.principal import Principal
@@ -30,3 +35,24 @@ class Seat(Protocol):
     def principal(self) -> Principal: ...
     @property
     def tls(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A procedure that Limen itself answers, in a sealed session only: `run(seat, *args)` (`seat.py`)."""
+
+    run: Callable[..., Any]
+
+
+class Signed(Protocol):
+    """An unsealed session that may have a user: *key* is the id of the machine's key with which it has signed in, b""
+    without one; *since*: when it began, by the loop's clock."""
+
+    key: bytes
+    principal: Principal
+    since: float
+
+    @property
+    def domain(self) -> str: ...
+
+    def goodbye(self, reason: str, details: dict[str, Any]) -> None: ...

@@ -13,6 +13,7 @@ Invariants:
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
@@ -262,3 +263,10 @@ class Tabs:
 
     def __len__(self) -> int:
         return len(self._all)
+
+
+def digest(uri: str, args: list[Any] | None, kwargs: dict[str, Any] | None) -> bytes:
+    """What an id stands for: the address and the arguments, as they are, not as they were encoded."""
+    positional = values.tag(args, "msgpack") if args else None
+    named = values.tag(kwargs, "msgpack") if kwargs else None
+    return hashlib.sha256(_encode((uri, positional, named))).digest()

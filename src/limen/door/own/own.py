@@ -13,7 +13,7 @@ from limen.core.guard.accounts import Slot
 from limen.core.guard.ledger import account_key
 from limen.core.seal.login import is_record, registration_response
 from limen.door.hub.ends import end_user
-from limen.door.hub.hub import Own
+from limen.door.hub.seat import Own
 
 from .files import PROCEDURES
 from .services import services_for

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.names import user_name
 from limen.core.guard.ledger import Kind
-from limen.door.hub.hub import Own
 from limen.door.hub.identity import may_be_acted_as
+from limen.door.hub.seat import Own
 from limen.service.guard import has_role
 
 if TYPE_CHECKING:
