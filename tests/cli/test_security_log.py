@@ -28,7 +28,10 @@ auth.add_user("ada", "countess of lovelace", roles=["chief"])
 auth.add_user("bob", "another long one")
 @service(ssl=False)
 def secret(): return "sealed"
+@service(safe=False, ssl=False)
+def broken(text: str): raise RuntimeError(text)
 """
+FORGED = 'harmless\n{"t":1.0,"event":"login","ok":true}\r{"t":2.0,"event":"login","ok":true}'
 PASSWORDS = ("countess of lovelace", "another long one", "a wrong one", "lovelace of byron", "set by the operator")
 
 
@@ -61,11 +64,15 @@ async def test_who_came_in_and_who_did_not_and_what_they_changed_stands_in_the_l
             async with connect(server.url, user=user, password=password):
                 pass
     async with connect(server.url, user="ada", password="countess of lovelace") as session:
+        with pytest.raises(exc.Unauthorized):
+            await session.subscribe("ward.alarm", print)
         await session.change_password("lovelace of byron")
         await session.impersonate("bob")
     async with AsyncHttpClient(server.url) as client:
         with pytest.raises(exc.Unauthorized):
             await client.call("secret")
+        with pytest.raises(exc.InternalError):
+            await client.call("broken", FORGED)
     for words in (("permission", "grant", "nurse", "secret"), ("user", "set", "bob", "--role", "nurse")):
         done = await asyncio.to_thread(limen, tmp_path, *words)
         assert done.returncode == 0, done.stderr
@@ -88,7 +95,10 @@ async def test_who_came_in_and_who_did_not_and_what_they_changed_stands_in_the_l
     assert told(server, "account", "did", "user", "by") == [
         ("password", "ada", "ada"), ("roles", "bob", None), ("password", "bob", None)
     ]  # fmt: skip
+    assert told(server, "denied", "did", "uri", "user") == [("subscribe", "ward.alarm", "ada")]
     said = "\n".join(server.lines)
+    assert "RuntimeError: harmless" in said
+    assert [line for line in server.lines if line and line in FORGED] == []
     assert [word for word in PASSWORDS if word in said] == []
 
 

@@ -340,6 +340,13 @@ class App:
 
     def authorize(self, session: Session, action: str, uri: str) -> bool:
         """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule."""
+        allowed, who = self._allows(session, action, uri), session.principal
+        if not allowed and who is not None:
+            by = {} if who.impersonated_by is None else {"by": who.impersonated_by}
+            self.note("denied", did=action, uri=uri[:200], domain=who.domain, user=who.user, origin=who.origin, **by)
+        return allowed
+
+    def _allows(self, session: Session, action: str, uri: str) -> bool:
         principal, topic = session.principal, self.registry.topic(uri)
         if principal is None:
             return False

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +27,24 @@ if TYPE_CHECKING:
     from limen.base.principal import Principal
     from limen.core.guard.ledger import Entry, Ledger
     from limen.service.service import Service
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class Indented(logging.Formatter):
+    """Text of the log in which what a caller has sent can't pass for a line of its own, nor speak to a terminal: lines
+    after the first are indented, other control characters are shown.
+
+    >>> record = logging.LogRecord("limen", logging.ERROR, "", 0, "%s", ('no\\n{"t":1}\\x1b[2J',), None)
+    >>> print(Indented().format(record))
+    no
+        {"t":1}\\x1b[2J
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], super().format(record))
+        return text.replace("\n", "\n    ")
 
 
 class CallLog:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -24,6 +25,7 @@ import uvicorn
 import uvloop
 
 from limen import exc
+from limen.app.calllog import Indented
 from limen.base.config import Config
 from limen.transport.http_server import HttpServer
 from limen.transport.picows_ws import PicowsServer
@@ -173,6 +175,8 @@ def serve(
     Raises `exc.InvalidAddress` if host or port cannot be listened on.
     """
     _raise_file_limit()
+    if logging.lastResort is not None:  # what writes where the program has not set up a log of its own
+        logging.lastResort.setFormatter(Indented())
     files = _tls_files(tls, [*names, host], directory, quiet)
     sock = listen(host, port)
     url = f"{'https' if files else 'http'}://{names[0]}:{sock.getsockname()[1]}"
