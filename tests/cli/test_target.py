@@ -122,3 +122,10 @@ def test_a_server_that_may_not_have_its_file_ends_with_1(start: Callable[..., Se
     second = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert second.returncode == 1
     assert "in use by another Limen" in second.stderr
+
+
+@pytest.mark.parametrize(("host", "said"), [("0.0.0.0", 1), ("127.0.0.1", 0)])
+def test_development_for_strangers_is_warned_of(tmp_path: Path, host: str, said: int) -> None:
+    command = [LIMEN, "serve", "nosuch", "--dev", "--host", host, "--port", "0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr.count("whoever reaches this port sees your services") == said

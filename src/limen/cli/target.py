@@ -112,6 +112,12 @@ def serve_target(
 
     from .serve import INHERITED, listen
 
+    if dev and INHERITED not in os.environ and host not in ("localhost", "127.0.0.1", "::1"):
+        print(
+            f"In development on {host}: whoever reaches this port sees your services, and of errors the source.",
+            file=sys.stderr,
+            flush=True,
+        )
     if dev and reload and INHERITED not in os.environ:
         # This process holds the port and watches; the program is imported in the child only, anew after each change.
         from .reload import keep_serving
