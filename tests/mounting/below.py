@@ -146,6 +146,7 @@ class Client:
             "scheme": "http",
             "path": unquote(path),
             "raw_path": path.encode(),
+            "root_path": "",
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in named.items()],
             "client": ("127.0.0.1", 5),
@@ -165,9 +166,9 @@ class Client:
 
 
 @asynccontextmanager
-async def client(app: App) -> AsyncIterator[Client]:
-    """A client of *app*, which starts and ends with this."""
-    application = app.asgi()
+async def client(app: App, inner: Any = None) -> AsyncIterator[Client]:
+    """A client of *app*, which starts and ends with this. *inner*: as `App.asgi` takes it."""
+    application = app.asgi(inner)
     heard: asyncio.Queue[Any] = asyncio.Queue()
     said: asyncio.Queue[Any] = asyncio.Queue()
     life = asyncio.create_task(application({"type": "lifespan"}, heard.get, said.put))

@@ -445,11 +445,15 @@ class App:
                 return subprotocol, Connection(hub, domain, client, encoding, sealed=sealed)
         return Refusal(400, (("content-type", "text/plain"),), b"offer one of " + ", ".join(SUBPROTOCOLS).encode())
 
-    def asgi(self) -> Callable[..., Any]:
-        """The App as an ASGI application, for any ASGI server."""
+    def asgi(self, inner: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """The App as an ASGI application, for any ASGI server.
+
+        *inner*: another ASGI application (FastAPI, Starlette, Django, …), which is asked, as if it stood alone, where
+        no service, no folder and no mounted application of the App stands; docs/how-to/mount.md.
+        """
         from .running import make_asgi
 
-        return make_asgi(self)
+        return make_asgi(self, inner)
 
     def wsgi(self) -> Callable[..., Any]:
         """The App as a WSGI application: plain calls, files, and the sealed HTTP lane; no WebSockets.

@@ -202,18 +202,24 @@ def make_door(app: App) -> HttpDoor:
     )
 
 
-def make_asgi(app: App) -> Callable[..., Any]:
-    """The ASGI callable: HTTP, WebSocket and lifespan."""
+def make_asgi(app: App, inner: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """The ASGI callable: HTTP, WebSocket and lifespan. *inner*: who is asked where nothing of the App's stands."""
     from limen.door.gateway.asgi import Asgi
+    from limen.door.gateway.mount import alive
+    from limen.door.gateway.outermost import Outermost
     from limen.transport.asgi_ws import AsgiWebSockets
 
     door = make_door(app)
     life = contextlib.AsyncExitStack()
+    state: dict[str, Any] = {}
 
     async def start() -> None:
+        if inner is not None:
+            await life.enter_async_context(alive(inner, state, "The inner application"))
         await life.enter_async_context(lifespan(app))
 
-    return Asgi(door, AsgiWebSockets(app.accept, app.config), start=start, stop=life.aclose)
+    limen = Asgi(door, AsgiWebSockets(app.accept, app.config), start=start, stop=life.aclose)
+    return limen if inner is None else Outermost(limen, door.owns, inner, state)
 
 
 def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:

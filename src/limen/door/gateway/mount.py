@@ -175,36 +175,44 @@ class Mounted:
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[None]:
         """The application's lifespan, if it knows one. Raises `exc.Error` if it does not start."""
-        if self._below is not None:
-            try:
+        if self._below is None:
+            async with alive(self._application, self._state, f"What is mounted at /{self.urlpath}"):
                 yield
-            finally:
-                self._below.close()
             return
-        heard: asyncio.Queue[Message] = asyncio.Queue()
-        said: asyncio.Queue[Message | None] = asyncio.Queue()
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
-
-        async def run() -> None:
-            try:
-                await self._application(scope, heard.get, said.put)
-            finally:
-                await said.put(None)
-
-        task = asyncio.create_task(run())
-        await heard.put({"type": "lifespan.startup"})
-        answer = await said.get()
-        if answer is not None and answer["type"] == "lifespan.startup.failed":
-            task.cancel()
-            raise exc.Error(f"What is mounted at /{self.urlpath} did not start: {answer.get('message', '')}")
         try:
             yield
         finally:
-            if answer is not None:  # else it knows no lifespan
-                await heard.put({"type": "lifespan.shutdown"})
-                await said.get()
-            with contextlib.suppress(BaseException):
-                await task
+            self._below.close()
+
+
+@asynccontextmanager
+async def alive(application: Callable[..., Any], state: dict[str, Any], name: str) -> AsyncIterator[None]:
+    """The lifespan of an ASGI application, if it knows one. *state*: takes what it has for its requests. Raises
+    `exc.Error`, which begins with *name*, if it does not start."""
+    heard: asyncio.Queue[Message] = asyncio.Queue()
+    said: asyncio.Queue[Message | None] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
+
+    async def run() -> None:
+        try:
+            await application(scope, heard.get, said.put)
+        finally:
+            await said.put(None)
+
+    task = asyncio.create_task(run())
+    await heard.put({"type": "lifespan.startup"})
+    answer = await said.get()
+    if answer is not None and answer["type"] == "lifespan.startup.failed":
+        task.cancel()
+        raise exc.Error(f"{name} did not start: {answer.get('message', '')}")
+    try:
+        yield
+    finally:
+        if answer is not None:  # else it knows no lifespan
+            await heard.put({"type": "lifespan.shutdown"})
+            await said.get()
+        with contextlib.suppress(BaseException):
+            await task
 
 
 def _is_async(application: Any) -> bool:

@@ -170,6 +170,21 @@ class HttpDoor:
             return await self._mounted(request, domain, mounted, segments)
         raise exc.NotFound()
 
+    def owns(self, path: bytes) -> bool:
+        """Whether `respond` has anything for the raw *path* but NotFound. What is no path here is not ours."""
+        if path in self._known:
+            return True
+        try:
+            segments = path_segments(path)
+        except (exc.Error, Refused):
+            return False
+        if (segments[0] == "limen" and len(segments) > 1) or segments == ("ws",):
+            return True
+        roots = (*(mounted.segments for mounted in self._mounts), *(tree.segments for tree in self._statics))
+        if any(segments[: len(root)] == root for root in roots):
+            return True
+        return bool(segments[-1]) and self._registry.by_path(segments) is not None
+
     def _see(self, request: Request) -> None:
         """Behind a proxy of `config.PROXIES`: the client's address, TLS and Host instead of the proxy's."""
         headers = request.headers
@@ -251,7 +266,9 @@ class HttpDoor:
             if b"authorization" in headers and self._signed is not None:
                 principal = await self._signed(request, principal)
             if service.check_abusive and self._delay is not None and principal.user is None:
-                await self._slow(domain, origin, self._delay(domain, origin))
+                slow = self._delay(domain, origin)
+                if slow > 0:
+                    await self._slow(domain, origin, slow)
             args: list[Any] = match.rest
             kwargs: dict[str, Any] = {}
             text: Container[int | str] = ()
@@ -331,12 +348,11 @@ class HttpDoor:
         return args, kwargs, text
 
     async def _slow(self, domain: str, origin: str, delay: float) -> None:
-        if delay > 0:
-            # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
-            wait = self._refused(domain, origin)
-            if wait is not None:
-                raise exc.Abusive(retry_after=wait)
-            await asyncio.sleep(delay)
+        # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
+        wait = self._refused(domain, origin)
+        if wait is not None:
+            raise exc.Abusive(retry_after=wait)
+        await asyncio.sleep(delay)
 
     async def _mounted(self, request: Request, domain: str, mounted: Mounted, segments: Sequence[str]) -> Response:
         """What another application answers, behind the guard of a call."""
@@ -348,7 +364,9 @@ class HttpDoor:
             if not mounted.cross_site and who_asks(method, request.headers, request.tls) is Caller.FOREIGN:
                 raise exc.Forbidden("Another site's page may not ask this.")
             if service.check_abusive and self._delay is not None:
-                await self._slow(domain, principal.origin, self._delay(domain, principal.origin))
+                slow = self._delay(domain, principal.origin)
+                if slow > 0:
+                    await self._slow(domain, principal.origin, slow)
             body = None
             if mounted.on_threads and request.unread:
                 self._pipeline.admit(principal, service)  # what is refused shall not be sent first
