@@ -137,15 +137,16 @@ class Pipeline:
     # -- guard --------------------------------------------------------------------------------------------------
     def admit(self, principal: Principal, service: Service) -> None:
         """TLS, abuse, sealing. A call in process (origin '') has no transport to look at."""
-        origin = principal.origin
+        origin, user = principal.origin, principal.user
         if origin and not principal.tls and wants_tls(service, development=self._config.IS_DEVELOPMENT):
             raise exc.RequireSSL()
-        if principal.user is None and origin and service.check_abusive:
+        if user is None and origin and service.check_abusive:
             wait = self._refused(principal.domain, origin)
             if wait is not None:
                 raise exc.Abusive(retry_after=wait)
-        user = principal.user
-        if (wants_user(service) and not (principal.sealed and user is not None)) or (service.roles and user is None):
+        if principal.sealed and user is not None:
+            return
+        if wants_user(service) or (service.roles and user is None):
             self._charge(principal.domain, origin, Misdeed.UNSEALED)
             raise exc.Unauthorized("Log in first." if user is None else "This answers in sealed sessions only.")
 

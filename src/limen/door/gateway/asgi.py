@@ -85,7 +85,8 @@ class Asgi:
             scope.get("scheme") == "https",
             receive,
         )
-        request.root = scope.get("root_path", "").rstrip("/")
+        if root := scope.get("root_path"):
+            request.root = root.rstrip("/")
         try:
             response = await self._http.respond(request)
         except Gone:

@@ -285,7 +285,7 @@ class HttpDoor:
             raise
         accept = headers.get(b"accept")
         cancellation = Cancellation()
-        if method != "HEAD" and (lines := wanted(service, accept)) is not None:
+        if plan.streams and method != "HEAD" and (lines := wanted(accept)) is not None:
             call = partial(self._call_service, principal, service, args, kwargs, cancellation=cancellation, text=text)
             return await self._lines(request, plan, cancellation, Lines(lambda put: call(progress=put), lines))
         value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text)

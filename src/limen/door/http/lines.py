@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
 from limen import exc
-from limen.service.service import Kind, Service
 from limen.web.headers import NO_STORE, Pair, data_headers
 from limen.web.response import Response
 
@@ -27,13 +26,13 @@ _AHEAD: Final = 64
 """Values that the service may be ahead of its reader."""
 
 
-def wanted(service: Service, accept: bytes | None) -> bytes | None:
-    """The type of an answer line by line, None where it is to come in one piece.
+def wanted(accept: bytes | None) -> bytes | None:
+    """The type of a stream's answer line by line, None where it is to come in one piece.
 
-    >>> wanted(Service(lambda: (yield), "count"), b"application/x-ndjson, */*")
+    >>> wanted(b"application/x-ndjson, */*")
     b'application/x-ndjson'
     """
-    if accept is None or b"ndjson" not in accept or service.kind not in (Kind.STREAM, Kind.ASYNC_STREAM):
+    if accept is None:
         return None
     for kind in (TAGGED_NDJSON, NDJSON):
         if kind in accept:

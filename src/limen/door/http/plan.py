@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from limen.service.formats import BUILT_IN, content_type, render
+from limen.service.service import Kind, Service
 from limen.web.headers import NO_STORE, TAGGED, Caching, Pair, data_headers, header_lines, header_text
 from limen.web.response import Response
 
 from .answers import to_json
-
-if TYPE_CHECKING:
-    from limen.service.service import Service
 
 PREFLIGHT_AGE: Final = 600
 """Seconds that a browser may keep the answer to a preflight."""
@@ -35,7 +33,7 @@ class Format:
 class Plan:
     """*service*, as HTTP sees it: POST always, GET and HEAD if `methods` or `cache` says so."""
 
-    __slots__ = ("_caching", "_formats", "allow", "at_once", "cors", "methods", "service", "vary")
+    __slots__ = ("_caching", "_formats", "allow", "at_once", "cors", "methods", "service", "streams", "vary")
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -43,6 +41,7 @@ class Plan:
         self.allow = ", ".join([*service.allowed_methods, "OPTIONS"])
         self.at_once = service.at_once
         """The pipeline gives the result now, not an awaitable of it."""
+        self.streams = service.kind in (Kind.STREAM, Kind.ASYNC_STREAM)
         self.cors = frozenset(origin.encode() for origin in service.cors)
         self._caching = Caching(service.cache_seconds)
         self._formats: dict[tuple[str | None, bool, bool], Format] = {}
