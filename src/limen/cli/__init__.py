@@ -50,7 +50,7 @@ def main() -> None:
 @click.option("--port", default=9000, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--domain", multiple=True, help="Domain (tenant, host name) to answer for; the first is the default one.")
 @_db
-@click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
+@_keys
 @click.option("--tls", default=None, help="'local' makes an own authority and certificate; or CERT,KEY files.")
 @click.option(
     "--proxy",

@@ -9,6 +9,7 @@ import click
 from limen.app.debugger import PORT
 
 from .options import db as _db
+from .options import keys as _keys
 
 
 @click.command()
@@ -18,7 +19,7 @@ from .options import db as _db
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=9000, show_default=True, help="Port; 0 takes a free one.")
 @_db
-@click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
+@_keys
 def debug(
     target: str | None, debug_port: int, wait: bool, host: str, port: int, db: str | None, keys: str | None
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .options import db as _db
+from .options import keys as _keys
 
 
 @click.command()
@@ -15,7 +16,7 @@ from .options import db as _db
 @click.option("--role", "roles", multiple=True, help="With --user, a role; may be given again. Default: user.")
 @click.option("--domain", default=None, help="The tenant. Default: the program's.")
 @_db
-@click.option("--keys", default=None, help="Key file (default: beside the SQLite file).")
+@_keys
 @click.option("-c", "code", default=None, help="Run this code and end.")
 def shell(
     target: str | None,
