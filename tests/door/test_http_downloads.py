@@ -24,6 +24,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 def declare(site: Site, folder: Path) -> None:
     (folder / "big.bin").write_bytes(BIG)
     (folder / "page.html").write_text("<script>alert(1)</script>")
+    (folder / "a.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
     (folder / "ü 100%.txt").write_text("grüße")
     (folder / "sub").mkdir()
     (folder / "sub" / "a.png").write_bytes(b"png")
@@ -95,6 +96,9 @@ async def test_only_what_nothing_runs_in_is_shown(site: Site) -> None:
     png = (await site.get("/show?name=sub/a.png")).headers
     assert (png["content-disposition"], png["content-type"]) == ('inline; filename="a.png"', "image/png")
     assert png["cache-control"] == "public, max-age=60"
+    svg = (await site.get("/show?name=a.svg")).headers
+    assert svg["content-disposition"] == 'attachment; filename="a.svg"'
+    assert svg["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     page = (await site.get("/show?name=page.html")).headers
     assert page["content-disposition"] == 'attachment; filename="page.html"'
     assert page["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
