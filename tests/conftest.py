@@ -77,6 +77,8 @@ def serve(start: Callable[..., Server], tmp_path: Path) -> Callable[..., Server]
             command += ["--port", "0"]
         if "--db" not in options:
             command += ["--db", f"sqlite:///{tmp_path / f'served{next(files)}.db'}"]
+        elif any(word.startswith("postgres") for word in options) and "--keys" not in options:
+            command += ["--keys", str(tmp_path / "postgresql.keys")]  # else they lie in the working folder
         return start(command, **more)
 
     return serve

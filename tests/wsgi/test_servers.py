@@ -159,7 +159,9 @@ async def test_a_sealed_session_is_any_processs(tmp_path: Path, postgresql_url: 
 
 
 def test_two_processes_share_a_database(tmp_path: Path, postgresql_url: str) -> None:
-    with running("gunicorn", tmp_path, "--workers", "2", "--threads", "1", db=postgresql_url) as server:
+    with running(
+        "gunicorn", tmp_path, "--workers", "2", "--threads", "1", db=postgresql_url, keys=str(tmp_path / "keys")
+    ) as server:
         clients: list[HTTPConnection] = [server.client() for _ in range(16)]
         for client in clients:
             client.request("GET", "/who", headers={"Host": "localhost"})
