@@ -77,7 +77,10 @@ class CallLog:
         if known is None or known[0] is not principal:
             known = self._middle(key, principal)
         out = "ok" if error is None else error.exc
-        self._write(f'{known[1]}{seconds * 1000:.3f},"out":"{out}"')
+        # In one piece: this is written for every call.
+        self._lines.append(f'{{"t":{self._clock():.3f}{known[1]}{seconds * 1000:.3f},"out":"{out}"}}\n')
+        if not self._due:
+            self._flush_later()
 
     def event(self, event: str, **facts: object) -> None:
         """Something that matters to security. *facts*: JSON-like; nothing secret.
@@ -89,7 +92,10 @@ class CallLog:
         >>> out.getvalue()
         '{"t":12.500,"event":"account","did":"password","user":"ada\\\\n"}\\n'
         """
-        self._write("," + json.dumps({"event": event, **facts}, separators=(",", ":"))[1:-1])
+        line = "," + json.dumps({"event": event, **facts}, separators=(",", ":"))[1:-1]
+        self._lines.append(f'{{"t":{self._clock():.3f}{line}}}\n')
+        if not self._due:
+            self._flush_later()
 
     def entry(self, ledger: Ledger, what: str, entry: Entry) -> None:
         """What the ledger notes: a login or resume that passed, failed or was refused unheard, or abuse."""
@@ -101,14 +107,12 @@ class CallLog:
             level = round(ledger.level(entry.domain, entry.origin, entry.time), 1)
             self.event("abuse", kind=entry.kind.value, domain=entry.domain, origin=entry.origin, level=level)
 
-    def _write(self, line: str) -> None:
-        self._lines.append(f'{{"t":{self._clock():.3f}{line}}}\n')
-        if not self._due:
-            try:
-                asyncio.get_running_loop().call_later(self._every, self.flush)
-                self._due = True
-            except RuntimeError:  # no loop here: a call from a script
-                self.flush()
+    def _flush_later(self) -> None:
+        try:
+            asyncio.get_running_loop().call_later(self._every, self.flush)
+            self._due = True
+        except RuntimeError:  # no loop here: a call from a script
+            self.flush()
 
     def _middle(self, key: tuple[str, int], principal: Principal) -> tuple[Principal, str]:
         """What all lines of this caller and this service have in common, kept for the next. The principal is held, so
