@@ -14,6 +14,7 @@ import pytest_asyncio
 from house import until
 from signed import Site, header, program, serving
 
+from limen import exc
 from limen.door.bridge.events import Events
 from limen.door.http.request import Request
 
@@ -182,6 +183,17 @@ async def test_an_address_has_so_many_streams_and_no_more(site: Site) -> None:
         key = site.key()
         async with reading(site, "orders", authorization=header(key, "GET", "/limen/events/orders")) as signed:
             assert signed.status == 200
+
+
+async def test_a_key_has_so_many_streams_and_no_more(site: Site) -> None:
+    site.app.config.MAX_USER_SESSIONS = 1
+    keys, target = [site.key(), site.key("other")], "/limen/events/orders"
+    async with reading(site, "orders", authorization=header(keys[0], "GET", target)) as first:
+        await first.block()
+        async with reading(site, "orders", authorization=header(keys[0], "GET", target)) as second:
+            assert second.status == exc.MaxActiveSessions.status
+        async with reading(site, "orders", authorization=header(keys[1], "GET", target)) as other:
+            assert other.status == 200
 
 
 async def test_pages_of_other_sites_hear_nothing(site: Site) -> None:

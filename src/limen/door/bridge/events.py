@@ -54,6 +54,9 @@ class Events:
         principal, key = asker, b""
         if is_signed(request):
             principal, key = await header_principal(hub, principal, request, b"")
+            most = hub.config.domain(principal.domain).MAX_USER_SESSIONS
+            if sum(session.key == key for session in hub.guests) >= most:
+                raise exc.MaxActiveSessions(f"This key has {most} streams open, the most that are allowed.")
         else:
             wait = hub.gate.refused(principal.domain, principal.origin)
             if wait is not None:
