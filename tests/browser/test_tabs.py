@@ -153,7 +153,7 @@ async def test_a_session_that_nobody_came_in_with_is_ended(server: Server, conte
             channel.postMessage({ ask: "q", public: new Uint8Array(32).fill(9) });
         })"""
     )
-    assert told == ["epoch,from,id,key,let,max_age,slot,user", 16]
+    assert told == ["epoch,from,id,key,let,max_age,number,slot,user", 16]
     assert await first.evaluate("Limen.sessions().then(all => all.length)") == 2
     await until(first, "Limen.sessions().then(all => all.length === 1)")
     await everybody_out(first)

@@ -43,11 +43,16 @@ def found_in_sqlite(connection: sqlite3.Connection, name: object) -> int | None:
     >>> found_in_sqlite(sqlite3.connect(":memory:"), "empty.db") is None
     True
     """
-    if connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION:
-        return int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise exc.StoreError(f"{name} is a database of another program. Use another file.")
-    return None
+    if not _is_ours(connection):
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            return None
+        if not _is_ours(connection):  # else another process has just made all of it, at one stroke
+            raise exc.StoreError(f"{name} is a database of another program. Use another file.")
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION)
 
 
 def found_in_postgres(rows: Rows, name: object) -> int | None:
