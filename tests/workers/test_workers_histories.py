@@ -12,7 +12,7 @@ sys.path.append(str(Path(__file__).parent.parent / "durability"))
 from histories import through_servers
 from lists import anomalies
 
-CLIENTS, EACH = 8, 60
+CLIENTS, EACH = 8, 150
 
 
 def test_clients_of_workers_that_are_killed_find_no_anomaly(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ One table, two ways in: `limen.app.control` carries the same operations over the
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -107,14 +108,25 @@ def operations(app: App) -> dict[str, Operation]:
         )
 
     def abuse_clear(origin: str | None = None, domain: str | None = None) -> int:
-        def clear() -> int:
-            if app.hub is not None and app.hub.across is not None:
-                app.hub.across.clear(domain, origin)
-            return app.vault.ledger.clear(domain, origin)
+        hub, vault = app.hub, app.vault
+        if hub is None:
+            count = vault.ledger.clear(domain, origin)
+            vault.ledger_store.clear(domain, origin)
+            return count
 
-        count = app.on_loop(clear)
-        app.vault.ledger_store.clear(domain, origin)
-        return count
+        async def forget() -> int:
+            count = await hub.gate.forget(domain, origin)
+            if hub.across is not None:
+                await hub.across.clear(domain, origin)
+            return count
+
+        async def clear() -> int:
+            count = await forget()
+            await asyncio.to_thread(vault.ledger_store.clear, domain, origin)
+            await forget()  # what a worker read from the store before that
+            return count
+
+        return asyncio.run_coroutine_threadsafe(clear(), hub.loop).result(30)
 
     def debug_listen(port: int) -> str:
         if not app.config.IS_DEVELOPMENT:

@@ -142,12 +142,14 @@ async def _sweep(app: App, hub: Hub) -> None:
                     connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
             gate.ledger.tick(time.time())
             hub.sweep()
-            await asyncio.to_thread(gate.collect())
+            async with gate.passing:
+                await asyncio.to_thread(gate.collect())
             if app.vault.shared:
                 await elsewhere.look()
             app.permissions.take(await asyncio.to_thread(app.permissions.news, _domains(app)))
             if app.vault.overheard:
-                await elsewhere.listen(_domains(app))
+                async with gate.passing:
+                    await elsewhere.listen(_domains(app))
             await asyncio.to_thread(follow, app)
             if time.monotonic() - swept >= SPOOL_SWEEP:
                 swept = time.monotonic()

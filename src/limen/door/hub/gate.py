@@ -64,6 +64,8 @@ class Gate:
         self.machines, self.once = machines, once
         """What may be used once; asked by `on_thread`."""
         self._ledger_store = ledger_store
+        self.passing = asyncio.Lock()
+        """Held while rows of the ledger are on their way to the store, or from it."""
         self._hops = Hops(Workers(THREADS, "limen-gate"))
         self._used: dict[str, dict[bytes, float]] = {}
         self.ended: dict[bytes, str] = {}
@@ -102,6 +104,12 @@ class Gate:
         """Past the soft limit a login waits, for everybody at that origin; past the hard one none is worked out."""
         if self.refused(domain, origin) is None and (delay := self.delay(domain, origin)):
             await asyncio.sleep(delay)
+
+    async def forget(self, domain: str | None, key: str | None) -> int:
+        """Forgets, in this process, what an origin did, or all of them; gives how many. Nothing of it is on its way to
+        the store then, nor from it."""
+        async with self.passing:
+            return self.ledger.clear(domain, key)
 
     def collect(self) -> Callable[[], None]:
         """Gathers, on the loop, what changed in the ledger and in the use of slots; gives what writes it in one batch,

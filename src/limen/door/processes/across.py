@@ -41,7 +41,7 @@ class Across:
         bus.hear("user", self._user)
         bus.hear("charge", self._charge)
         hub.gate.ledger.tell = lambda told: bus.tell("charge", told)
-        bus.hear("abuse.clear", self._clear)
+        bus.answer("abuse.clear", self._clear)
 
     async def begin(self) -> None:
         """To be awaited before this process serves."""
@@ -79,9 +79,10 @@ class Across:
     def _charge(self, told: list[Any]) -> None:
         self._hub.gate.ledger.take(told, time.time())
 
-    def clear(self, domain: str | None, key: str | None) -> None:
-        """An operator has cleared the ledger."""
-        self._bus.tell("abuse.clear", [domain, key])
+    async def clear(self, domain: str | None, key: str | None) -> None:
+        """An operator clears the ledger: comes back when the others have forgotten."""
+        await self._bus.gather("abuse.clear", [domain, key])
 
-    def _clear(self, body: list[Any]) -> None:
-        self._hub.gate.ledger.clear(*body)
+    async def _clear(self, body: list[Any]) -> bool:
+        await self._hub.gate.forget(*body)
+        return True
