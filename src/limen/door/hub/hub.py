@@ -13,6 +13,8 @@ import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from functools import partial
+from inspect import CORO_CREATED, getcoroutinestate
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
@@ -257,6 +259,23 @@ class Hub:
         if kept is not None:
             kept.task, kept.cancellation = task, cancellation
         connection.running[effect.request] = (task, cancellation, kept)
+        if not _EAGER:
+            task.add_done_callback(partial(self._never_began, connection, effect.request, kept, outcome))
+
+    def _never_began(
+        self,
+        connection: Connection,
+        request: int,
+        kept: KeptCall | None,
+        outcome: CoroutineType[Any, Any, Any],
+        task: asyncio.Future[None],
+    ) -> None:
+        """Before Python 3.12 a task may be cancelled before its first step, and then never is: CALL and CANCEL in one
+        piece. The call has its answer all the same."""
+        if task.cancelled() and getcoroutinestate(outcome) == CORO_CREATED:
+            outcome.close()
+            connection.running.pop(request, None)
+            self._answer(connection, request, kept, None, exc.Canceled())
 
     def _begin(self, connection: Connection, effect: Invoke, tab: Tab, key: bytes) -> KeptCall | None:
         """The call, which is to run; None where it ran before under this id, or may not run: that is answered here."""
