@@ -65,3 +65,17 @@ async def test_a_store_that_fails_is_for_the_log_and_not_for_strangers(
     assert "the disk is full" in caplog.text
     caplog.clear()
     monkeypatch.undo()
+
+
+def test_a_server_on_a_second_loop_clears_the_ledger_as_the_first_did() -> None:
+    hub = App().open()
+
+    async def serves() -> None:
+        hub.begin()
+        async with hub.gate.passing:  # somebody has to wait: that is when a lock is bound to its loop
+            waiting = asyncio.create_task(hub.gate.forget(None, None))
+            await asyncio.sleep(0)
+        assert await waiting == 0
+
+    asyncio.run(serves())
+    asyncio.run(serves())

@@ -105,6 +105,10 @@ class Gate:
         if self.refused(domain, origin) is None and (delay := self.delay(domain, origin)):
             await asyncio.sleep(delay)
 
+    def begin(self) -> None:
+        """A server starts on the running loop: a lock belongs to one loop, and there may have been another before."""
+        self.passing = asyncio.Lock()
+
     async def forget(self, domain: str | None, key: str | None) -> int:
         """Forgets, in this process, what an origin did, or all of them; gives how many. Nothing of it is on its way to
         the store then, nor from it."""

@@ -107,6 +107,7 @@ class Hub:
     def begin(self) -> None:
         """A server starts on the running loop: of one that ran before on another loop nothing is left."""
         self._loop = asyncio.get_running_loop()
+        self.gate.begin()
         self._realms, self._deadline = {}, None
         self.tabs, self.connections, self.guests = Tabs(), set(), set()
 
