@@ -21,7 +21,7 @@ import pytest
 
 from limen import exc
 from limen.cli.reload import changes, polled
-from limen.cli.serve import listen
+from limen.cli.serve import INHERITED, listen
 from limen.cli.tls import local_certificate
 
 PROGRAM = """
@@ -293,6 +293,14 @@ def test_a_changed_file_is_seen_and_others_are_not(watch: Any, tmp_path: Path) -
     while not seen and time.monotonic() < deadline:
         seen |= next(found)
     assert seen == {"a.py"}
+
+
+def test_a_worker_that_starts_does_not_make_the_others_wait_in_accept(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as shared:
+        shared.setblocking(False)  # as it is while others serve
+        monkeypatch.setenv(INHERITED, str(os.dup(shared.fileno())))
+        with listen("127.0.0.1", 0) as inherited, inherited.dup():
+            assert not os.get_blocking(shared.fileno())
 
 
 RELOADING = """

@@ -218,6 +218,9 @@ def listen(host: str, port: int) -> socket.socket:
     if inherited:
         sock = socket.socket(fileno=int(inherited))
         sock.set_inheritable(False)  # what the program starts has no business with it
+        # Whether it blocks is said once for all processes that share it, and `socket.dup` says it anew, by what this
+        # object believes: a worker that starts would have the others wait in accept(), and serve nobody meanwhile.
+        sock.setblocking(False)
         return sock
     try:
         if not 0 <= port <= 65535:
