@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -24,7 +25,7 @@ BODY = b'{"name":"a"}'
 
 
 class App:
-    """Answers with what it was asked; `/early` before it has read the body."""
+    """Answers with what it was asked; `/early` and `/last` before it has read the body, `/last` for good."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -34,7 +35,7 @@ class App:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.seen.append(scope["path"])
         body = b""
-        while scope["path"] != "/early":
+        while scope["path"] not in ("/early", "/last"):
             message = await receive()
             if message["type"] == "http.disconnect":
                 self.gone += 1
@@ -48,7 +49,10 @@ class App:
         told = {"path": scope["path"], "query": scope["query_string"].decode(), "host": host, "body": body.decode()}
         told["headers"] = len(scope["headers"])
         data = json.dumps(told).encode()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(data))]})
+        headers = [(b"content-length", b"%d" % len(data))]
+        if scope["path"] == "/last":
+            headers.append((b"connection", b"close"))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": data})
 
 
@@ -240,6 +244,25 @@ async def test_an_early_answer_leaves_the_connection_usable() -> None:
         early = HEAD.replace(b"/x", b"/early") + b"Content-Length: 50000\r\n\r\n"
         got = await ask(port, early, b"x" * 50000 + b"GET /next HTTP/1.1\r\nHost: here\r\n\r\n", until=2)
     assert [body["path"] for body in got.bodies] == ["/early", "/next"]
+
+
+async def test_a_last_answer_arrives_at_a_client_that_still_writes() -> None:
+    """Closing a socket with unread bytes resets it, and the answer is lost that the client had not read yet."""
+    config = quick()
+    config.MAX_UPLOAD_SIZE = 10_000_000
+
+    def write_all_then_read(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), 5) as client:
+            client.sendall(HEAD.replace(b"/x", b"/last") + b"Content-Length: 6000000\r\n\r\n" + b"x" * 6_000_000)
+            said = b""
+            while piece := client.recv(65536):
+                said += piece
+            return said
+
+    async with serving(App(), config=config) as port:
+        for _ in range(5):
+            said = await asyncio.to_thread(write_all_then_read, port)
+            assert Answers(said, True).statuses == [200]
 
 
 # -- time -----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from limen.transport.link import linger
+
 EXTENSIONS: Final[dict[str, dict[object, object]]] = {"limen.response": {}}
 """What a scope says is offered."""
 
@@ -25,6 +27,19 @@ STOPPED: Final[dict[str, object]] = {
     "body": b'{"exc":"OutcomeUnknown","err":["The server was stopped meanwhile; the call may or may not have run."]}',
 }
 """What a request hears whose time was over when the server ended."""
+
+
+class _Unread:
+    """The transport of a request whose body is still coming when its answer goes out: closed at once, it would be reset,
+    and the client, which writes, would never read the answer."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+
+    def close(self) -> None:
+        linger(self._transport)
 
 
 class Cycle(RequestResponseCycle):
@@ -56,6 +71,8 @@ class Cycle(RequestResponseCycle):
         return {"type": "http.request", "body": bytes(self.body), "more_body": False}
 
     async def send(self, message: Any) -> None:
+        if self.more_body and type(self.transport) is not _Unread:
+            self.transport = _Unread(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
         if message["type"] != "limen.response":
             return await super().send(message)
         if self.flow.write_paused and not self.disconnected:

@@ -26,7 +26,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from limen.base.config import Config
 from limen.transport.http_cycle import EXTENSIONS, Cycle
-from limen.transport.link import linger
+from limen.transport.link import is_ending, linger
 from limen.transport.pulse import Pulse
 from limen.transport.upgrade import refuse, refused
 from limen.transport.wire import Refusal
@@ -366,7 +366,8 @@ class HttpProtocol(HttpToolsProtocol):
     # -- answers ----------------------------------------------------------------------------------------------------
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if is_ending(self.transport):
+            self._deadline = 0.0
             return
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())

@@ -106,11 +106,16 @@ class Linger(asyncio.Protocol):
         self._before.connection_lost(exc)
 
 
+def is_ending(transport: Any) -> bool:
+    """Whether its last word is written."""
+    return transport.is_closing() or isinstance(transport.get_protocol(), Linger)
+
+
 def linger(transport: Any) -> None:
     """Ends a connection whose last word is written: half-closes it and waits until the other side closes too, has sent
     LINGER_BYTES more, or LINGER is over. TLS has no half-close: there it is closed at once.
     """
-    if transport.is_closing() or isinstance(transport.get_protocol(), Linger):
+    if is_ending(transport):
         return
     if not transport.can_write_eof():
         transport.close()

@@ -36,14 +36,14 @@ PATIENCE: Final = 5.0
 AHEAD: Final = 8 * PIECE
 """Bytes that it may be ahead of what is there."""
 MOST_WAITING: Final = 32
-"""Pieces of one file that wait at once; they wait in memory."""
+"""Pieces of one file that are under way at once; they wait in memory."""
 LOOK: Final = 0.25
 """Seconds after which it looks whether another process has got them."""
 
 
 class _Turn:
-    """The pieces of one file in this process. *moved*: set when one more is there. *waiting*: pieces that came before
-    their turn."""
+    """The pieces of one file in this process. *moved*: set when one more is there. *waiting*: pieces that are not
+    written yet."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -60,10 +60,19 @@ class Files:
 
     async def write(self, who: Owner, id: str, offset: int, data: bytes) -> int:
         """Writes a piece in its turn: on the HTTP lane pieces that were sent one after the other overtake each other,
-        and may come to several processes. Raises what `Shelf.write` raises."""
+        and may come to several processes. Raises what `Shelf.write` raises, and `exc.Busy` for a piece too many."""
         turn = self._turns.get(key := str(id)[:64])
         if turn is None:
             turn = self._turns[key] = _Turn()
+        if turn.waiting >= MOST_WAITING:
+            raise exc.Busy("Too many pieces of this file came before their turn.")
+        turn.waiting += 1
+        try:
+            return await self._in_turn(turn, who, id, offset, data)
+        finally:
+            turn.waiting -= 1
+
+    async def _in_turn(self, turn: _Turn, who: Owner, id: str, offset: int, data: bytes) -> int:
         until = asyncio.get_running_loop().time() + PATIENCE
         while True:
             moved = turn.moved
@@ -74,14 +83,8 @@ class Files:
                 have = error.facts.get("have", offset)
                 if not 0 < offset - have <= AHEAD or asyncio.get_running_loop().time() >= until:
                     raise
-                if turn.waiting >= MOST_WAITING:
-                    raise exc.Busy("Too many pieces of this file came before their turn.") from None
-                turn.waiting += 1
-                try:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(moved.wait(), LOOK)
-                finally:
-                    turn.waiting -= 1
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(moved.wait(), LOOK)
             else:
                 turn.moved, moved = asyncio.Event(), turn.moved
                 moved.set()
