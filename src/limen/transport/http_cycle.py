@@ -30,7 +30,7 @@ STOPPED: Final[dict[str, object]] = {
 
 
 class _Unread:
-    """The transport of a request whose body still comes when its answer goes out: closed at once, it would be reset, and
+    """The transport of a request whose body still comes when its answer goes out. Closed at once it would be reset, and
     the client, which writes, would never read the answer."""
 
     def __init__(self, transport: Any) -> None:
