@@ -11,7 +11,7 @@ they are. What goes out is the same, for a fraction of the work.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -71,8 +71,8 @@ class Cycle(RequestResponseCycle):
         return {"type": "http.request", "body": bytes(self.body), "more_body": False}
 
     async def send(self, message: Any) -> None:
-        if self.more_body and type(self.transport) is not _Unread:
-            self.transport = _Unread(self.transport)  # type: ignore[assignment]  # all of it that a cycle uses
+        if self.more_body and not isinstance(self.transport, _Unread):
+            self.transport = cast(Any, _Unread(self.transport))  # all of it that a cycle uses
         if message["type"] != "limen.response":
             return await super().send(message)
         if self.flow.write_paused and not self.disconnected:
