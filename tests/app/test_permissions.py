@@ -133,14 +133,14 @@ def test_topics_and_realm_rules_obey_too() -> None:
     app.realm_rule(["publish"], "sensor.", match="prefix", safe=False)
     anybody: Any = SimpleNamespace(principal=app.local())
     nurse: Any = SimpleNamespace(principal=app.local("ada", roles=("nurse",)))
-    assert app.authorize(anybody, "subscribe", "ward.changed")
-    assert app.authorize(anybody, "publish", "sensor.1")
+    assert app.authorize(anybody, "subscribe", "ward.changed", {}).allow
+    assert app.authorize(anybody, "publish", "sensor.1", {}).allow
     app.auth.grant("nurse", "ward.")
     app.auth.grant("nurse", "sensor.1")
-    assert not app.authorize(anybody, "subscribe", "ward.changed")
-    assert not app.authorize(anybody, "publish", "sensor.1")
-    assert app.authorize(nurse, "publish", "sensor.1")
-    assert app.authorize(anybody, "publish", "sensor.2")
+    assert not app.authorize(anybody, "subscribe", "ward.changed", {}).allow
+    assert not app.authorize(anybody, "publish", "sensor.1", {}).allow
+    assert app.authorize(nurse, "publish", "sensor.1", {}).allow
+    assert app.authorize(anybody, "publish", "sensor.2", {}).allow
 
 
 def test_they_are_there_when_the_program_starts_again_and_another_process_hears_of_a_change(tmp_path: Path) -> None:

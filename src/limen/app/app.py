@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from limen import exc
 from limen.base.config import Config
 from limen.base.names import domain_name
 from limen.base.principal import Principal, get_state
+from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 from limen.service.registry import Registry
 from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
@@ -338,13 +339,13 @@ class App:
             return self.config.DOMAIN
         return None
 
-    def authorize(self, session: Session, action: str, uri: str) -> bool:
+    def authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict:
         """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule."""
         allowed, who = self._allows(session, action, uri), session.principal
         if not allowed and who is not None:
             by = {} if who.impersonated_by is None else {"by": who.impersonated_by}
             self.note("denied", did=action, uri=uri[:200], domain=who.domain, user=who.user, origin=who.origin, **by)
-        return allowed
+        return ALLOWED if allowed else DENIED
 
     def _allows(self, session: Session, action: str, uri: str) -> bool:
         principal, topic = session.principal, self.registry.topic(uri)

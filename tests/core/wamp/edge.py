@@ -7,8 +7,9 @@ from itertools import count
 from typing import Any
 
 from limen.core.wamp.messages import Error, Message, Register, Registered, Subscribe, Subscribed
-from limen.core.wamp.realm import Broadcast, Close, Effect, Interrupt, Invoke, Realm, Send
+from limen.core.wamp.realm import Ask, Broadcast, Close, Effect, Interrupt, Invoke, Realm, Send
 from limen.core.wamp.session import Session
+from limen.core.wamp.verdict import ALLOWED, DENIED
 
 CAN = {"call_canceling": True, "progressive_call_results": True, "call_timeout": True}
 """Features of a callee that can all that Limen asks of one."""
@@ -56,24 +57,28 @@ class Peer:
         self.edge.act(self.edge.realm.detach(self.session))
 
 
+VERDICTS = {True: ALLOWED, False: DENIED, None: None}
+
+
 class Edge:
-    """*services*: URIs that local services stand at. *authorize*: the rule of the realm."""
+    """*services*: URIs that local services stand at. *authorize*: the rule of the realm; None: it is asked later."""
 
     def __init__(
         self,
         *services: str,
-        authorize: Callable[[Session, str, str], bool] = lambda *_: True,
+        authorize: Callable[[Session, str, str], bool | None] = lambda *_: True,
         **bounds: int,
     ) -> None:
         self.now = 0.0
         self.invoked: list[Invoke] = []
         self.interrupted: list[Interrupt] = []
+        self.asked: list[Ask] = []
         self._ids = count(1)
         self.realm = Realm(
             "a.example",
             rng=lambda: next(self._publications),
             procedures={uri: uri for uri in services}.get,
-            authorize=authorize,
+            authorize=lambda session, action, uri, options: VERDICTS[authorize(session, action, uri)],
             now=lambda: self.now,
             **bounds,
         )
@@ -102,6 +107,8 @@ class Edge:
                     self.invoked.append(effect)
                 case Interrupt():
                     self.interrupted.append(effect)
+                case Ask():
+                    self.asked.append(effect)
 
     def wait(self, seconds: float) -> None:
         self.now += seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from limen.core.wamp.effects import Broadcast, Effects, Send, Spread, refuse
+from limen.core.wamp.effects import Ask, Broadcast, Effects, Send, Spread, refuse
 from limen.core.wamp.messages import (
     Args,
     Event,
@@ -19,6 +19,7 @@ from limen.core.wamp.messages import (
 )
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import is_reserved, is_uri
+from limen.core.wamp.verdict import Authorize, Verdict
 
 PUBLISH: Final = 16
 SUBSCRIBE: Final = 32
@@ -42,7 +43,7 @@ class Broker:
     def __init__(
         self,
         rng: Callable[[], int],
-        authorize: Callable[[Session, str, str], bool],
+        authorize: Authorize,
         max_subscriptions: int,
         shared: bool = False,
     ) -> None:
@@ -53,14 +54,16 @@ class Broker:
         self._by_uri: dict[str, Subscription] = {}
         self._last_subscription = 0
 
-    def subscribe(self, session: Session, message: Subscribe) -> Effects:
+    def subscribe(self, session: Session, message: Subscribe, verdict: Verdict | None = None) -> Effects:
         uri, options = message.topic, message.options
         if not is_uri(uri):
             return refuse(session, SUBSCRIBE, message.request, "wamp.error.invalid_uri")
         if options.get("match") not in (None, "exact"):
             return refuse(session, SUBSCRIBE, message.request, "wamp.error.option_not_allowed")
-        if not self._authorize(session, "subscribe", uri):
-            return refuse(session, SUBSCRIBE, message.request, "wamp.error.not_authorized")
+        if verdict is None and (verdict := self._authorize(session, "subscribe", uri, options)) is None:
+            return (Ask(session, "subscribe", uri, options),)
+        if not verdict.allow:
+            return refuse(session, SUBSCRIBE, message.request, verdict.error)
         subscription = self._by_uri.get(uri)
         if subscription is None or session not in subscription.subscribers:
             if len(session.subscriptions) >= self._max_subscriptions:
@@ -89,7 +92,7 @@ class Broker:
         if not subscription.subscribers:
             del self._by_uri[subscription.uri]
 
-    def publish(self, session: Session, message: Publish) -> Effects:
+    def publish(self, session: Session, message: Publish, verdict: Verdict | None = None) -> Effects:
         uri, options = message.topic, message.options
         acknowledge = options.get("acknowledge") is True
         reason = None
@@ -97,8 +100,10 @@ class Broker:
             reason = "wamp.error.invalid_uri"
         elif not _is_listing(options):
             reason = "wamp.error.invalid_argument"
-        elif not self._authorize(session, "publish", uri):
-            reason = "wamp.error.not_authorized"
+        elif verdict is None and (verdict := self._authorize(session, "publish", uri, options)) is None:
+            return (Ask(session, "publish", uri, options),)
+        elif not verdict.allow:
+            reason = verdict.error
         if reason is not None:
             return refuse(session, PUBLISH, message.request, reason) if acknowledge else ()
         publication = self._rng()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
-from limen.core.wamp.effects import Claim, Effect, Effects, Interrupt, Invoke, Send, Unclaim, refuse
+from limen.core.wamp.effects import Ask, Claim, Effect, Effects, Interrupt, Invoke, Send, Unclaim, refuse
 from limen.core.wamp.messages import (
     Call,
     Cancel,
@@ -26,6 +26,7 @@ from limen.core.wamp.messages import (
 from limen.core.wamp.messages import Interrupt as InterruptMessage
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import is_reserved, is_uri
+from limen.core.wamp.verdict import Authorize, Verdict
 
 CALL: Final = 48
 REGISTER: Final = 64
@@ -73,7 +74,7 @@ class Dealer:
     def __init__(
         self,
         procedures: Callable[[str], object | None],
-        authorize: Callable[[Session, str, str], bool],
+        authorize: Authorize,
         now: Callable[[], float],
         max_pending: int,
         max_registrations: int,
@@ -94,14 +95,16 @@ class Dealer:
         """How many of them are pending."""
 
     # -- registrations ------------------------------------------------------------------------------------------
-    def register(self, session: Session, message: Register) -> Effects:
+    def register(self, session: Session, message: Register, verdict: Verdict | None = None) -> Effects:
         uri, options = message.procedure, message.options
         if not is_uri(uri) or is_reserved(uri):
             return refuse(session, REGISTER, message.request, "wamp.error.invalid_uri")
         if options.get("match") not in (None, "exact") or options.get("invoke") not in (None, "single"):
             return refuse(session, REGISTER, message.request, "wamp.error.option_not_allowed")
-        if not self._authorize(session, "register", uri):
-            return refuse(session, REGISTER, message.request, "wamp.error.not_authorized")
+        if verdict is None and (verdict := self._authorize(session, "register", uri, options)) is None:
+            return (Ask(session, "register", uri, options),)
+        if not verdict.allow:
+            return refuse(session, REGISTER, message.request, verdict.error)
         known = self._by_uri.get(uri)
         if (known is not None and not known.hosted) or uri in self._claiming or self._procedures(uri) is not None:
             return refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
@@ -154,7 +157,7 @@ class Dealer:
         return (Unclaim(registration.uri), answer) if self._shared else (answer,)
 
     # -- calls --------------------------------------------------------------------------------------------------
-    def call(self, session: Session, message: Call) -> Effects:
+    def call(self, session: Session, message: Call, verdict: Verdict | None = None) -> Effects:
         request, uri, options = message.request, message.procedure, message.options
         procedure = self._procedures(uri)
         registration = None
@@ -164,8 +167,10 @@ class Dealer:
                 # What a sealed session says is not handed on in clear: to it, such a callee is not there.
                 reason = "wamp.error.no_such_procedure" if is_uri(uri) else "wamp.error.invalid_uri"
                 return refuse(session, CALL, request, reason)
-            if not self._authorize(session, "call", uri):
-                return refuse(session, CALL, request, "wamp.error.not_authorized")
+            if verdict is None and (verdict := self._authorize(session, "call", uri, options)) is None:
+                return (Ask(session, "call", uri, options),)
+            if not verdict.allow:
+                return refuse(session, CALL, request, verdict.error)
         if len(session.calls) >= self._max_pending:
             return refuse(session, CALL, request, "wamp.error.unavailable")
         progress = timeout = None

@@ -78,7 +78,17 @@ class Unclaim(Struct, frozen=True, gc=False):
     uri: str
 
 
-Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close | Spread | Claim | Unclaim
+class Ask(Struct, frozen=True, gc=False):
+    """Find out whether *session* may, and say so by `Realm.decide`. Until then what else it says is held; its answers
+    to invocations are not."""
+
+    session: Session
+    action: str
+    uri: str
+    options: Mapping[str, Any]
+
+
+Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close | Spread | Claim | Unclaim | Ask
 Effects: TypeAlias = tuple[Effect, ...] | list[Effect]
 
 

@@ -8,7 +8,8 @@ and sends `Welcome(session.id, {"roles": ROUTER_ROLES, …})`.
 
     >>> from limen.core.wamp.session import Session
     >>> from limen.core.wamp.messages import Call, Subscribe
-    >>> realm = Realm("a.example", rng=lambda: 7, procedures={"add": "the service"}.get, authorize=lambda *who: True)
+    >>> from limen.core.wamp.verdict import ALLOWED
+    >>> realm = Realm("a.example", rng=lambda: 7, procedures={"add": "the service"}.get, authorize=lambda *who: ALLOWED)
     >>> alice = Session(1)
     >>> realm.attach(alice)
     >>> realm.receive(alice, Call(1, {}, "add", [2, 3]))
@@ -27,18 +28,21 @@ The edge, in full:
             case Invoke(session, request, uri, procedure, args, kwargs, options): …  # answer if realm.settle says so
             case Interrupt(session, request, mode): …         # stop that local service
             case Close(session, message): …                   # send it if there is one, then close
-            case Spread() | Claim() | Unclaim(): …            # for the other processes, where the realm is shared
+            case Ask(session, action, uri, options): …        # realm.decide(session, verdict), sooner or later
+        case Spread() | Claim() | Unclaim(): …            # for the other processes, where the realm is shared
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sized
-from typing import Any
+from typing import Any, Final
 
 from limen.core.wamp.broker import PUBLISH, Broker
 from limen.core.wamp.dealer import CALL, Dealer
 from limen.core.wamp.effects import (
+    Ask,
     Broadcast,
     Claim,
     Close,
@@ -69,9 +73,11 @@ from limen.core.wamp.messages import (
     Yield,
 )
 from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
+from limen.core.wamp.verdict import Authorize, Verdict
 from limen.exc import InvalidValue
 
 __all__ = [
+    "Ask",
     "Broadcast",
     "Claim",
     "Close",
@@ -90,8 +96,8 @@ class Realm:
     """The router of one domain.
 
     *rng*: draws publication ids, 1 to 2^53. *procedures*: the local service at a URI, or None; they win over
-    registrations. *authorize(session, action, uri)*: whether a session may "register", "publish" or "subscribe" there,
-    or "call" a procedure that another session registered; local services guard themselves. *now*: a monotonic clock in
+    registrations. *authorize* (`verdict.py`): whether a session may "register", "publish" or "subscribe" there, or
+    "call" a procedure that another session registered; local services guard themselves. *now*: a monotonic clock in
     seconds, the one whose time `tick` gets. *max_…*: bounds of one session. *shared*: other processes have
     realms of this domain, which are one router with this one (`Spread`, `Claim`).
     """
@@ -102,7 +108,7 @@ class Realm:
         *,
         rng: Callable[[], int],
         procedures: Callable[[str], object | None],
-        authorize: Callable[[Session, str, str], bool],
+        authorize: Authorize,
         now: Callable[[], float] = time.monotonic,
         max_pending: int = 4096,
         max_registrations: int = 4096,
@@ -114,7 +120,7 @@ class Realm:
         self._rng = rng
         self._dealer = dealer = Dealer(procedures, authorize, now, max_pending, max_registrations, shared)
         self._broker = broker = Broker(rng, authorize, max_subscriptions, shared)
-        self._requests: dict[type[Any], Callable[[Session, Any], Effects]] = {
+        self._requests: dict[type[Any], Callable[..., Effects]] = {
             Call: dealer.call,
             Publish: broker.publish,
             Subscribe: broker.subscribe,
@@ -166,23 +172,48 @@ class Realm:
         """What follows from *message* of *session*. Of a session that has left nothing does."""
         if not session.attached:
             return ()
+        if session.held is not None and type(message) not in _NEVER_HELD:
+            session.held.append((message, None))
+            return ()
         request = self._requests.get(type(message))
         if request is not None:
             number: int = message.request  # type: ignore[union-attr]  # all of these have one
             if number != session.next_request:
                 return self._out_of_order(session, number)
             session.next_request = number + 1
-            return request(session, message)
+            effects = request(session, message)
+            if effects and type(effects[0]) is Ask:
+                session.held = deque([(message, None)])
+            return effects
         other = self._others.get(type(message))
-        effects = other(session, message) if other is not None else None
-        if effects is None:
+        follows = other(session, message) if other is not None else None
+        if follows is None:
             return self._violation(session, f"{type(message).__name__.upper()} was not expected here")
+        return follows
+
+    def decide(self, session: Session, verdict: Verdict) -> Effects:
+        """The answer to an `Ask`: what the session has said meanwhile follows, in its order, up to the next `Ask`."""
+        held = session.held
+        if held is None or not session.attached:
+            return ()
+        asked, _ = held.popleft()
+        effects = [*self._requests[type(asked)](session, asked, verdict)]
+        session.held = None
+        while held and session.attached:
+            message, error = held.popleft()
+            effects += self.receive(session, message) if error is None else self.refuse(session, message, error)
+            if session.held is not None:  # it has to be asked again
+                session.held += held
+                break
         return effects
 
     def refuse(self, session: Session, message: Message, error: InvalidValue) -> Effects:
         """What follows from a *message* whose payload is not acceptable (`codecs.Unacceptable`)."""
         if type(message) is Yield and (call := session.invocations.get(message.request)) is not None:
             return self._dealer.stop(call, _failure(CALL, call.request, error))
+        if session.held is not None and type(message) not in _NEVER_HELD:
+            session.held.append((message, error))
+            return ()
         if not isinstance(message, Call | Publish) or not session.attached:
             return self.receive(session, message)
         if message.request != session.next_request:
@@ -232,6 +263,10 @@ class Realm:
     def pending(self, session: Session, request: int) -> bool:
         """Whether an answer of a local service to *request* is still awaited."""
         return request in session.calls
+
+
+_NEVER_HELD: Final = frozenset({Yield, Error, Abort})
+"""What others wait for, or what ends it all."""
 
 
 def _failure(kind: int, request: int, error: InvalidValue) -> Error:

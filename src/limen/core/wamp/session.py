@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
@@ -13,12 +15,36 @@ if TYPE_CHECKING:
     from limen.base.principal import Principal
     from limen.core.wamp.broker import Subscription
     from limen.core.wamp.dealer import PendingCall, Registration
+    from limen.exc import InvalidValue
 
 ROUTER_ROLES: Final[dict[str, Any]] = {
     "dealer": {"features": {"progressive_call_results": True, "call_canceling": True, "call_timeout": True}},
     "broker": {"features": {"publisher_exclusion": True, "subscriber_blackwhite_listing": True}},
 }
 """WELCOME.Details.roles: nothing that is not done."""
+
+FEATURES: Final = frozenset(
+    {
+        "call_canceling",
+        "call_timeout",
+        "call_trustlevels",
+        "caller_identification",
+        "event_history",
+        "event_retention",
+        "pattern_based_registration",
+        "pattern_based_subscription",
+        "payload_passthru_mode",
+        "progressive_call_invocations",
+        "progressive_call_results",
+        "publication_trustlevels",
+        "publisher_exclusion",
+        "publisher_identification",
+        "registration_revocation",
+        "shared_registration",
+        "subscriber_blackwhite_listing",
+    }
+)
+"""Features that a client may announce, of all roles; others say nothing to a router."""
 
 CLIENT_ROLES: Final = frozenset({"caller", "callee", "publisher", "subscriber"})
 PROTOCOL_VIOLATION: Final = "wamp.error.protocol_violation"
@@ -28,19 +54,25 @@ GOODBYE_AND_OUT: Final = "wamp.close.goodbye_and_out"
 class Session:
     """A session of one realm.
 
-    *id*: 1 to 2^53. *roles*: HELLO.Details.roles, as it came. *authid*, *authroles*: what black- and whitelists go by.
-    *codec_name*: its encoding. *peer*: whatever the edge knows it by; never looked at here.
+    *id*: 1 to 2^53. *roles*: HELLO.Details.roles, as it came; *features*: what they announce, "callee.call_canceling".
+    *authid*, *authroles*: what black- and whitelists go by; *authrole*: the first of them. *details*: what else the
+    session meta API tells of it (authmethod, authprovider, transport). *codec_name*: its encoding. *peer*: whatever the
+    edge knows it by; never looked at here.
     """
 
     __slots__ = (
         "attached",
         "authid",
+        "authrole",
         "authroles",
         "calls",
         "can_be_interrupted",
         "can_progress",
         "can_time",
         "codec_name",
+        "details",
+        "features",
+        "held",
         "id",
         "invocations",
         "last_invocation",
@@ -62,6 +94,7 @@ class Session:
         *,
         authid: str = "",
         authroles: Collection[str] | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
         self.id = id
         self.principal = principal
@@ -71,13 +104,18 @@ class Session:
         self.authid = authid
         if authroles is None:
             authroles = () if principal is None else principal.roles
+        self.authrole = next(iter(authroles), "anonymous")
         self.authroles = frozenset(authroles)
-        features = callee_features(roles)
-        self.can_be_interrupted = "call_canceling" in features
+        self.details: Mapping[str, Any] = details or {}
+        self.features = features = announced(roles)
+        self.can_be_interrupted = "callee.call_canceling" in features
         # A callee that could not be interrupted must not be asked to stream (section "Progressive Call Results").
-        self.can_progress = self.can_be_interrupted and "progressive_call_results" in features
-        self.can_time = "call_timeout" in features
+        self.can_progress = self.can_be_interrupted and "callee.progressive_call_results" in features
+        self.can_time = "callee.call_timeout" in features
         self.attached = False
+        self.held: deque[tuple[Message, InvalidValue | None]] | None = None
+        """While an answer to `Ask` is awaited: what was asked for, and what it has said since, with what is wrong with
+        it."""
         self.next_request = 1
         """The request id that this peer must use next (section "IDs")."""
         self.last_invocation = 0
@@ -92,13 +130,30 @@ class Session:
         return f"<Session {self.id} {self.authid}>"
 
 
-def callee_features(roles: Any) -> frozenset[str]:
-    """The features that a HELLO's roles announce for the callee; none where they are not well formed."""
-    features = roles.get("callee") if type(roles) is dict else None
-    features = features.get("features") if type(features) is dict else None
-    if type(features) is not dict:
+def announced(roles: Any) -> frozenset[str]:
+    """The features that a HELLO's roles announce; what is not well formed announces none.
+
+    >>> announced({"callee": {"features": {"call_canceling": True, "call_timeout": False}}, "caller": {}})
+    frozenset({'callee.call_canceling'})
+    """
+    if type(roles) is not dict:
         return frozenset()
-    return frozenset(name for name, value in features.items() if value is True)
+    found = {role: one.get("features") for role, one in roles.items() if role in CLIENT_ROLES and type(one) is dict}
+    return _interned(
+        frozenset(
+            f"{role}.{name}"
+            for role, features in found.items()
+            if type(features) is dict
+            for name, value in features.items()
+            if value is True and name in FEATURES
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _interned(features: frozenset[str]) -> frozenset[str]:
+    """Ten thousand sessions of one client library share theirs."""
+    return features
 
 
 class Greeting(Struct, frozen=True):

@@ -23,8 +23,9 @@ import msgspec
 from limen import exc
 from limen.base.files import File
 from limen.base.principal import Cancellation
-from limen.core.wamp.effects import Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
+from limen.core.wamp.effects import Ask, Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
 from limen.core.wamp.realm import Realm
+from limen.core.wamp.verdict import DENIED
 
 from .bus import Alone, Bus
 from .files import Files, ahead, call
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.base.principal import Principal
     from limen.core.guard.accounts import Slot
-    from limen.core.wamp.session import Session
+    from limen.core.wamp.verdict import Authorize
     from limen.door.processes.across import Across
     from limen.door.ws.connection import Connection
     from limen.service.pipeline import Pipeline
@@ -67,8 +68,8 @@ _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) el
 class Hub:
     """Realms by domain, tabs, and the calls under way. Lives on one event loop.
 
-    *authorize(session, action, uri)* says whether a session may call, register, publish or subscribe. *own*: what Limen
-    itself answers, by URI.
+    *authorize* (`core/wamp/verdict.py`) says whether a session may call, register, publish or subscribe. *own*: what
+    Limen itself answers, by URI.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Hub:
         registry: Registry,
         pipeline: Pipeline,
         gate: Gate,
-        authorize: Callable[[Session, str, str], bool],
+        authorize: Authorize,
         files: Files,
         own: Mapping[str, Own],
     ) -> None:
@@ -87,6 +88,8 @@ class Hub:
         """What the other processes of this server are told."""
         self.across: Across | None = None
         """What this process does for the others, where there are others; set before the first connection."""
+        self.ask: Callable[[Realm, Ask], None] = lambda realm, ask: self.act(realm, realm.decide(ask.session, DENIED))
+        """Finds out whether a session may, where *authorize* could not say; then `Realm.decide`."""
         self.happened: Callable[..., None] = lambda event, principal=None, **about: None
         """Told what happens to sessions, for the program (`limen.app.hooks`)."""
         gate.slots_over = self.slots_over
@@ -178,6 +181,8 @@ class Hub:
                     effect.session.peer.interrupt(effect.request)
                 case Close():
                     effect.session.peer.end(effect.message)
+                case Ask():
+                    self.ask(realm, effect)
                 case _:
                     self._tell_others(realm, effect)
         if realm.deadlines:
@@ -370,7 +375,8 @@ class Hub:
                 continue  # it stands for sessions of another process, which looks at them itself
             does = [("subscribe", subscription.uri) for subscription in session.subscriptions.values()]
             does += [("register", registration.uri) for registration in session.registrations.values()]
-            if not all(self.authorize(session, action, uri) for action, uri in does):
+            verdicts = [self.authorize(session, action, uri, {}) for action, uri in does]
+            if not all(verdict is None or verdict.allow for verdict in verdicts):
                 session.peer.goodbye(CHANGED, {})
 
     def refresh(self, tab: Tab) -> None:
