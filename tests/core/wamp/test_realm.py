@@ -38,7 +38,7 @@ ROLES = {"caller": {}}
 
 # -- the first message ------------------------------------------------------------------------------------------
 def greet(message: Any, *methods: str) -> Any:
-    return handshake(message, {"a.example"}.__contains__, methods or ("anonymous",))
+    return handshake(message, {"a.example": methods or ("anonymous",)}.get)
 
 
 @pytest.mark.parametrize("methods", [None, [], ["anonymous"], ["opaque", "anonymous"]])

@@ -2,7 +2,7 @@
 
     bytes -> codec(name).decode -> realm.receive(session, message) -> effects -> the edge acts
 
-Before a session there is `session.handshake(message, known, methods) -> Greeting | Abort`, for the first message of a
+Before a session there is `session.handshake(message, methods) -> Greeting | Abort`, for the first message of a
 connection; the door authenticates the Greeting, makes a `Session(id, principal, roles, codec_name, peer)`, attaches it
 and sends `Welcome(session.id, {"roles": ROUTER_ROLES, …})`.
 

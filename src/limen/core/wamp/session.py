@@ -166,15 +166,15 @@ class Greeting(Struct, frozen=True):
     roles: dict[str, Any]
 
 
-def handshake(message: Message, known: Callable[[str], bool], methods: Collection[str]) -> Greeting | Abort:
+def handshake(message: Message, methods: Callable[[str], Collection[str] | None]) -> Greeting | Abort:
     """Decides on the first message of a connection: what to authenticate, or the ABORT that answers it.
 
-    *known*: whether there is such a realm. *methods*: the authentication methods that this door takes. A HELLO that
-    names none asks for "anonymous".
+    *methods*: the authentication methods that a realm takes, None where there is no such realm. A HELLO that names
+    none asks for "anonymous".
 
-    >>> handshake(Hello("a.example", {"roles": {"caller": {}}}), {"a.example"}.__contains__, ["anonymous"])
+    >>> handshake(Hello("a.example", {"roles": {"caller": {}}}), {"a.example": ["anonymous"]}.get)
     Greeting(realm='a.example', method='anonymous', authid='', extra={}, roles={'caller': {}})
-    >>> handshake(Hello("b.example", {"roles": {"caller": {}}}), {"a.example"}.__contains__, ["anonymous"]).reason
+    >>> handshake(Hello("b.example", {"roles": {"caller": {}}}), {"a.example": ["anonymous"]}.get).reason
     'wamp.error.no_such_realm'
     """
     if type(message) is not Hello:
@@ -183,7 +183,8 @@ def handshake(message: Message, known: Callable[[str], bool], methods: Collectio
     roles = details.get("roles")
     if type(roles) is not dict or CLIENT_ROLES.isdisjoint(roles):
         return _abort(PROTOCOL_VIOLATION, "HELLO.Details.roles must name a role")
-    if not known(message.realm):
+    taken = methods(message.realm)
+    if taken is None:
         return _abort("wamp.error.no_such_realm", "there is no such realm here")
     offered, authid, extra = details.get("authmethods"), details.get("authid"), details.get("authextra")
     if offered is None or offered == []:
@@ -191,9 +192,10 @@ def handshake(message: Message, known: Callable[[str], bool], methods: Collectio
     if type(offered) is not list or type(authid or "") is not str or type(extra or {}) is not dict:
         return _abort(PROTOCOL_VIOLATION, "HELLO.Details: authmethods is a list, authid a string, authextra a dict")
     for method in offered:
-        if type(method) is str and method in methods:
+        if type(method) is str and method in taken:
             return Greeting(message.realm, method, authid or "", extra or {}, roles)
-    return _abort("wamp.error.no_matching_auth_method", f"this door takes: {', '.join(methods)}")
+    reason = "authentication_required" if offered == ["anonymous"] else "no_matching_auth_method"
+    return _abort(f"wamp.error.{reason}", f"this realm takes: {', '.join(taken)}")
 
 
 def _abort(reason: str, sentence: str) -> Abort:

@@ -29,6 +29,7 @@ from limen.core.wamp.verdict import DENIED
 
 from .bus import Alone, Bus
 from .files import Files, ahead, call
+from .machines import Machines
 from .seat import Own, Signed
 from .tabs import Calls, KeptCall, Tab, Tabs, digest
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from limen.service.pipeline import Pipeline
     from limen.service.registry import Registry
 
+    from .entrance import Entrance
     from .gate import Gate
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -84,6 +86,7 @@ class Hub:
     ) -> None:
         self.config, self.registry, self.pipeline, self.gate = config, registry, pipeline, gate
         self.authorize, self.files, self._own = authorize, files, own
+        self.entrance: Entrance = Machines()
         self.bus: Bus = Alone()
         """What the other processes of this server are told."""
         self.across: Across | None = None

@@ -1,4 +1,4 @@
 """One WebSocket from HELLO to GOODBYE: `connection.py`.
 
-`login.py` greets sealed sessions, `cryptosign.py` plain ones that sign.
+`login.py` greets sealed sessions, `connection.py` itself plain ones, by the hub's entrance.
 """

@@ -2,7 +2,7 @@
 
     received -> (open the frame) -> codec.decode -> greeting, or realm.receive -> Hub.act -> send -> (seal) -> wire
 
-Who greets: `door/ws/login.py` for sealed subprotocols, `_greeted` here for anonymous sessions of plain WAMP.
+Who greets: `door/ws/login.py` for sealed subprotocols, the hub's entrance (`door/hub/entrance.py`) for plain WAMP.
 """
 
 from __future__ import annotations
@@ -13,25 +13,39 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
-from limen.base.principal import ANONYMOUS, Principal
+from limen.base.principal import Principal
 from limen.core.guard.ledger import Kind
 from limen.core.seal.channel import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
-from limen.core.wamp.messages import Abort, Goodbye, Hello, Message, Welcome
+from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
 from limen.core.wamp.session import PROTOCOL_VIOLATION, ROUTER_ROLES, Session, handshake
 from limen.door.hub.answering import Answering, new_session_id
+from limen.door.hub.entrance import Admitted
 from limen.door.hub.gate import MAX_GREETING
 from limen.door.hub.hub import Hub
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Collection
+
     from limen.core.seal.channel import Channel
     from limen.core.wamp.realm import Realm
+    from limen.core.wamp.session import Greeting
     from limen.door.hub.tabs import KeptCall, Tab
     from limen.transport.wire import Wire
 
 log = logging.getLogger("limen.door")
 
 WRONG_KIND = "text frames carry json, binary frames the other encodings"
+
+VERDICTS = {
+    exc.InvalidCredential: "wamp.error.authentication_denied",
+    exc.InternalError: "wamp.error.authentication_failed",
+}
+"""ABORT's reason on plain WAMP where the specification has one of its own (section "Advanced Profile URIs")."""
+
+
+class _Left(Exception):
+    """The client has answered CHALLENGE by ABORT, which nobody answers."""
 
 
 class Connection(Answering):
@@ -55,6 +69,7 @@ class Connection(Answering):
         "running",
         "sealed",
         "session",
+        "session_id",
         "since",
         "tab",
         "wire",
@@ -65,6 +80,8 @@ class Connection(Answering):
         self.codec: Codec = codec(encoding, tagged=sealed)
         self.channel: Channel | None = None
         self.session: Session | None = None
+        self.session_id = 0
+        """What the session has, or will have, that an unsealed greeting leads to."""
         self.tab: Tab | None = None
         self.key = b""
         """The id of the machine's key with which an unsealed session has signed in."""
@@ -181,27 +198,83 @@ class Connection(Answering):
 
             self._greeting = self.hub.loop.create_task(greet(self, message, data))
             return
-        greeting = handshake(message, lambda realm: realm == self.domain, (ANONYMOUS, "cryptosign"))
+        greeting = handshake(message, self._methods)
         if isinstance(greeting, Abort):
             if greeting.reason == PROTOCOL_VIOLATION:
                 self.blame(Kind.MALFORMED)
             self.send(greeting)
             self.drop(1008, "")
             return
-        if greeting.method != ANONYMOUS:
-            from .cryptosign import greet as greet_signed
+        self.domain, self.session_id = greeting.realm, new_session_id()
+        try:
+            admitted = self.hub.entrance.admit(self, greeting)
+        except exc.Error as error:
+            self._turn_away(error)
+            return
+        if isinstance(admitted, Admitted):
+            self._enter(greeting, admitted)
+        else:
+            self._greeting = self.hub.loop.create_task(self._await(greeting, admitted))
 
-            self._greeting = self.hub.loop.create_task(greet_signed(self, greeting))
+    def _methods(self, realm: str) -> Collection[str] | None:
+        return self.hub.entrance.methods(self, realm)
+
+    async def _await(self, greeting: Greeting, admitted: Awaitable[Admitted]) -> None:
+        """From HELLO to WELCOME, or to the end of the connection."""
+        error: exc.Error
+        try:
+            self._enter(greeting, await admitted)
             return
-        retry_after = self.hub.gate.refused(self.domain, self.origin)
-        if retry_after is not None:
-            error = exc.Abusive(retry_after=round(retry_after))
-            self.send(Abort({"message": str(error), **error.to_wire()}, error.uri))
-            self.drop(1008, "")
+        except exc.Error as refused:
+            error = refused
+        except _Left:
+            self.drop(1000, "")
             return
-        session = new_session_id()
-        principal = Principal(self.domain, self.origin, tls=self.wire.tls, session=session)
-        self.join(greeting.roles, principal, session, {"authid": f"anonymous-{session}", "authmethod": ANONYMOUS})
+        except Malformed as malformed:
+            self.malformed(malformed)
+            return
+        except TimeoutError:
+            error = exc.Timeout("The login took too long; try again.")
+        except Exception:
+            log.exception("a login failed")
+            error = exc.InternalError()
+        self._turn_away(error)
+
+    async def challenge(self, method: str, extra: dict[str, Any]) -> Authenticate:
+        """See `door/hub/entrance.py`."""
+        self.send(Challenge(method, extra))
+        data, text = await self.next_frame()
+        if text is not self.codec.text:
+            raise Malformed(WRONG_KIND, 1003)
+        try:
+            message = self.codec.decode(data)
+        except Unacceptable as unacceptable:
+            raise Malformed(str(unacceptable)) from None
+        if type(message) is Abort:
+            raise _Left
+        if type(message) is not Authenticate:
+            raise Malformed("CHALLENGE is answered by AUTHENTICATE")
+        return message
+
+    def _turn_away(self, error: exc.Error) -> None:
+        self.send(Abort({"message": str(error), **error.to_wire()}, VERDICTS.get(type(error), error.uri)))
+        self.drop(1008, "")
+
+    def _enter(self, greeting: Greeting, who: Admitted) -> None:
+        self.key = who.key
+        principal = Principal(
+            self.domain,
+            self.origin,
+            user=who.user,
+            roles=who.roles,
+            tls=self.wire.tls,
+            profile=who.profile,
+            session=self.session_id,
+        )
+        details = {"authid": who.authid, "authmethod": who.method, "authprovider": who.provider, **who.details}
+        if who.extra is not None:
+            details["authextra"] = who.extra
+        self.join(greeting.roles, principal, self.session_id, details)
 
     def join(self, roles: Any, principal: Principal, session_id: int, details: dict[str, Any]) -> None:
         """The session begins: WELCOME, then the realm."""
@@ -221,6 +294,7 @@ class Connection(Answering):
             codec_name=self.codec.name,
             peer=self,
             authid=details["authid"],
+            details={"authmethod": welcome["authmethod"], "authprovider": welcome["authprovider"]},
         )
         self.realm = self.hub.realm(self.domain)
         self.realm.attach(self.session)
