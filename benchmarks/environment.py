@@ -1,6 +1,6 @@
 """The peers, each in an environment of its own under .cache/peers, made when it is first asked for.
 
-LIMEN_PEERS names a folder with environments that are ready: those in it (`web`, `autobahn`, `crossbar`) are used as
+LIMEN_PEERS names a folder with environments that are ready: those in it (`web`, `autobahn`, `crossbar`, `xconn`) are used as
 they are.
 """
 
@@ -18,6 +18,7 @@ PACKAGES = {
     "web": ("fastapi", "starlette", "uvicorn", "uvloop", "httptools"),
     "autobahn": ("autobahn", "uvloop"),
     "crossbar": ("crossbar",),
+    "xconn": ("xconn", "uvloop"),
     "storage": ("django", "django-simple-history", "sqlalchemy", "aiosqlite", "greenlet", "asyncpg"),
 }
 

@@ -11,6 +11,7 @@ from functools import cache
 from os import urandom
 from typing import Any
 
+import cbor2
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
@@ -73,6 +74,7 @@ async def connect(port: int, path: str = "/", subprotocol: str | None = None, lo
 _CODECS: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {
     "json": (msgspec.json.encode, msgspec.json.decode),
     "msgpack": (msgspec.msgpack.encode, msgspec.msgpack.decode),
+    "cbor": (cbor2.dumps, cbor2.loads),
 }
 
 

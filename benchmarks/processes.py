@@ -80,10 +80,23 @@ def uvicorn(python: str, target: str) -> Iterator[tuple[int, int]]:
 
 
 @contextmanager
-def python(script: str, *arguments: str) -> Iterator[tuple[int, int]]:
+def python(script: str, *arguments: str, python: str = sys.executable) -> Iterator[tuple[int, int]]:
     """A script in served/ that takes its port as first argument; gives pid and port."""
     port = free_port()
-    with started([sys.executable, SERVED / script, str(port), *arguments], port) as pid:
+    with started([python, SERVED / script, str(port), *arguments], port) as pid:
+        yield pid, port
+
+
+@contextmanager
+def nats() -> Iterator[tuple[int, int] | None]:
+    """nats-server as it comes; gives pid and port, None where it is not installed."""
+    command = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
+    if command is None:
+        print("  nats-server is not installed (Debian: apt-get install nats-server): it is left out")
+        yield None
+        return
+    port = free_port()
+    with started([command, "--addr", "127.0.0.1", "--port", str(port)], port) as pid:
         yield pid, port
 
 
@@ -96,7 +109,7 @@ def crossbar(python: str) -> Iterator[tuple[int, int]]:
     transport = {
         "type": "websocket",
         "endpoint": {"type": "tcp", "port": port, "interface": "127.0.0.1"},
-        "serializers": ["json", "msgpack"],
+        "serializers": ["json", "msgpack", "cbor"],
         "auth": {"anonymous": {"type": "static", "role": "anonymous"}},
     }
     worker = {"type": "router", "realms": [realm], "transports": [transport]}

@@ -1,4 +1,5 @@
-"""A call from one WAMP session to another: caller → router → callee → router → caller, and the same for events."""
+"""A call from one WAMP session to another: caller → router → callee → router → caller. Beside it Crossbar.io, xconn's
+router, a router that does nothing else, and nats-server, whose request goes the same way."""
 
 from __future__ import annotations
 
@@ -6,13 +7,17 @@ import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import msgspec
+
 from . import processes
 from .environment import peers
 from .load import Session, awake, plain
 from .measure import Report, Turn, alternate, server_turn
+from .nats import Nats, connected, publication
 
 IN_FLIGHT, CALLS, ROUNDS = 64, 1500, 11
 TEXT = "x" * 100
+ARGS = [7, TEXT]
 
 
 async def contestant(pid: int, port: int, encoding: str) -> Turn:
@@ -29,7 +34,7 @@ async def contestant(pid: int, port: int, encoding: str) -> Turn:
 async def routed(caller: Session, callee: Session, uri: str) -> None:
     """CALLS calls, IN_FLIGHT at once."""
     done = asyncio.get_running_loop().create_future()
-    script = caller.calls(CALLS, uri, [7, TEXT])
+    script = caller.calls(CALLS, uri, ARGS)
     say: Callable[[bytes], None] = caller.talker.say
     answered = 0
 
@@ -45,7 +50,7 @@ async def routed(caller: Session, callee: Session, uri: str) -> None:
             say(script[following])
         elif answered == CALLS:
             message = caller.decode(data)
-            good = message[0] == 50 and message[3] == [7, TEXT]
+            good = message[0] == 50 and message[3] == ARGS
             done.set_result(None) if good else done.set_exception(RuntimeError(repr(message)))
 
     caller.talker.hear, callee.talker.hear = answer, invoked
@@ -56,14 +61,68 @@ async def routed(caller: Session, callee: Session, uri: str) -> None:
     callee.talker.rest()
 
 
+# -- nats-server ------------------------------------------------------------------------------------------------
+async def requests(pid: int, port: int) -> Turn:
+    """The same with nats-server: a message that says where its answer is to go."""
+    callee, caller = await connected(port), await connected(port)
+    await callee.subscribe(b"bench.call")
+    await caller.subscribe(b"inbox.*")
+
+    async def work() -> None:
+        await requested(caller, callee)
+
+    return server_turn(pid, CALLS, work)
+
+
+async def requested(caller: Nats, callee: Nats) -> None:
+    done = asyncio.get_running_loop().create_future()
+    payload = msgspec.json.encode(ARGS)
+    script = [publication(b"bench.call", payload, b"inbox.%d" % number) for number in range(CALLS)]
+    answered = 0
+
+    def invoked(_: bytes, reply: bytes, data: bytes) -> None:
+        callee.say(publication(reply, msgspec.json.encode(msgspec.json.decode(data))))
+
+    def answer(_: bytes, __: bytes, data: bytes) -> None:
+        nonlocal answered
+        answered += 1
+        following = answered + IN_FLIGHT - 1
+        if following < CALLS:
+            caller.say(script[following])
+        elif answered == CALLS:
+            done.set_result(None) if data == payload else done.set_exception(RuntimeError(repr(data)))
+
+    caller.hear, callee.hear = answer, invoked
+    for line in script[:IN_FLIGHT]:
+        caller.say(line)
+    await awake(done)
+
+
+# -- the topic --------------------------------------------------------------------------------------------------
 async def run(report: Report) -> None:
     report.topic(f"Routing: a call between two WAMP sessions, {IN_FLIGHT} in flight")
-    crossbar = peers("crossbar")
+    python, xconn = peers("crossbar"), peers("xconn")
     with ExitStack() as stack:
-        router = stack.enter_context(processes.crossbar(crossbar))
+        crossbar = stack.enter_context(processes.crossbar(python))
+        others = stack.enter_context(processes.python("xconn_router.py", python=xconn))
+        least = stack.enter_context(processes.python("minimal_router.py"))
+        nats = stack.enter_context(processes.nats())
         limen = stack.enter_context(processes.limen("limen_app.py", "--realm-rules", "open"))
-        turns = {f"limen, {name}": await contestant(*limen, name) for name in ("json", "msgpack")}
-        turns |= {f"crossbar, {name}": await contestant(*router, name) for name in ("json", "msgpack")}
+        turns = {f"limen, {name}": await contestant(*limen, name) for name in ("json", "msgpack", "cbor")}
+        turns |= {f"crossbar, {name}": await contestant(*crossbar, name) for name in ("json", "msgpack", "cbor")}
+        turns["xconn, json"] = await contestant(*others, "json")
+        turns |= {f"minimal router, {name}": await contestant(*least, name) for name in ("json", "msgpack")}
+        if nats is not None:
+            turns["nats-server, request"] = await requests(*nats)
         cost = report.figures(await alternate(ROUNDS, turns))
-    report.target("limen / crossbar, json", cost["limen, json"] / cost["crossbar, json"], 0.16)
-    report.note("limen / crossbar, msgpack", cost["limen, msgpack"] / cost["crossbar, msgpack"])
+    json = cost["limen, json"]
+    report.target("limen / crossbar, json", json / cost["crossbar, json"], 0.11)
+    for name in ("msgpack", "cbor"):
+        report.note(f"limen / crossbar, {name}", cost[f"limen, {name}"] / cost[f"crossbar, {name}"])
+    report.target("limen / xconn", json / cost["xconn, json"], 0.5)
+    report.target("limen / minimal router, json", json / cost["minimal router, json"], 1.5)
+    report.target("limen / minimal router, msgpack", cost["limen, msgpack"] / cost["minimal router, msgpack"], 1.5)
+    report.target("msgpack / json", cost["limen, msgpack"] / json, 1.2)
+    report.target("cbor / json", cost["limen, cbor"] / json, 3)
+    if nats is not None:
+        report.target("limen / nats-server", json / cost["nats-server, request"], 1)
