@@ -1,7 +1,7 @@
 """The peers, each in an environment of its own under .cache/peers, made when it is first asked for.
 
-LIMEN_PEERS names a folder with environments that are ready: those in it (`web`, `autobahn`, `crossbar`, `xconn`) are used as
-they are.
+LIMEN_PEERS names a folder with environments that are ready: those in it (`web`, `autobahn`, `crossbar`, `xconn`) are
+used as they are.
 """
 
 from __future__ import annotations
