@@ -58,7 +58,7 @@ async def test_when_its_session_is_over_it_logs_in_again(house: House, key_file:
         for _ in range(2):
             before = session.id
             (tab,) = house.app.hub.tabs  # type: ignore[union-attr]
-            house.app.hub.end_tab(tab, "limen.close.expired")  # type: ignore[union-attr]
+            house.app.hub.logins.end(tab, "limen.close.expired")  # type: ignore[union-attr]
             await until(lambda before=before: session.state == "online" and session.id != before)
             assert await session.call("secret") == "sealed"
 

@@ -98,7 +98,7 @@ async def test_why_a_session_has_closed_is_said(house: Listening, what: str, why
         if what == "idle":
             (tab,) = house.hub.tabs
             tab.used -= 3601
-            house.hub.sweep()
+            house.hub.logins.sweep()
         elif what == "goodbye":
             from limen.core.wamp.messages import Goodbye
 
@@ -125,7 +125,7 @@ async def test_a_slot_that_nobody_comes_back_for_is_closed_when_its_time_is_over
     vault.slots.put(replace(row, handle=bytes(16), domain="clinic.example", used=row.used - 20))
     vault.slots.put(replace(row, used=row.used - 20))
     for domain in ("localhost", "clinic.example"):
-        house.hub.slots_over(await asyncio.to_thread(vault.expire, domain, 0.0), "expired")
+        house.hub.logins.slots_over(await asyncio.to_thread(vault.expire, domain, 0.0), "expired")
     await until(lambda: len(house.told) == 2)
     assert [(event.domain, event.why) for event in house.told[1:]] == [("clinic.example", "expired")]
     assert [slot.handle for slot in house.slots()] == [slot.handle]

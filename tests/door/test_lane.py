@@ -363,7 +363,7 @@ async def test_a_process_where_a_session_only_listens_does_not_end_it_while_it_i
     for used in (time.time(), tab.used - 4000.0):
         app.vault.slots.put(replace(app.vault.slots.list()[-1], used=used))
         tab.used = time.time() - 4000.0
-        there.hub.sweep()
+        there.hub.logins.sweep()
         looking = tab.connection._looking
         assert looking is not None
         await looking
@@ -396,7 +396,7 @@ async def test_a_session_that_rests_is_forgotten_here_and_kept_in_the_store(app:
     session = await enter(app, Way(process))
     await session.call("echo", [1])
     await asyncio.sleep(0.02)
-    process.hub.sweep()
+    process.hub.logins.sweep()
     assert len(process.hub.tabs) == 0
     assert await session.call("echo", [2]) == 2
 

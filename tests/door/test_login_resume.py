@@ -238,7 +238,7 @@ async def test_a_lost_session_is_forgotten_after_its_time_and_its_calls_end(open
         (call,) = tab.calls.running()
         await lost(door, client)
     assert not call.task.done()
-    door.hub.sweep()
+    door.hub.logins.sweep()
     assert not door.hub.tabs
     await until(lambda: call.cancellation.is_set() and not list(tab.calls.running()))
     assert len(door.slots()) == 1  # only the slot stays

@@ -157,7 +157,7 @@ async def test_what_ends_the_login_ends_the_further_tab(clinic: Clinic, why: str
         elif why == "age":
             for tab in clinic.hub.tabs:
                 tab.login -= 12 * 3600 + 1
-            clinic.hub.sweep()
+            clinic.hub.logins.sweep()
         else:
             await asyncio.to_thread(clinic.app.auth.end_sessions, "bob")
         reason = "limen.close.expired" if why == "age" else "wamp.close.logout"
@@ -172,7 +172,7 @@ async def test_work_in_one_tab_keeps_the_login_of_both(clinic: Clinic) -> None:
         parent = next(tab for tab in clinic.hub.tabs if tab.kind == "tab")
         parent.used -= 3601
         await second.call("secret")
-        clinic.hub.sweep()
+        clinic.hub.logins.sweep()
         assert await first.call("secret") == "sealed"
 
 

@@ -64,7 +64,7 @@ async def test_time_ends_a_session(door: Door, where: str, why: str) -> None:
             tab.used -= 3601
         else:
             tab.login -= 12 * 3600 + 1
-        door.hub.sweep()
+        door.hub.logins.sweep()
         if where == "live":
             assert (await client.farewell()).reason == "limen.close.expired"
         assert await resumed(door, slot) == UNKNOWN
@@ -83,7 +83,7 @@ async def test_a_session_that_is_used_does_not_age_in_the_store(door: Door) -> N
         door.app.vault.slots.put(replace(row, used=row.used - 3601))
         tab.used -= 3601
         assert await client.call("secret") == "sealed"
-        door.hub.sweep()
+        door.hub.logins.sweep()
         await lost(door, client)
         assert await resumed(door, slot) == ""
         await asyncio.to_thread(door.hub.gate.collect())
@@ -95,7 +95,7 @@ async def test_the_store_hears_of_a_session_at_work_now_and_then(door: Door) -> 
     """For a crash, after which only the store remembers it; but not with every call."""
 
     async def behind() -> float:
-        door.hub.sweep()
+        door.hub.logins.sweep()
         await asyncio.to_thread(door.hub.gate.collect())
         (row,), (tab,) = door.slots(), door.hub.tabs
         return float(tab.used - row.used)

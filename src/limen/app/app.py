@@ -380,7 +380,7 @@ class App:
             hub = self.hub
 
             def end() -> None:
-                hub.slots_over(gone, why)
+                hub.logins.slots_over(gone, why)
                 end_user(hub, domain, user, keep=keep, key=key, words="This session was ended.", why=why)
 
             hub.loop.call_soon_threadsafe(end)

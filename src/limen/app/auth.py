@@ -231,7 +231,7 @@ class Auth:
         gone = [over for slot in acting for over in slots.remove(domain, slot.handle)]
         app.vault.accounts.tell_ended(domain, user)
         if app.hub is not None:
-            app.hub.loop.call_soon_threadsafe(app.hub.slots_over, gone, "ended")
+            app.hub.loop.call_soon_threadsafe(app.hub.logins.slots_over, gone, "ended")
 
     def _names(self, name: str, domain: str | None) -> tuple[str, str]:
         return domain_name(domain or self._app.config.DOMAIN), user_name(name)

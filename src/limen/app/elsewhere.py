@@ -37,7 +37,7 @@ class Elsewhere:
     async def look(self) -> None:
         """Ends here what was ended elsewhere. On the loop."""
         sessions: dict[str, list[Tab | Signed]] = {}
-        for session in (*self._hub.tabs, *self._hub.signed()):
+        for session in (*self._hub.tabs, *self._hub.logins.signed()):
             sessions.setdefault(session.domain, []).append(session)
         for domain in [domain for domain in self._seen if domain not in sessions]:
             del self._seen[domain], self._last[domain]  # who comes there later is looked at, whatever was before
@@ -51,7 +51,7 @@ class Elsewhere:
                 if not isinstance(session, Tab):
                     session.goodbye("wamp.close.logout", ENDED)
                 elif not session.over:
-                    self._hub.end_tab(session, "wamp.close.logout", ENDED)
+                    self._hub.logins.end(session, "wamp.close.logout", ENDED)
 
     def _gone(self, domain: str, sessions: Iterable[Tab | Signed]) -> tuple[int, list[Tab | Signed]]:
         """On a thread: which of *sessions* are over, by what the store says."""
@@ -92,4 +92,4 @@ def begin_epoch(hub: Hub, epoch: int) -> None:
         hub.gate.epoch = epoch
         hub.gate.endings += 1
         for tab in hub.tabs:
-            hub.end_tab(tab, "wamp.close.logout", ENDED, "restored")
+            hub.logins.end(tab, "wamp.close.logout", ENDED, "restored")

@@ -21,7 +21,8 @@ from limen.base.principal import Principal
 from limen.base.proxies import Proxies
 from limen.door.hub.files import Files
 from limen.door.hub.gate import Gate
-from limen.door.hub.hub import TOUCH, Hub
+from limen.door.hub.hub import Hub
+from limen.door.hub.logins import TOUCH
 from limen.door.own.files import link_address
 from limen.door.own.own import OWN
 from limen.store.relational import Relational
@@ -92,7 +93,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             stack.callback(line.close)
             hub.across = Across(hub, line)
             await hub.across.begin()
-        hub.bus.hear("session.over", hub.heard_over)
+        hub.bus.hear("session.over", hub.logins.heard_over)
         hub.gate.epoch = app.vault.mark.epoch
         app.vault.recover()
         app.vault.load_ledger()
@@ -141,7 +142,7 @@ async def _sweep(app: App, hub: Hub) -> None:
                 if connection.overdue(now):
                     connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
             gate.ledger.tick(time.time())
-            hub.sweep()
+            hub.logins.sweep()
             async with gate.passing:
                 await asyncio.to_thread(gate.collect())
             if app.vault.shared:
@@ -162,7 +163,7 @@ async def _sweep(app: App, hub: Hub) -> None:
                 forgot = time.monotonic()
                 await asyncio.to_thread(app.vault.forget)
                 for domain in _domains(app):
-                    hub.slots_over(await asyncio.to_thread(app.vault.expire, domain, 2 * TOUCH), "expired")
+                    hub.logins.slots_over(await asyncio.to_thread(app.vault.expire, domain, 2 * TOUCH), "expired")
         except Exception:  # a full disk must not end the sweeping
             log.exception("the once-a-second work failed; it goes on")
 

@@ -44,9 +44,9 @@ class Guest:
         self._answers: dict[int, asyncio.Future[Message]] = {}
         id = new_session_id()
         authid = principal.user or f"anonymous-{id}"
-        self.session = Session(id, principal=principal, roles=ROLES, peer=self, authid=authid)
+        self.session = Session(id, principal=principal, roles=ROLES, authid=authid)
         self.realm = hub.realm(principal.domain)
-        self.realm.attach(self.session)
+        hub.join(self.realm, self.session, self)
 
     @property
     def domain(self) -> str:
@@ -55,6 +55,10 @@ class Guest:
     @property
     def origin(self) -> str:
         return self.principal.origin
+
+    @property
+    def tls(self) -> bool:
+        return self.principal.tls
 
     # -- what the door asks -------------------------------------------------------------------------------------
     async def call(self, uri: str, args: list[Any], kwargs: dict[str, Any]) -> Message:
@@ -79,7 +83,7 @@ class Guest:
     def leave(self) -> None:
         """It is gone, whatever it was doing. A second time nothing happens."""
         self.hub.guests.discard(self)
-        self.hub.act(self.realm, self.realm.detach(self.session))
+        self.hub.part(self.realm, self.session)
         for task, cancellation, _ in tuple(self.running.values()):
             cancellation.set()
             task.cancel()
@@ -110,6 +114,10 @@ class Guest:
         if self.realm.settle(self.session, request):
             self.send(error_message(request, error))
         return 0
+
+    def progress(self, request: int) -> Callable[[Any], None]:
+        """Nobody here asks for the pieces of an answer."""
+        return lambda value: None
 
     def interrupt(self, request: int) -> None:
         running = self.running.get(request)

@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from limen import exc
 from limen.base.files import File
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from limen.base.config import Config
-    from limen.door.gateway.mount import Mounted
     from limen.service.pipeline import Pipeline
     from limen.service.registry import Match, Registry
     from limen.service.service import Service
@@ -56,6 +55,23 @@ _FORWARDED: Final = tuple((name, name.encode()) for name in HEADERS)
 OwnAddress = Callable[[Request, Principal, tuple[str, ...]], Awaitable[Response]]
 """What answers at `/limen/NAME`: given the request, who asks as far as the door knows (domain, origin, TLS), and the
 segments behind NAME. Other sites' pages never get so far."""
+
+
+class Mounted(Protocol):
+    """Another application at *segments* (`door/gateway/mount.py`): *service* asks it. *cross_site*: other sites' pages
+    may. *on_threads*: its body must be there before it is asked."""
+
+    @property
+    def segments(self) -> tuple[str, ...]: ...
+    @property
+    def methods(self) -> tuple[str, ...]: ...
+    @property
+    def service(self) -> Service: ...
+    @property
+    def cross_site(self) -> bool: ...
+    @property
+    def on_threads(self) -> bool: ...
+
 
 Signed = Callable[[Request, Principal], Awaitable[Principal]]
 """Who has signed a request, given who asks as far as the door knows (`door/bridge/signing.py`)."""

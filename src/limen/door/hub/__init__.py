@@ -2,8 +2,8 @@
 
 gate.py        ledger, accounts, slots and keys: what is asked before somebody comes in
 identity.py    who stands behind a slot or a key
-tabs.py        a login in one place, and its calls, each run once
-seat.py        who calls, as own procedures know them        answering.py    how calls are answered, in the peer's bytes
-files.py       files of sealed sessions                      bus.py          the port to the server's other processes
-ends.py        the end of all that a user has open
+logins.py      logins and how they end                       tabs.py         a login in one place, and its calls
+local.py       runs local services                           answering.py    how calls are answered, in the peer's bytes
+seat.py        the ports of whoever stands before the hub    bus.py          the port to the server's other processes
+files.py       files of sealed sessions                      ends.py         the end of all that a user has open
 """

@@ -8,9 +8,16 @@ bool, int, float, str, bytes, lists and dicts with str keys. Everything here is 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from limen.base import values
+
+if TYPE_CHECKING:
+    from limen.core.guard.accounts import Slot
+    from limen.core.wamp.effects import Spread
+    from limen.core.wamp.messages import Register
+    from limen.core.wamp.realm import Realm
+    from limen.core.wamp.session import Session
 
 Hear = Callable[[Any], None]
 Answer = Callable[[Any], Awaitable[Any]]
@@ -62,6 +69,38 @@ class Bus(Protocol):
 
     def when_free(self, free: Callable[[], None]) -> None:
         """Calls *free* as soon as it is `crowded` no more."""
+        ...
+
+
+class Across(Protocol):
+    """What one process does for the others, over its bus (`door/processes/across.py`)."""
+
+    def spread(self, realm: Realm, event: Spread) -> None:
+        """Tells the others of an event."""
+        ...
+
+    def claim(self, realm: Realm, session: Session, message: Register) -> None:
+        """A session here wants to register; `Realm.claimed` says how that went, when all know."""
+        ...
+
+    def unclaim(self, realm: Realm, uri: str) -> None:
+        """Nobody here answers *uri* any more."""
+        ...
+
+    def user_over(self, domain: str, user: str, keep: bytes | None, key: bytes | None, words: str, why: str) -> None:
+        """The sessions of a user are over; see `ends.py`."""
+        ...
+
+    async def take(self, slot: Slot, origin: str) -> None:
+        """Brings the tab of *slot*, which has proved itself here, from wherever it is."""
+        ...
+
+    def forget(self, slot: bytes) -> None:
+        """A login is over: nobody will ask for its calls."""
+        ...
+
+    async def clear(self, domain: str | None, key: str | None) -> None:
+        """An operator clears the ledger: comes back when the others have forgotten."""
         ...
 
 

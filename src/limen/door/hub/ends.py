@@ -42,6 +42,6 @@ def end_here(
     hub.gate.endings += 1
     for tab in hub.tabs.of_user(domain, user):
         if tab is not but and (keep is None or tab.slot != keep) and key in (None, tab.key):
-            hub.end_tab(tab, "wamp.close.logout", {"message": words}, why)
+            hub.logins.end(tab, "wamp.close.logout", {"message": words}, why)
     if why != "password":
-        hub.end_signed(domain, user, key)
+        hub.logins.end_signed(domain, user, key)

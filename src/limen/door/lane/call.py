@@ -69,10 +69,10 @@ class LaneCall(Answering):
         if type(message) is Publish:  # else nothing would ever answer this request
             message = replace(message, options={**message.options, "acknowledge": True})
         self.session = session = Session(
-            new_session_id(), principal, codec_name=self.codec.name, peer=self, authid=principal.user or ""
+            new_session_id(), principal, codec_name=self.codec.name, authid=principal.user or ""
         )
         session.next_request = message.request
-        self.realm.attach(session)
+        self.hub.join(self.realm, session, self)
         if flaw is None:
             self.hub.act(self.realm, self.realm.receive(session, message))
         else:
@@ -128,7 +128,7 @@ class LaneCall(Answering):
         self.closing = True
         session, self.session = self.session, None
         if session is not None:
-            self.hub.act(self.realm, self.realm.detach(session))
+            self.hub.part(self.realm, session)
         if not self.done.done():
             self.done.set_result(kept)
         self.seat.ended(self)

@@ -319,7 +319,7 @@ class Greeter:
         except exc.Error as error:
             return answer.seal(knock.codec.encode(Abort({"message": str(error), **error.to_wire()}, error.uri)))
         if proven.slot is None:
-            self._hub.opened(principal, seat.tab.id, "lane")
+            self._hub.logins.begun(principal, seat.tab.id, "lane")
         return answer.seal(knock.codec.encode(self._welcome(seat, principal, ticket.method)))
 
     async def _begin(self, knock: Knock, ticket: Ticket, account: Account, kept: Kept) -> LaneSeat:

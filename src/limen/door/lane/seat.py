@@ -23,8 +23,8 @@ from limen.core.seal.lane import Burnt, LaneState, TooFar, mark, rest_key
 from limen.core.wamp.codecs import codec
 from limen.core.wamp.messages import Goodbye
 from limen.door.hub.answering import new_session_id
-from limen.door.hub.hub import CHANGED, SHUTDOWN
 from limen.door.hub.identity import identity
+from limen.door.hub.seat import CHANGED, SHUTDOWN
 from limen.door.hub.tabs import Calls, Tab
 
 from .call import LaneCall
@@ -128,7 +128,7 @@ class LaneSeat:
             if not self._idle():
                 return False
         if not tab.over:
-            self.hub.end_tab(tab, "limen.close.expired", why="expired")
+            self.hub.logins.end(tab, "limen.close.expired", why="expired")
         return True
 
     def look(self) -> None:

@@ -75,8 +75,8 @@ async def logout(seat: Seat) -> None:
         raise exc.UnknownSession
     if tab.slot is not None:
         gone = await hub.gate.on_thread(hub.gate.slots.remove, tab.domain, tab.slot)
-        hub.loop.call_soon(hub.slots_over, gone, "logout")  # after the answer
-    hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout", None, "logout")
+        hub.loop.call_soon(hub.logins.slots_over, gone, "logout")  # after the answer
+    hub.loop.call_soon(hub.logins.end, tab, "wamp.close.logout", None, "logout")
 
 
 def _just_logged_in(seat: Seat, tab: Tab) -> None:
@@ -136,7 +136,7 @@ async def password_finish(seat: Seat, record: Any) -> None:
     gate.ledger.account_succeeded(seat.domain, key, seat.origin, time.time())
     # One that began with the old password after that has no place here, either: it logged in while this was under way.
     gone += await gate.on_thread(gate.slots.remove_user, tab.domain, tab.user, keep=tab.slot)
-    seat.hub.slots_over(gone, "password")
+    seat.hub.logins.slots_over(gone, "password")
     words = "The password was changed."
     end_user(seat.hub, tab.domain, tab.user, keep=tab.slot, but=tab, words=words, why="password")
 

@@ -48,11 +48,11 @@ async def session_end(seat: Seat, id: Any, user: Any = None) -> None:
     for slot in slots:
         if slot.id == id:
             gone = await gate.on_thread(gate.slots.remove, slot.domain, slot.handle)
-            hub.loop.call_soon(hub.slots_over, gone, "ended")  # after the answer: it may be the caller's own
+            hub.loop.call_soon(hub.logins.slots_over, gone, "ended")  # after the answer: it may be the caller's own
             return
     for tab in _without_slot(seat, whose):
         if tab.id == id:
-            hub.loop.call_soon(hub.end_tab, tab, "wamp.close.logout", {"message": "This session was ended."})
+            hub.loop.call_soon(hub.logins.end, tab, "wamp.close.logout", {"message": "This session was ended."})
             return
     raise exc.RecordNotFound("There is no such session.")
 
@@ -95,7 +95,7 @@ async def child(seat: Seat, public: Any) -> dict[str, Any]:
         key=tab.key,
     )
     await gate.open_slot(slot, config.MAX_USER_SESSIONS)
-    seat.hub.opened(seat.principal, slot.id, "child")
+    seat.hub.logins.begun(seat.principal, slot.id, "child")
     left = max(0.0, tab.login + config.SESSION_MAX_AGE - time.time())
     return {**gate.shown(slot), "id": slot.id, "user": tab.user, "max_age": left}
 
@@ -136,7 +136,7 @@ async def _act(seat: Seat, tab: Tab, name: str) -> None:
     hub = seat.hub
     if not await hub.gate.on_thread(hub.gate.slots.act, tab.domain, tab.slot, name):
         raise exc.UnknownSession
-    hub.loop.call_soon(hub.refresh, tab)
+    hub.loop.call_soon(hub.logins.refresh, tab)
 
 
 # -- all of them ----------------------------------------------------------------------------------------------------

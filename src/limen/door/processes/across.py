@@ -23,7 +23,10 @@ from .lent import Lent
 from .moving import Moving
 
 if TYPE_CHECKING:
+    from limen.core.guard.accounts import Slot
+    from limen.core.wamp.messages import Register
     from limen.core.wamp.realm import Realm
+    from limen.core.wamp.session import Session
     from limen.door.hub.bus import Bus
     from limen.door.hub.hub import Hub
 
@@ -65,6 +68,24 @@ class Across:
         if realm is not None:
             args, kwargs, options = unpacked(said)
             self._hub.act(realm, realm.hear(Spread(uri, args, kwargs, publication, options)))
+
+    # -- procedures ---------------------------------------------------------------------------------------------
+    def claim(self, realm: Realm, session: Session, message: Register) -> None:
+        """A session here wants to register."""
+        self.lent.claim(realm, session, message)
+
+    def unclaim(self, realm: Realm, uri: str) -> None:
+        """Nobody here answers *uri* any more."""
+        self.lent.unclaim(realm, uri)
+
+    # -- tabs ---------------------------------------------------------------------------------------------------
+    async def take(self, slot: Slot, origin: str) -> None:
+        """Brings the tab of *slot*, which has proved itself here, from wherever it is."""
+        await self.moving.take(slot, origin)
+
+    def forget(self, slot: bytes) -> None:
+        """A login is over."""
+        self.moving.forget(slot)
 
     # -- ends ---------------------------------------------------------------------------------------------------
     def user_over(self, domain: str, user: str, keep: bytes | None, key: bytes | None, words: str, why: str) -> None:

@@ -19,9 +19,11 @@ from limen.core.wamp.session import Session
 from limen.door.hub.bus import packed, unpacked
 
 if TYPE_CHECKING:
+    from limen.core.wamp.messages import Abort, Goodbye
     from limen.core.wamp.realm import Realm
     from limen.door.hub.bus import Bus
     from limen.door.hub.hub import Hub
+    from limen.door.hub.seat import Peer
 
 FEATURES = {
     "call_canceling": "can_be_interrupted",
@@ -97,8 +99,8 @@ class Lent:
         realm = self.hub.realm(domain)
         roles = {"callee": {"features": dict.fromkeys(features, True)}}
         session = Session(secrets.randbits(64) + 2**53, roles=roles)  # an id that no client has
-        session.sealed, session.peer = sealed, _Callee(self, realm, session, owner, uri)
-        realm.attach(session)
+        session.sealed = sealed
+        _stand_in(realm, session, _Callee(self, realm, session, owner, uri))
         realm.host(session, uri, forward)
         self._owners[domain, uri] = owner
         self._callees.setdefault(owner, []).append((realm, session))
@@ -162,8 +164,7 @@ class Lent:
         session = self._callers.get((caller, domain))
         if session is None:
             session = self._callers[caller, domain] = Session(secrets.randbits(64) + 2**53)
-            session.peer = _Caller(self, caller)
-            realm.attach(session)
+            _stand_in(realm, session, _Caller(self, caller))
         args, kwargs = unpacked(said)
         self.hub.act(realm, realm.relay(session, Call(number, options, uri, args, kwargs), sealed))
 
@@ -175,13 +176,31 @@ class Lent:
             self.hub.act(realm, realm.cancel(session, Cancel(number, {"mode": mode})))
 
 
-class _Callee:
+def _stand_in(realm: Realm, session: Session, peer: Peer) -> None:
+    session.peer = peer
+    realm.attach(session)
+
+
+class _StandIn:
+    """The peer of a session that stands for one of another process: that process speaks with whoever is there, and
+    hears itself what ends them."""
+
+    def send_shared(self, message: Message, frames: dict[object, bytes]) -> None: ...
+
+    def interrupt(self, request: int) -> None: ...
+
+    def end(self, message: Abort | Goodbye | None) -> None: ...
+
+    def goodbye(self, reason: str, details: dict[str, Any]) -> None: ...
+
+
+class _Callee(_StandIn):
     """The peer of a session that stands for a callee of process *owner*."""
 
     def __init__(self, lent: Lent, realm: Realm, session: Session, owner: int, uri: str) -> None:
         self.lent, self.realm, self.session, self.owner, self.uri = lent, realm, session, owner, uri
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> int:
         lent, realm = self.lent, self.realm
         if isinstance(message, Invocation):
             call = self.session.invocations[message.request]
@@ -197,21 +216,23 @@ class _Callee:
                 if session is self.session and invocation == message.request:
                     body = [lent.bus.me, realm.name, number, message.options["mode"]]
                     lent.bus.tell("call.cancel", body, to=self.owner)
-                    return
+                    break
+        return 0
 
 
-class _Caller:
+class _Caller(_StandIn):
     """The peer of a session that stands for the callers of process *home*."""
 
     def __init__(self, lent: Lent, home: int) -> None:
         self.lent, self.home = lent, home
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message) -> int:
         if not isinstance(message, Result | Error):
-            return
+            return 0
         kind = "error"
         if isinstance(message, Result):
             kind = "progress" if message.details.get("progress") else "result"
         uri = message.error if isinstance(message, Error) else ""
         said = packed(message.args, message.kwargs)
         self.lent.bus.tell("call.answer", [message.request, kind, uri, said], to=self.home)
+        return 0

@@ -153,9 +153,9 @@ class Connection(Answering):
         if tab is not None and tab.connection is self:
             tab.connection = None
             if tab.slot is None:
-                self.hub.over(tab, "lost")  # it has no key to come back with
+                self.hub.logins.over(tab, "lost")  # it has no key to come back with
             else:
-                self.hub.touch(tab)
+                self.hub.logins.touch(tab)
                 tab.parked = self.hub.loop.time()
                 tab.received = self.channel.received if self.channel is not None else None
                 tab.calls.detach(self)
@@ -165,7 +165,7 @@ class Connection(Answering):
         session, self.session = self.session, None
         if session is None:
             return
-        self.hub.act(self.realm, self.realm.detach(session))
+        self.hub.part(self.realm, session)
         for task, cancellation, kept in tuple(self.running.values()):
             if kept is None:
                 cancellation.set()
@@ -292,12 +292,11 @@ class Connection(Answering):
             principal=principal,
             roles=roles,
             codec_name=self.codec.name,
-            peer=self,
             authid=details["authid"],
             details={"authmethod": welcome["authmethod"], "authprovider": welcome["authprovider"]},
         )
         self.realm = self.hub.realm(self.domain)
-        self.realm.attach(self.session)
+        self.hub.join(self.realm, self.session, self)
         self.send(Welcome(session_id, welcome))
 
     async def next_frame(self) -> tuple[bytes, bool]:
@@ -349,7 +348,7 @@ class Connection(Answering):
         tab, self.tab = self.tab, None
         if tab is not None and tab.connection is self:
             tab.connection = None
-            self.hub.over(tab, "logout")
+            self.hub.logins.over(tab, "logout")
         self.drop(1000, "")
 
     def goodbye(self, reason: str, details: dict[str, Any]) -> None:

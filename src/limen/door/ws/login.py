@@ -159,7 +159,7 @@ async def _resume(connection: Connection, hello: Hello, frame: bytes) -> None:
         channel, plain = server.accept(challenge, answer)
         _decode(connection, plain, connection.codec.text)
         if hub.across is not None and hub.tabs.get(handle) is None:
-            await hub.across.moving.take(slot, connection.origin)
+            await hub.across.take(slot, connection.origin)
         # Slot, user and roles as they are now; from here to WELCOME nothing waits any more.
         found = await gate.settled(_living, connection, handle)
         if found is None or handle in gate.ended:
@@ -244,11 +244,11 @@ def _enter(
     principal = hub.gate.principal(account, connection.origin, connection.wire.tls, session, by=by)
     tab = hub.tabs.get(slot.handle) if slot is not None else None
     if tab is None:
-        tab = hub.open_tab(principal, login)
+        tab = hub.logins.open(principal, login)
         if slot is not None:
             hub.tabs.bind(tab, slot.handle)
     if method != "resume":
-        hub.opened(principal, tab.id, "tab")
+        hub.logins.begun(principal, tab.id, "tab")
     tab.origin = connection.origin
     tab.connection, tab.parked, tab.used = connection, None, time.time()
     tab.by_password = method == "opaque"
