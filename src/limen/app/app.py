@@ -341,10 +341,9 @@ class App:
 
     def authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict:
         """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule."""
-        allowed, who = self._allows(session, action, uri), session.principal
-        if not allowed and who is not None:
-            by = {} if who.impersonated_by is None else {"by": who.impersonated_by}
-            self.note("denied", did=action, uri=uri[:200], domain=who.domain, user=who.user, origin=who.origin, **by)
+        allowed = self._allows(session, action, uri)
+        if not allowed and self.hub is not None:
+            self.hub.denied(session, action, uri)
         return ALLOWED if allowed else DENIED
 
     def _allows(self, session: Session, action: str, uri: str) -> bool:

@@ -38,6 +38,9 @@ from .vault import socket_path
 
 if TYPE_CHECKING:
     from limen.door.http.door import HttpDoor, OwnAddress
+    from limen.door.hub.counts import Counts
+    from limen.service.pipeline import OnDone
+    from limen.service.service import Service
 
     from .app import App
 
@@ -77,12 +80,12 @@ def make_hub(app: App) -> Hub:
 async def lifespan(app: App) -> AsyncIterator[None]:
     """From the first to the last moment of a server."""
     calls = CallLog()
-    app.pipeline.on_done = calls
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(calls.flush)
         stack.enter_context(app.vault.claimed())
         hub = app.open()
         hub.begin()
+        app.pipeline.on_done = counted(hub.counts, calls)
         stack.callback(app.log_security(calls))
         if app.line is not None:
             from limen.door.processes.across import Across
@@ -128,6 +131,16 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             await asyncio.to_thread(hub.gate.collect())
             await app.hooks.stopped()
             app.vault.mark.write()
+
+
+def counted(counts: Counts, log: CallLog) -> OnDone:
+    """What is told of each call that has ended."""
+
+    def done(service: Service, principal: Principal, seconds: float, error: exc.Error | None) -> None:
+        counts.called(service.uri, seconds, error)
+        log(service, principal, seconds, error)
+
+    return done
 
 
 async def _sweep(app: App, hub: Hub) -> None:

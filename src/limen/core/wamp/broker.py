@@ -18,6 +18,7 @@ from limen.core.wamp.messages import (
     Unsubscribed,
 )
 from limen.core.wamp.session import Session
+from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.uris import is_reserved, is_uri
 from limen.core.wamp.verdict import Authorize, Verdict
 
@@ -53,6 +54,8 @@ class Broker:
         self._max_subscriptions = max_subscriptions
         self._by_uri: dict[str, Subscription] = {}
         self._last_subscription = 0
+        self.published = self.delivered = 0
+        """Events that were published, ever; and how often one went to a subscriber here."""
 
     def subscribe(self, session: Session, message: Subscribe, verdict: Verdict | None = None) -> Effects:
         uri, options = message.topic, message.options
@@ -123,6 +126,7 @@ class Broker:
         excluded: Session | None,
     ) -> Effects:
         """What is published in this process: for all here, and for the other processes."""
+        self.published += 1
         here = self.dispatch(uri, args, kwargs, publication, options, excluded)
         return (*here, Spread(uri, args, kwargs, publication, options)) if self._shared else here
 
@@ -146,7 +150,9 @@ class Broker:
             receivers = _eligible(receivers, options)
         if not receivers:
             return ()
-        return (Broadcast(receivers, Event(subscription.id, publication, {}, args, kwargs)),)
+        self.delivered += len(receivers)
+        details = carried(options) if PARENT in options else {}
+        return (Broadcast(receivers, Event(subscription.id, publication, details, args, kwargs)),)
 
 
 # -- black- and whitelists --------------------------------------------------------------------------------------

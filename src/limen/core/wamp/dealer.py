@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from limen.core.wamp.effects import Ask, Claim, Effect, Effects, Interrupt, Invoke, Send, Unclaim, refuse
 from limen.core.wamp.messages import (
+    MAX_ID,
     Call,
     Cancel,
     Error,
@@ -25,6 +26,7 @@ from limen.core.wamp.messages import (
 )
 from limen.core.wamp.messages import Interrupt as InterruptMessage
 from limen.core.wamp.session import Session
+from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.uris import is_reserved, is_uri
 from limen.core.wamp.verdict import Authorize, Verdict
 
@@ -93,6 +95,8 @@ class Dealer:
         self.deadlines: list[tuple[float, int, PendingCall]] = []
         self._timed = 0
         """How many of them are pending."""
+        self.calls = self.answered = self.failed = 0
+        """Calls to callees, ever; those with a result, and those that ended with an error or without any answer."""
 
     # -- registrations ------------------------------------------------------------------------------------------
     def register(self, session: Session, message: Register, verdict: Verdict | None = None) -> Effects:
@@ -184,6 +188,7 @@ class Dealer:
         else:
             forwarded = timeout if registration.forward_timeout else None
             call, effect = _routed(session, message, registration, progress is True, forwarded)
+            self.calls += 1
         session.calls[request] = call
         if timeout:
             self._watch(call, timeout)
@@ -211,7 +216,7 @@ class Dealer:
                 return ()
             details: dict[str, Any] = {"progress": True}
         else:
-            self._end(call)
+            self._end(call, answered=True)
             details = {}
         return (Send(call.caller, Result(call.request, details, message.args, message.kwargs)),)
 
@@ -289,10 +294,16 @@ class Dealer:
             return ()
         return (Send(callee, InterruptMessage(call.invocation, {"mode": mode})),)
 
-    def _end(self, call: PendingCall) -> None:
+    def _end(self, call: PendingCall, answered: bool = False) -> None:
         del call.caller.calls[call.request]
         if call.callee is not None:
             del call.callee.invocations[call.invocation]
+            if call.caller.id > MAX_ID:
+                pass  # it stands for callers of another process, where the call is counted
+            elif answered:
+                self.answered += 1
+            else:
+                self.failed += 1
         if call.timed:
             self._timed -= 1
 
@@ -333,6 +344,8 @@ def _routed(
         details["receive_progress"] = True
     if timeout:
         details["timeout"] = timeout
+    if PARENT in message.options:
+        details |= carried(message.options)
     return call, Send(callee, Invocation(invocation, registration.id, details, message.args, message.kwargs))
 
 

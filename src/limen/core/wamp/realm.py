@@ -260,6 +260,19 @@ class Realm:
         """An event of another process."""
         return self._broker.dispatch(spread.uri, spread.args, spread.kwargs, spread.publication, spread.options, None)
 
+    # -- what is seen of it -------------------------------------------------------------------------------------
+    def counted(self) -> dict[str, int]:
+        """What has happened here since the start: calls to callees (entered, answered, failed), events (published, and
+        how often one was delivered)."""
+        dealer, broker = self._dealer, self._broker
+        return {
+            "calls": dealer.calls,
+            "answered": dealer.answered,
+            "failed": dealer.failed,
+            "published": broker.published,
+            "delivered": broker.delivered,
+        }
+
     def pending(self, session: Session, request: int) -> bool:
         """Whether an answer of a local service to *request* is still awaited."""
         return request in session.calls

@@ -18,6 +18,7 @@ from limen.core.wamp.realm import Realm
 from limen.core.wamp.verdict import DENIED
 
 from .bus import Alone, Bus
+from .counts import Counts
 from .local import Local
 from .logins import Logins
 from .machines import Machines
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .files import Files
     from .gate import Gate
     from .seat import Caller, Own, Signed, Wired
+    from .times import Watcher
 
 
 class Hub:
@@ -68,6 +70,9 @@ class Hub:
         """Told what happens to sessions, for the program (`limen.app.hooks`)."""
         self.logins = Logins(self)
         self._run = Local(self).run
+        self.counts = Counts()
+        self.watcher: Watcher | None = None
+        """Sees what is sent, while somebody watches."""
         self.tabs = Tabs()
         self.connections: set[Wired] = set()
         self.guests: set[Signed] = set()
@@ -117,6 +122,20 @@ class Hub:
         """The realm of *domain*, None where nobody has asked for it yet."""
         return self._realms.get(domain)
 
+    @property
+    def realms(self) -> tuple[Realm, ...]:
+        """All realms that somebody has asked for."""
+        return tuple(self._realms.values())
+
+    def denied(self, session: Session, action: str, uri: str, **about: Any) -> None:
+        """*session* may not do that: whoever decides so says it here, for the counts and the log."""
+        self.counts.denied[action] += 1
+        who = session.principal
+        facts = {"domain": who.domain, "user": who.user, "origin": who.origin} if who is not None else {}
+        if who is not None and who.impersonated_by is not None:
+            facts["by"] = who.impersonated_by
+        self.gate.note("denied", did=action, uri=uri[:200], **facts, **about)
+
     def _procedure(self, uri: str) -> object | None:
         return self.registry.by_uri(uri) or self._own.get(uri)
 
@@ -140,9 +159,11 @@ class Hub:
         """*session* begins in *realm*; what the realm has for it goes to *peer*."""
         session.peer = peer
         realm.attach(session)
+        self.counts.entered += 1
 
     def part(self, realm: Realm, session: Session) -> None:
         """*session* is over, whatever the reason. A second time nothing happens."""
+        self.counts.left += session.attached
         self.act(realm, realm.detach(session))
 
     # -- acting -------------------------------------------------------------------------------------------------
@@ -151,6 +172,8 @@ class Hub:
         for effect in effects:
             match effect:
                 case Send():
+                    if self.watcher is not None:
+                        self.watcher.sending(effect.session, effect.message)
                     try:
                         effect.session.peer.send(effect.message)
                     except exc.InvalidValue as error:  # NaN to a JSON peer, say: the caller learns why
@@ -159,6 +182,8 @@ class Hub:
                     self._run(effect)
                 case Broadcast():
                     frames: dict[object, bytes] = {}
+                    if self.watcher is not None:
+                        self.watcher.broadcasting(effect.sessions, effect.message)
                     for session in effect.sessions:
                         session.peer.send_shared(effect.message, frames)
                 case Interrupt():

@@ -74,7 +74,10 @@ class Signed(Protocol):
 
 
 class Peer(Protocol):
-    """What the hub says to a session of a realm."""
+    """What the hub says to a session of a realm. *transport*: by what it comes in, as people are shown it."""
+
+    @property
+    def transport(self) -> str: ...
 
     def send(self, message: Message) -> int:
         """Sends one message; gives its encoded size in bytes. Raises `InvalidValue` for what can't be said."""
@@ -118,7 +121,17 @@ class Caller(Peer, Seat, Protocol):
 
 
 class Wired(Caller, Signed, Protocol):
-    """A connection, with its session or before it."""
+    """A connection, with its session or before it. *bytes_in* and so on: of payload, since it opened."""
+
+    bytes_in: int
+    bytes_out: int
+    messages_in: int
+    messages_out: int
+
+    @property
+    def queued(self) -> int:
+        """Bytes that the other side has not read yet."""
+        ...
 
     def overdue(self, now: float) -> bool:
         """No session yet, and no greeting under way, though it was time."""

@@ -57,12 +57,16 @@ class Connection(Answering):
     __slots__ = (
         "_greeting",
         "_inbox",
+        "bytes_in",
+        "bytes_out",
         "channel",
         "closing",
         "codec",
         "domain",
         "hub",
         "key",
+        "messages_in",
+        "messages_out",
         "origin",
         "principal",
         "realm",
@@ -91,6 +95,8 @@ class Connection(Answering):
         self.running: dict[int, tuple[asyncio.Future[None], Any, KeptCall | None]] = {}
         self.closing = False
         self.since = 0.0
+        self.bytes_in = self.bytes_out = self.messages_in = self.messages_out = 0
+        """Of payload, since it opened (`door/hub/counts.py`)."""
         self._greeting: asyncio.Task[None] | None = None
         self._inbox: asyncio.Future[tuple[bytes, bool]] | None = None
         self.wire: Wire
@@ -104,10 +110,13 @@ class Connection(Answering):
         self.wire = wire
         self.since = self.hub.loop.time()
         self.hub.connections.add(self)
+        self.hub.counts.opened += 1
 
     def received(self, data: bytes, text: bool) -> None:
         if self.closing:
             return
+        self.bytes_in += len(data)
+        self.messages_in += 1
         if self.hub.bus.crowded:  # this one is the last that makes it more
             self.wire.pause()
             self.hub.bus.when_free(self.wire.resume)
@@ -144,6 +153,7 @@ class Connection(Answering):
     def lost(self, reason: str) -> None:
         self.closing = True
         self.hub.connections.discard(self)
+        self.hub.counts.gone(self)
         if self._greeting is not None:
             self._greeting.cancel()
         if self._inbox is not None and not self._inbox.done():
@@ -322,6 +332,8 @@ class Connection(Answering):
             self.wire.send(self.channel.seal(data), False)
         else:
             self.wire.send(data, self.codec.text)
+        self.bytes_out += len(data)
+        self.messages_out += 1
         return len(data)
 
     def write(self, data: bytes) -> None:

@@ -1,0 +1,111 @@
+"""What calls and events cost, by address, while somebody watches: `limen top`, Prometheus, the devtools.
+
+`Hub.watcher` is asked for each message that the hub sends; nobody watches: it is None, and that is all it costs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from limen.core.wamp.messages import MAX_ID, Error, Event, Invocation, Message, Result
+
+if TYPE_CHECKING:
+    from limen.core.wamp.dealer import PendingCall
+    from limen.core.wamp.session import Session
+
+MOST: Final = 2000
+"""Addresses that are kept apart."""
+OTHER: Final = "other"
+BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Seconds up to which a call belongs in a bucket."""
+CALL: Final = 48
+
+
+class Watcher(Protocol):
+    """Sees what the hub is about to send. It may add to the details of an INVOCATION or EVENT, which are fresh."""
+
+    def sending(self, session: Session, message: Message) -> None: ...
+
+    def broadcasting(self, sessions: list[Session], message: Event) -> None: ...
+
+
+class Times:
+    """By address: calls, those that failed, seconds, and the longest; by topic: events, and how often one was
+    delivered.
+
+    >>> times = Times()
+    >>> times.call("todo.add", 0.25, failed=False)
+    >>> times.call("todo.add", 0.5, failed=True)
+    >>> times.addresses()
+    [['todo.add', 2, 1, 0.75, 0.5]]
+    """
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self.seconds = 0.0
+        """Of all calls."""
+        self._buckets = [0] * (len(BOUNDS) + 1)
+        self._addresses: dict[str, list[Any]] = {}
+        self._topics: dict[str, list[Any]] = {}
+        self._begun: dict[tuple[int, int], tuple[PendingCall, str, float]] = {}
+        self._sweep_at = 1024
+
+    def call(self, address: str, seconds: float, failed: bool) -> None:
+        """A call has ended."""
+        row = self._addresses.get(address) or self._row(self._addresses, address, [0, 0, 0.0, 0.0])
+        row[0] += 1
+        row[1] += failed
+        row[2] += seconds
+        if seconds > row[3]:
+            row[3] = seconds
+        self.seconds += seconds
+        self._buckets[bisect_left(BOUNDS, seconds)] += 1
+
+    # -- what the hub sends -------------------------------------------------------------------------------------
+    def sending(self, session: Session, message: Message) -> None:
+        kind = type(message)
+        if kind is Invocation:
+            call, registration = session.invocations.get(message.request), session.registrations.get(message.registration)
+            if call is not None and registration is not None and call.caller.id <= MAX_ID:
+                self._begun[call.caller.id, call.request] = call, registration.uri, self._clock()
+                if len(self._begun) >= self._sweep_at:
+                    self._sweep()
+        elif (kind is Result and not message.details.get("progress")) or (kind is Error and message.kind == CALL):
+            begun = self._begun.pop((session.id, message.request), None)
+            if begun is not None:
+                self.call(begun[1], self._clock() - begun[2], kind is Error)
+
+    def broadcasting(self, sessions: list[Session], message: Event) -> None:
+        subscription = sessions[0].subscriptions.get(message.subscription)
+        if subscription is not None:
+            row = self._topics.get(subscription.uri) or self._row(self._topics, subscription.uri, [0, 0])
+            row[0] += 1
+            row[1] += len(sessions)
+
+    def _sweep(self) -> None:
+        """Lets go of calls whose callers have left: nobody was told of their end."""
+        self._begun = {key: begun for key, begun in self._begun.items() if begun[0].caller.calls.get(key[1]) is begun[0]}
+        self._sweep_at = max(1024, 2 * len(self._begun))
+
+    def _row(self, table: dict[str, list[Any]], address: str, row: list[Any]) -> list[Any]:
+        if len(table) >= MOST:
+            return table.setdefault(OTHER, row)
+        table[address] = row
+        return row
+
+    # -- what is seen -------------------------------------------------------------------------------------------
+    def addresses(self) -> list[list[Any]]:
+        """Rows: address, calls, failed, seconds, longest."""
+        return [[address[:200], *row] for address, row in self._addresses.items()]
+
+    def topics(self) -> list[list[Any]]:
+        """Rows: topic, events, deliveries."""
+        return [[topic[:200], *row] for topic, row in self._topics.items()]
+
+    def buckets(self) -> list[list[Any]]:
+        """Rows: seconds up to which a call is counted there, as text, and how many of this bucket alone."""
+        bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+        return [[bound, number] for bound, number in zip(bounds, self._buckets, strict=True)]
