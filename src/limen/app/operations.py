@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.names import domain_name, long_enough
 
+from .seen import seen_operations
+
 if TYPE_CHECKING:
     from .app import App
 
@@ -154,6 +156,7 @@ def operations(app: App) -> dict[str, Operation]:
         "explain": explain_,
         "abuse.list": abuse_list,
         "abuse.clear": abuse_clear,
+        **seen_operations(lambda: app.hub),
     }
 
 

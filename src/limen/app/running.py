@@ -28,7 +28,7 @@ from limen.door.own.own import OWN
 from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
-from . import control, described
+from . import control, described, seen
 from .calllog import CallLog
 from .elsewhere import Elsewhere, begin_epoch
 from .hooks import Event
@@ -97,6 +97,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             hub.across = Across(hub, line)
             await hub.across.begin()
         hub.bus.hear("session.over", hub.logins.heard_over)
+        seen.begin(hub)
         hub.gate.epoch = app.vault.mark.epoch
         app.vault.recover()
         app.vault.load_ledger()

@@ -35,6 +35,7 @@ class Guest:
     """
 
     tab = None
+    transport = "http"
 
     def __init__(self, hub: Hub, principal: Principal, key: bytes = b"", heard: Heard | None = None) -> None:
         self.hub, self.principal, self.key = hub, principal, key

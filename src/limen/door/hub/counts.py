@@ -48,17 +48,17 @@ class Counts:
     """The integers of one process that belong to no realm and no connection that is open.
 
     *opened*: connections, ever. *refused*: those that were turned away before they were a session, by reason.
-    *entered*, *left*: sessions. *denied*: what sessions may not do, by action. *violations*: of the protocol.
+    *entered*: sessions, ever. *denied*: what sessions may not do, by action. *violations*: of the protocol.
     *calls*, *failed*: of local services, by any way. *times*: what addresses cost, while somebody watches.
     """
 
     __slots__ = (
-        "bytes_in", "bytes_out", "calls", "denied", "entered", "failed", "left", "messages_in", "messages_out",
+        "bytes_in", "bytes_out", "calls", "denied", "entered", "failed", "messages_in", "messages_out",
         "opened", "refused", "started", "times", "violations",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.opened = self.entered = self.left = self.violations = self.calls = self.failed = 0
+        self.opened = self.entered = self.violations = self.calls = self.failed = 0
         self.bytes_in = self.bytes_out = self.messages_in = self.messages_out = 0
         """Of connections that are gone."""
         self.denied: Counter[str] = Counter()
@@ -99,7 +99,7 @@ def picture(hub: Hub) -> Picture:
         "connections": len(connections),
         "connections_opened": counts.opened,
         "sessions_opened": counts.entered,
-        "sessions_closed": counts.left,
+        "sessions_closed": max(0, counts.entered - len(told)),
         "pending": sum(len(session.calls) for session in told),
         "registrations": sum(len(session.registrations) for session in told),
         "subscriptions": sum(len(session.subscriptions) for session in told),

@@ -24,6 +24,7 @@ from .logins import Logins
 from .machines import Machines
 from .seat import CHANGED, SHUTDOWN
 from .tabs import Tabs
+from .watching import Watching
 
 if TYPE_CHECKING:
     from limen.base.config import Config
@@ -72,7 +73,8 @@ class Hub:
         self._run = Local(self).run
         self.counts = Counts()
         self.watcher: Watcher | None = None
-        """Sees what is sent, while somebody watches."""
+        """Sees what is sent, while somebody watches (`watching.py`)."""
+        self.watching = Watching(self)
         self.tabs = Tabs()
         self.connections: set[Wired] = set()
         self.guests: set[Signed] = set()
@@ -91,7 +93,7 @@ class Hub:
         """A server starts on the running loop: of one that ran before on another loop nothing is left."""
         self._loop = asyncio.get_running_loop()
         self.gate.begin()
-        self._realms, self._deadline = {}, None
+        self._realms, self._deadline, self.counts = {}, None, Counts()
         self.tabs, self.connections, self.guests = Tabs(), set(), set()
 
     def is_crowded(self, origin: str) -> bool:
@@ -163,7 +165,6 @@ class Hub:
 
     def part(self, realm: Realm, session: Session) -> None:
         """*session* is over, whatever the reason. A second time nothing happens."""
-        self.counts.left += session.attached
         self.act(realm, realm.detach(session))
 
     # -- acting -------------------------------------------------------------------------------------------------

@@ -66,17 +66,27 @@ class Times:
 
     # -- what the hub sends -------------------------------------------------------------------------------------
     def sending(self, session: Session, message: Message) -> None:
-        kind = type(message)
-        if kind is Invocation:
-            call, registration = session.invocations.get(message.request), session.registrations.get(message.registration)
-            if call is not None and registration is not None and call.caller.id <= MAX_ID:
-                self._begun[call.caller.id, call.request] = call, registration.uri, self._clock()
-                if len(self._begun) >= self._sweep_at:
-                    self._sweep()
-        elif (kind is Result and not message.details.get("progress")) or (kind is Error and message.kind == CALL):
-            begun = self._begun.pop((session.id, message.request), None)
-            if begun is not None:
-                self.call(begun[1], self._clock() - begun[2], kind is Error)
+        match message:
+            case Invocation():
+                self._begin(session, message)
+            case Result() if not message.details.get("progress"):
+                self._end(session, message.request, failed=False)
+            case Error() if message.kind == CALL:
+                self._end(session, message.request, failed=True)
+
+    def _begin(self, callee: Session, message: Invocation) -> None:
+        call = callee.invocations.get(message.request)
+        registration = callee.registrations.get(message.registration)
+        if call is None or registration is None or call.caller.id > MAX_ID:  # another process has an eye on that one
+            return
+        self._begun[call.caller.id, call.request] = call, registration.uri, self._clock()
+        if len(self._begun) >= self._sweep_at:
+            self._sweep()
+
+    def _end(self, caller: Session, request: int, *, failed: bool) -> None:
+        begun = self._begun.pop((caller.id, request), None)
+        if begun is not None:
+            self.call(begun[1], self._clock() - begun[2], failed)
 
     def broadcasting(self, sessions: list[Session], message: Event) -> None:
         subscription = sessions[0].subscriptions.get(message.subscription)
@@ -87,7 +97,8 @@ class Times:
 
     def _sweep(self) -> None:
         """Lets go of calls whose callers have left: nobody was told of their end."""
-        self._begun = {key: begun for key, begun in self._begun.items() if begun[0].caller.calls.get(key[1]) is begun[0]}
+        begun = self._begun.items()
+        self._begun = {key: one for key, one in begun if one[0].caller.calls.get(key[1]) is one[0]}
         self._sweep_at = max(1024, 2 * len(self._begun))
 
     def _row(self, table: dict[str, list[Any]], address: str, row: list[Any]) -> list[Any]:

@@ -39,6 +39,8 @@ class LaneCall(Answering):
         "principal", "queued", "realm", "running", "seat", "session", "streams", "tls", "whole",
     )  # fmt: skip
 
+    transport = "lane"
+
     def __init__(self, seat: LaneSeat, number: int, digest: bytes, answer: Answer) -> None:
         self.seat, self.hub, self.number, self.digest, self._answer = seat, seat.hub, number, digest, answer
         self.codec = seat.codec

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from limen.core.wamp.messages import Call, Cancel, Error, Interrupt, Invocation, Message, Register, Result, Yield
 from limen.core.wamp.session import Session
+from limen.core.wamp.trace import carried
 from limen.door.hub.bus import packed, unpacked
 
 if TYPE_CHECKING:
@@ -185,6 +186,8 @@ class _StandIn:
     """The peer of a session that stands for one of another process: that process speaks with whoever is there, and
     hears itself what ends them."""
 
+    transport = "process"
+
     def send_shared(self, message: Message, frames: dict[object, bytes]) -> None: ...
 
     def interrupt(self, request: int) -> None: ...
@@ -209,6 +212,7 @@ class _Callee(_StandIn):
             options: dict[str, Any] = {"receive_progress": call.progress}
             if "timeout" in message.details:
                 options["timeout"] = message.details["timeout"]
+            options |= carried(message.details)
             body = [lent.bus.me, realm.name, self.uri, number, call.caller.sealed, options, said]
             lent.bus.tell("call", body, to=self.owner)
         elif isinstance(message, Interrupt):

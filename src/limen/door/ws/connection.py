@@ -102,6 +102,10 @@ class Connection(Answering):
         self.wire: Wire
 
     @property
+    def transport(self) -> str:
+        return getattr(self.wire, "transport", "websocket")
+
+    @property
     def tls(self) -> bool:
         return self.wire.tls
 
