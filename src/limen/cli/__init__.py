@@ -21,6 +21,7 @@ from .options import keys as _keys
 from .options import operator as _operator
 from .permission import explain, permission
 from .profile import profile
+from .router import router
 from .shell import shell
 from .types import types
 from .users import COMMANDS as USER_COMMANDS
@@ -81,6 +82,7 @@ main.add_command(debug)
 main.add_command(load)
 main.add_command(profile)
 main.add_command(shell)
+main.add_command(router)
 main.add_command(key)
 main.add_command(call)
 main.add_command(types)

@@ -1,0 +1,99 @@
+"""`limen router`: realms, rules and listeners by a configuration; the hub behind them is that of `limen serve`.
+
+    start   every listener has its socket; only then anybody is let in
+    sweep   once a second: late greetings, the ledger
+    stop    no listener takes anybody; GOODBYE wamp.close.system_shutdown to all; then the connections end
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from limen import exc
+from limen.base.config import Config
+from limen.core.wamp.verdict import ALLOWED
+from limen.door.hub.entrance import Admitted
+from limen.door.hub.hub import Hub
+from limen.door.router.gate import open_gate
+from limen.service.pipeline import Pipeline
+from limen.service.registry import Registry
+
+if TYPE_CHECKING:
+    from limen.door.hub.entrance import Knocking
+    from limen.door.router.config import Settings
+    from limen.core.wamp.session import Greeting
+
+log = logging.getLogger("limen")
+
+
+class Router:
+    """*settings*: as they are now; `take` changes them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.config = _config(settings)
+        registry, pipeline = Registry(self.config), Pipeline(self.config)
+        nothing: Any = None  # there are no services, so that no call has files
+        self.hub = Hub(self.config, registry, pipeline, open_gate(self.config), lambda *_: ALLOWED, nothing, {})
+        self.hub.entrance = _Anyone(self)
+
+    @contextlib.asynccontextmanager
+    async def alive(self) -> Any:
+        """Its hub, from the first to the last moment on the running loop."""
+        self.hub.begin()
+        sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        try:
+            yield
+        finally:
+            await self.hub.drain()
+            sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeper
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                now = self.hub.loop.time()
+                for connection in tuple(self.hub.connections):
+                    if connection.overdue(now):
+                        connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
+                self.hub.gate.ledger.tick(time.time())
+                self.hub.sweep()
+            except Exception:
+                log.exception("the once-a-second work failed; it goes on")
+
+
+class _Anyone:
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def methods(self, connection: Knocking, realm: str) -> Collection[str] | None:
+        return ("anonymous",) if self._router.settings.realm(realm) is not None else None
+
+    def admit(self, connection: Knocking, greeting: Greeting) -> Admitted:
+        retry_after = connection.hub.gate.refused(connection.domain, connection.origin)
+        if retry_after is not None:
+            raise exc.Abusive(retry_after=round(retry_after))
+        realm = self._router.settings.realm(greeting.realm)
+        assert realm is not None
+        return Admitted(f"anonymous-{connection.session_id}", (realm.anonymous,), "anonymous", "static")
+
+
+def _config(settings: Settings) -> Config:
+    """The settings that transports and hub go by."""
+    config, limits = Config(), settings.limits
+    config.MAX_ORIGIN_CONNECTIONS = limits.origin_connections
+    config.MAX_MESSAGE_SIZE = limits.message_bytes
+    config.MAX_QUEUE_SIZE = limits.queue_bytes
+    config.MAX_STALL = limits.stall
+    config.HELLO_TIMEOUT, config.LOGIN_TIMEOUT = limits.hello, limits.login
+    config.PING_INTERVAL, config.PING_TIMEOUT = limits.ping, limits.pong
+    for realm in settings.realms:
+        config.domain(realm.name).MAX_PENDING_CALLS = realm.limits.pending_calls
+    return config

@@ -1,0 +1,82 @@
+"""One listening socket with HTTP and WebSockets, in a process that has several: uvicorn's protocols without its server,
+which wants the process for itself.
+
+    listener = HttpListener(asgi, accept, config)
+    await listener.listen(sock, tls)
+    …
+    listener.stop()              nobody new comes in
+    await listener.close(10.0)   connections end, what runs gets 10 s
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.server import ServerState
+
+from limen.transport.http_server import HttpServer
+from limen.transport.picows_ws import PicowsServer
+
+if TYPE_CHECKING:
+    import socket
+
+    from limen.base.config import Config
+    from limen.transport.wire import Accept
+
+BACKLOG = 2048
+TLS_HANDSHAKE_TIMEOUT = 10.0
+"""Seconds; a client that never speaks on a TLS port is gone after it."""
+
+
+class HttpListener:
+    """*app*: ASGI, for plain requests. *accept*: the door of WebSockets. *config*: see `HttpServer`, `PicowsServer`."""
+
+    def __init__(self, app: Callable[..., Any], accept: Accept, config: Config) -> None:
+        self._websockets = PicowsServer(accept, config)
+        self._config = uvicorn.Config(
+            app,
+            ws=self._websockets.protocol,  # type: ignore[arg-type]  # any factory will do
+            http=HttpServer(config).protocol,  # type: ignore[arg-type]
+            interface="asgi3",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # a stranger's X-Forwarded-For says nothing
+        )
+        self._state = ServerState()
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Takes what comes at *sock*, which is bound, from now on."""
+        more: dict[str, Any] = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": TLS_HANDSHAKE_TIMEOUT}
+        loop = asyncio.get_running_loop()
+        make = loop.create_unix_server if sock.family.name == "AF_UNIX" else loop.create_server
+        self._server = await make(self._protocol, sock=sock, backlog=BACKLOG, **more)
+
+    def _protocol(self) -> asyncio.Protocol:
+        if not self._config.loaded:
+            self._config.load()
+        return self._config.http_protocol_class(  # type: ignore[call-arg, no-any-return, unused-ignore]
+            config=self._config, server_state=self._state, app_state={}
+        )
+
+    def stop(self) -> None:
+        """Takes nobody any more."""
+        if self._server is not None:
+            self._server.close()
+
+    async def close(self, patience: float) -> None:
+        """Ends all connections after what is queued; requests under way have *patience* seconds."""
+        self.stop()
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        until = asyncio.get_running_loop().time() + patience
+        while (self._state.connections or self._state.tasks) and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.02)  # uvicorn's protocols tell nobody of their end
+        for task in self._state.tasks:
+            task.cancel()
