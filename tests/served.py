@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-READY = re.compile(r"Limen listens on (https?://\S+)")
+READY = re.compile(r"Limen listens on ((?:http|ws)s?://\S+)")
 
 
 class Server:
@@ -57,7 +57,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
+        return int(self.url.split(":")[2].partition("/")[0])
 
     def children(self) -> set[int]:
         """The processes that this one has started and that live: the workers of `--workers`."""

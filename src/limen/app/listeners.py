@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import os
 import socket
 import stat
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 from limen.app.origins import host_name, is_loopback, origin_of
-from limen.base.config import Config
 from limen.door.http.crosssite import is_own
 from limen.door.ws.connection import Connection
-from limen.transport.listening import HttpListener
+from limen.transport import listening
 from limen.transport.wire import Refusal
 
 if TYPE_CHECKING:
+    from limen.base.config import Config
     from limen.door.hub.hub import Hub
     from limen.door.router.config import Listener
     from limen.transport.wire import Handshake, Peer
 
-BACKLOG: Final = 2048
 TEXT: Final = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
 
 
@@ -59,8 +57,10 @@ class Door:
         allowed = self._listener.origins
         if "*" in allowed or origin.lower() in allowed:
             return True
-        return "own" in allowed and self._is_ours(handshake.host) and is_own(
-            origin.encode(), handshake.host.encode(), handshake.tls
+        return (
+            "own" in allowed
+            and self._is_ours(handshake.host)
+            and is_own(origin.encode(), handshake.host.encode(), handshake.tls)
         )
 
     def _is_ours(self, host: str) -> bool:
@@ -87,16 +87,8 @@ class Door:
 
 
 def bind(listener: Listener) -> socket.socket:
-    """The socket of *listener*, bound. Raises `exc.InvalidAddress` with what is in the way."""
-    if listener.unix:
-        return _bind_unix(listener)
-    host, port = listener.host, listener.port or 0
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        both = host == "::" and socket.has_dualstack_ipv6()
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
-    except OSError as error:
-        raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}.") from None
+    """The socket of *listener*. Raises `exc.InvalidAddress` with what is in the way."""
+    return _bind_unix(listener) if listener.unix else listening.bind(listener.host, listener.port or 0)
 
 
 def _bind_unix(listener: Listener) -> socket.socket:
@@ -127,37 +119,40 @@ def _answers(path: str) -> bool:
 
 
 class Standing:
-    """A listener that listens. *where*: its URL."""
+    """A listener with its socket, for the length of a `with` block."""
 
     def __init__(self, hub: Hub, listener: Listener, config: Config) -> None:
         self.listener = listener
-        self._door = Door(hub, listener)
+        door = Door(hub, listener)
+        self._http = listening.HttpListener(door.asgi, door.accept, config)
         self._sock = bind(listener)
-        self._http = HttpListener(self._door.asgi, self._door.accept, config)
 
-    @property
-    def where(self) -> str:
-        listener = self.listener
-        if listener.unix:
-            return f"unix:{listener.unix}"
-        name = f"[{listener.host}]" if ":" in listener.host else listener.host
-        scheme = ("wss" if listener.tls else "ws") if listener.type == "websocket" else "rs"
-        path = listener.paths[0] if listener.type == "websocket" else ""
-        return f"{scheme}://{name}:{self._sock.getsockname()[1]}{path}"
+    def __enter__(self) -> Standing:
+        return self
 
-    async def open(self) -> None:
-        await self._http.listen(self._sock)
-
-    def stop(self) -> None:
-        self._http.stop()
-
-    async def close(self, patience: float) -> None:
-        await self._http.close(patience)
+    def __exit__(self, *_: object) -> None:
+        self._sock.close()
         if self.listener.unix:
             with contextlib.suppress(OSError):
                 os.unlink(self.listener.unix)
 
+    @property
+    def where(self) -> str:
+        """Its URL."""
+        listener = self.listener
+        if listener.unix:
+            return f"unix:{listener.unix}"
+        name = f"[{listener.host}]" if ":" in listener.host else listener.host
+        return f"ws://{name}:{self._sock.getsockname()[1]}{listener.paths[0]}"
 
-async def until_told(stopping: asyncio.Event, draining: Callable[[], Awaitable[None]]) -> None:
-    await stopping.wait()
-    await draining()
+    async def open(self) -> None:
+        """Lets people in from now on."""
+        await self._http.listen(self._sock)
+
+    def stop(self) -> None:
+        """Lets nobody in any more."""
+        self._http.stop()
+
+    async def close(self, patience: float) -> None:
+        """Ends its connections."""
+        await self._http.close(patience)

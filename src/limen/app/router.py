@@ -1,8 +1,8 @@
 """`limen router`: realms, rules and listeners by a configuration; the hub behind them is that of `limen serve`.
 
-    start   every listener has its socket; only then anybody is let in
-    sweep   once a second: late greetings, the ledger
-    stop    no listener takes anybody; GOODBYE wamp.close.system_shutdown to all; then the connections end
+start   every listener has its socket; only then anybody is let in
+sweep   once a second: late greetings, the ledger
+stop    no listener takes anybody; GOODBYE wamp.close.system_shutdown to all; then the connections end
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -23,12 +23,17 @@ from limen.door.router.gate import open_gate
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 
+from .listeners import Standing
+
 if TYPE_CHECKING:
+    from limen.core.wamp.session import Greeting
     from limen.door.hub.entrance import Knocking
     from limen.door.router.config import Settings
-    from limen.core.wamp.session import Greeting
 
 log = logging.getLogger("limen")
+
+PATIENCE = 5.0
+"""Seconds that connections have to end, when all was said."""
 
 
 class Router:
@@ -39,21 +44,28 @@ class Router:
         self.config = _config(settings)
         registry, pipeline = Registry(self.config), Pipeline(self.config)
         nothing: Any = None  # there are no services, so that no call has files
-        self.hub = Hub(self.config, registry, pipeline, open_gate(self.config), lambda *_: ALLOWED, nothing, {})
-        self.hub.entrance = _Anyone(self)
+        gate = open_gate(self.config)
+        self.hub = Hub(self.config, registry, pipeline, gate, lambda *_: ALLOWED, nothing, {}, _Anyone(self))
 
     @contextlib.asynccontextmanager
-    async def alive(self) -> Any:
-        """Its hub, from the first to the last moment on the running loop."""
+    async def alive(self) -> AsyncIterator[list[str]]:
+        """It routes for the length of the block; gives where it listens. Raises `exc.InvalidAddress`."""
         self.hub.begin()
-        sweeper = asyncio.get_running_loop().create_task(self._sweep())
-        try:
-            yield
-        finally:
-            await self.hub.drain()
-            sweeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeper
+        async with contextlib.AsyncExitStack() as stack:
+            listeners = [stack.enter_context(Standing(self.hub, one, self.config)) for one in self.settings.listeners]
+            sweeper = asyncio.get_running_loop().create_task(self._sweep())
+            try:
+                for listener in listeners:
+                    await listener.open()
+                yield [listener.where for listener in listeners]
+            finally:
+                for listener in listeners:
+                    listener.stop()
+                await self.hub.drain()
+                await asyncio.gather(*(listener.close(PATIENCE) for listener in listeners))
+                sweeper.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sweeper
 
     async def _sweep(self) -> None:
         while True:
@@ -64,7 +76,7 @@ class Router:
                     if connection.overdue(now):
                         connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
                 self.hub.gate.ledger.tick(time.time())
-                self.hub.sweep()
+                self.hub.logins.sweep()
             except Exception:
                 log.exception("the once-a-second work failed; it goes on")
 

@@ -28,17 +28,17 @@ from limen import exc
 from limen.app.calllog import Indented
 from limen.base.config import Config
 from limen.transport.http_server import HttpServer
+from limen.transport.listening import BACKLOG, TLS_HANDSHAKE_TIMEOUT, bind
 from limen.transport.picows_ws import PicowsServer
 from limen.transport.wire import Accept
+
+from .process import raise_file_limit
 
 if TYPE_CHECKING:
     from limen.app.app import App
 
     from .evenly import Evenly
 
-BACKLOG = 2048
-TLS_HANDSHAKE_TIMEOUT = 10.0
-"""Seconds; a client that never speaks on the TLS port is gone after it."""
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """Of TLS 1.2: forward secret and authenticated ones only. Those of TLS 1.3 are so anyway; older versions are refused by
 Python's own defaults."""
@@ -174,7 +174,7 @@ def serve(
 
     Raises `exc.InvalidAddress` if host or port cannot be listened on.
     """
-    _raise_file_limit()
+    raise_file_limit()
     if logging.lastResort is not None:  # what writes where the program has not set up a log of its own
         logging.lastResort.setFormatter(Indented())
     files = _tls_files(tls, [*names, host], directory, quiet)
@@ -223,13 +223,9 @@ def listen(host: str, port: int) -> socket.socket:
         sock.setblocking(False)
         return sock
     try:
-        if not 0 <= port <= 65535:
-            raise OverflowError("there is no such port")
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        both = host == "::" and socket.has_dualstack_ipv6()  # all addresses of this machine, IPv4 too
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
-    except (OSError, OverflowError) as error:
-        raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}. Say another --host or --port.") from None
+        return bind(host, port)
+    except exc.InvalidAddress as error:
+        raise exc.InvalidAddress(f"{error} Say another --host or --port.") from None
 
 
 def _tls_files(
@@ -251,14 +247,3 @@ def _tls_files(
         if not os.path.isfile(path):
             raise exc.InvalidAddress(f"--tls: there is no file {path}.")
     return pair[0], pair[1]
-
-
-def _raise_file_limit() -> None:
-    """Each connection is an open file; many systems start a process with 1,024."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = 65536 if hard == resource.RLIM_INFINITY else min(hard, 65536)
-        if soft < most:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -11,6 +11,7 @@ which wants the process for itself.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,18 +19,29 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from limen import exc
 from limen.transport.http_server import HttpServer
 from limen.transport.picows_ws import PicowsServer
 
 if TYPE_CHECKING:
-    import socket
-
     from limen.base.config import Config
     from limen.transport.wire import Accept
 
 BACKLOG = 2048
 TLS_HANDSHAKE_TIMEOUT = 10.0
 """Seconds; a client that never speaks on a TLS port is gone after it."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises `exc.InvalidAddress` with what is in the way."""
+    try:
+        if not 0 <= port <= 65535:
+            raise OverflowError("there is no such port")
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        both = host == "::" and socket.has_dualstack_ipv6()  # all addresses of this machine, IPv4 too
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    except (OSError, OverflowError) as error:
+        raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}.") from None
 
 
 class HttpListener:

@@ -22,7 +22,10 @@ from typing import Final, Literal
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from limen.core.seal.badframe import BadFrame
 from limen.core.seal.kdf import VERSION, lp
+
+__all__ = ["OVERHEAD", "BadFrame", "Channel", "Direction", "ratchet"]
 
 Direction = Literal["c2s", "s2c"]
 
@@ -33,13 +36,6 @@ _OTHER: Final[dict[Direction, Direction]] = {"c2s": "s2c", "s2c": "c2s"}
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 _INNER_REST, _OUTER_REST = b"\x36" * 32, b"\x5c" * 32
 """HMAC's pads (RFC 2104): for the 32 bytes of a key, and for the rest of SHA-256's block of 64."""
-
-
-class BadFrame(Exception):
-    """A frame that does not open here: tampered with, replayed, out of order, of another session or direction.
-
-    The connection must end; the blame is the delivering origin's, never the account's.
-    """
 
 
 def ratchet(chain: bytes) -> tuple[bytes, bytes]:

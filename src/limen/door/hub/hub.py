@@ -21,7 +21,6 @@ from .bus import Alone, Bus
 from .counts import Counts
 from .local import Local
 from .logins import Logins
-from .machines import Machines
 from .seat import CHANGED, SHUTDOWN
 from .tabs import Tabs
 from .watching import Watching
@@ -45,7 +44,7 @@ class Hub:
     """The realms by domain, and who is here: connections, guests, tabs. Lives on one event loop.
 
     *authorize* (`core/wamp/verdict.py`) says whether a session may call, register, publish or subscribe. *own*: what
-    Limen itself answers, by URI.
+    Limen itself answers, by URI. *entrance*: that of `limen serve` if None.
     """
 
     def __init__(
@@ -57,10 +56,12 @@ class Hub:
         authorize: Authorize,
         files: Files,
         own: Mapping[str, Own],
+        entrance: Entrance | None = None,
     ) -> None:
         self.config, self.registry, self.pipeline, self.gate = config, registry, pipeline, gate
         self.authorize, self.files, self._own = authorize, files, own
-        self.entrance: Entrance = Machines()
+        self.entrance: Entrance = entrance or _machines()
+        """Who may come in by plain WAMP."""
         self.bus: Bus = Alone()
         """What the other processes of this server are told."""
         self.across: Across | None = None
@@ -253,3 +254,9 @@ class Hub:
             self.logins.touch(tab)
         for session in (*self.connections, *self.guests, *lanes):
             session.goodbye(SHUTDOWN, {})
+
+
+def _machines() -> Entrance:
+    from .machines import Machines  # needs cryptography, a router perhaps not
+
+    return Machines()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.principal import Principal
 from limen.core.guard.ledger import Kind
-from limen.core.seal.channel import BadFrame
+from limen.core.seal.badframe import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
 from limen.core.wamp.session import PROTOCOL_VIOLATION, ROUTER_ROLES, Session, handshake

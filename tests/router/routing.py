@@ -1,0 +1,85 @@
+"""A router in this process, and clients of it that say each message by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+
+from limen.app.router import Router
+from limen.core.wamp import messages as m
+from limen.core.wamp.codecs import codec
+from limen.door.router.config import Listener, Settings, anyone
+from limen.testing.sockets import SocketClient
+
+ROLES: dict[str, Any] = {"caller": {}, "callee": {}, "publisher": {}, "subscriber": {}}
+
+
+@contextlib.asynccontextmanager
+async def routing(*realms: Any, **more: Any) -> AsyncIterator[Routing]:
+    """A router with these realms (names: open to anybody) on a free port of this machine."""
+    made = tuple(anyone(realm) if isinstance(realm, str) else realm for realm in realms)
+    more.setdefault("listeners", (Listener(port=0),))
+    router = Router(Settings(realms=made, **more))
+    async with router.alive() as where:
+        at = Routing(router, where)
+        yield at
+        for client in at.clients:
+            await client.gone()  # else the router waits for their good manners
+
+
+class Routing:
+    def __init__(self, router: Router, where: list[str]) -> None:
+        self.router, self.where = router, where
+        self.clients: list[Client] = []
+
+    @property
+    def port(self) -> int:
+        return int(self.where[0].split(":")[2].partition("/")[0])
+
+    async def knock(self, encoding: str = "json", path: str = "/ws", **more: Any) -> Client:
+        socket = await SocketClient.connect(self.port, path, [f"wamp.2.{encoding}"], **more)
+        self.clients.append(Client(socket, encoding))
+        return self.clients[-1]
+
+    async def join(self, realm: str, encoding: str = "json", **details: Any) -> Client:
+        """A client that is in."""
+        client = await self.knock(encoding)
+        welcome = await client.hello(realm, **details)
+        assert type(welcome) is m.Welcome, welcome
+        return client
+
+
+class Client:
+    def __init__(self, socket: SocketClient, encoding: str) -> None:
+        self.socket, self.codec = socket, codec(encoding)
+        self.id = 0
+        self.numbers = count(1)
+
+    async def say(self, message: m.Message) -> None:
+        await self.socket.send(self.codec.encode(message), self.codec.text)
+
+    async def hear(self) -> m.Message:
+        async with asyncio.timeout(10):
+            data, _ = await self.socket.receive()
+        return self.codec.decode(data)
+
+    async def gone(self) -> None:
+        """Ends without a word."""
+        self.socket.abort()
+        with contextlib.suppress(OSError):
+            await self.socket.writer.wait_closed()
+
+    async def hello(self, realm: str, **details: Any) -> m.Message:
+        await self.say(m.Hello(realm, {"roles": ROLES, **details}))
+        answer = await self.hear()
+        if type(answer) is m.Welcome:
+            self.id = answer.session
+        return answer
+
+    async def ask(self, kind: type[Any], uri: str, *payload: Any, **options: Any) -> Any:
+        """Sends a request; gives the next message."""
+        await self.say(kind(next(self.numbers), options, uri, *payload))
+        return await self.hear()
