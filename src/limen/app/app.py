@@ -15,7 +15,6 @@ from limen import exc
 from limen.base.config import Config
 from limen.base.names import domain_name
 from limen.base.principal import Principal, get_state
-from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 from limen.service.registry import Registry
 from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from limen.core.record.port import RecordStore
     from limen.core.wamp.session import Session
+    from limen.core.wamp.verdict import Verdict
     from limen.door.gateway.mount import Mounted
     from limen.door.hub.hub import Hub
     from limen.service.pipeline import Pipeline
@@ -344,7 +344,13 @@ class App:
         allowed = self._allows(session, action, uri)
         if not allowed and self.hub is not None:
             self.hub.denied(session, action, uri)
-        return ALLOWED if allowed else DENIED
+        return self._verdicts[allowed]
+
+    @later
+    def _verdicts(self) -> tuple[Verdict, Verdict]:
+        from limen.core.wamp.verdict import ALLOWED, DENIED
+
+        return DENIED, ALLOWED
 
     def _allows(self, session: Session, action: str, uri: str) -> bool:
         principal, topic = session.principal, self.registry.topic(uri)
