@@ -353,10 +353,6 @@ class ServerResume:
         c2s, s2c = self._noise.split()
         return Keys(c2s, s2c, resume_hash(self._noise.handshake_hash, self._hello, challenge))
 
-    def secrets(self) -> Keys:
-        """The keys before CHALLENGE has its bytes: in the place of *th* the handshake hash, for `resume_hash`. Once."""
-        return Keys(*self._noise.split(), self._noise.handshake_hash)
-
 
 # -- registration -----------------------------------------------------------------------------------------------
 class ClientRegistration:

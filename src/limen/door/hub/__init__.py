@@ -1,6 +1,7 @@
 """What stands behind every session, however it came in: `hub.py` acts on what the realms decide.
 
 gate.py        ledger, accounts, slots and keys: what is asked before somebody comes in
+greeter.py     who comes in sealed                           entrance.py     who comes in by plain WAMP (machines.py)
 identity.py    who stands behind a slot or a key
 logins.py      logins and how they end                       tabs.py         a login in one place, and its calls
 local.py       runs local services                           answering.py    how calls are answered, in the peer's bytes

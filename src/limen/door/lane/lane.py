@@ -27,7 +27,7 @@ from limen.web.headers import NO_STORE, data_headers
 from limen.web.response import Response
 
 from .call import LaneCall, Pieces
-from .login import Greeter, Knock
+from .login import Login, Step
 from .seat import Kept, LaneSeat, digest
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Lane:
 
     def __init__(self, hub: Hub, lanes: LaneStore) -> None:
         self._hub, self._gate, self._lanes = hub, hub.gate, lanes
-        self._greeter = Greeter(hub, lanes)
+        self._login = Login(hub, lanes)
         self._loading: dict[tuple[str, bytes], asyncio.Future[LaneSeat | None]] = {}
         self._bus: Any = None
 
@@ -75,14 +75,14 @@ class Lane:
     # -- the greeting -------------------------------------------------------------------------------------------
     async def _hello(self, request: Request, asker: Principal, kind: bytes) -> Response:
         body = await request.body(MAX_HELLO, self._hub.config.domain(asker.domain).BODY_TIMEOUT)
-        challenge, ticket = await self._greeter.hello(_knock(asker, kind, body))
+        challenge, ticket = await self._login.hello(_step(asker, kind, body))
         header = (b"x-limen-ticket", base64url.encode(ticket).encode())
         return Response(200, (*_HEADERS[kind], header), challenge)
 
     async def _authenticate(self, request: Request, asker: Principal, kind: bytes) -> Response:
         body = await request.body(MAX_GREETING, self._hub.config.domain(asker.domain).BODY_TIMEOUT)
         ticket = _bytes(request, b"x-limen-ticket", MAX_TICKET)
-        answer = await self._greeter.authenticate(_knock(asker, kind, body), ticket)
+        answer = await self._login.authenticate(_step(asker, kind, body), ticket)
         return Response(200, _HEADERS[kind], answer)
 
     # -- calls --------------------------------------------------------------------------------------------------
@@ -234,8 +234,8 @@ class Lane:
     def _listen(self) -> None:
         bus = self._bus = self._hub.bus
         bus.answer("lane", self._kept)
-        bus.hear("lane.login", self._greeter.elsewhere)
-        bus.hear("lane.over", self._greeter.over)
+        bus.hear("lane.login", self._login.elsewhere)
+        bus.hear("lane.over", self._login.over)
         bus.hear("lane.cancel", self._cancelled)
 
     def _find(self, domain: Any, slot: Any, number: Any) -> LaneCall | None:
@@ -258,8 +258,8 @@ class Lane:
             self._stop(call)
 
 
-def _knock(asker: Principal, kind: bytes, body: bytes) -> Knock:
-    return Knock(asker.domain, asker.origin, asker.tls, TYPES[kind], body)
+def _step(asker: Principal, kind: bytes, body: bytes) -> Step:
+    return Step(asker.domain, asker.origin, asker.tls, TYPES[kind], body)
 
 
 def _bytes(request: Request, name: bytes, most: int) -> bytes:
