@@ -81,11 +81,14 @@ def test_registering_needs_a_rule() -> None:
     assert failed(*peer.send(Register(1, {}, "x.a")), "wamp.error.not_authorized")
 
 
-@pytest.mark.parametrize("options", [{"match": "prefix"}, {"invoke": "roundrobin"}])
+@pytest.mark.parametrize(
+    "options", [{"match": "regex"}, {"match": ["prefix"]}, {"invoke": "all"}, {"invoke": 1}, {"match": ""}]
+)
 def test_options_that_are_not_done_are_not_ignored(options: dict[str, Any]) -> None:
     peer = Edge().join()
     assert failed(*peer.send(Register(1, options, "x.a")), "wamp.error.option_not_allowed")
     assert isinstance(peer.send(Register(2, {"match": "exact", "invoke": "single"}, "x.a"))[0], Registered)
+    assert isinstance(peer.send(Register(3, {"match": None, "invoke": None}, "x.b"))[0], Registered)
 
 
 def test_only_the_callee_unregisters_and_only_once() -> None:
@@ -260,7 +263,7 @@ def test_skip_answers_at_once_and_leaves_the_callee_alone() -> None:
 def test_killnowait_answers_at_once_and_interrupts(options: dict[str, Any]) -> None:
     _, caller, callee, _ = routed(CAN, receive_progress=True)
     assert failed(*caller.send(Cancel(1, options)), CANCELED)
-    assert callee.take() == [Interrupt(1, {"mode": "killnowait"})]
+    assert callee.take() == [Interrupt(1, {"mode": "killnowait", "reason": CANCELED})]
     callee.send(Yield(1, {"progress": True}, [1]))
     callee.send(Error(68, 1, {}, CANCELED))
     assert caller.take() == []
@@ -270,7 +273,7 @@ def test_killnowait_answers_at_once_and_interrupts(options: dict[str, Any]) -> N
 def test_kill_waits_for_the_callee(answer: Any) -> None:
     edge, caller, callee, _ = routed(CAN)
     assert caller.send(Cancel(1, {"mode": "kill"})) == []
-    assert callee.take() == [Interrupt(1, {"mode": "kill"})]
+    assert callee.take() == [Interrupt(1, {"mode": "kill", "reason": CANCELED})]
     callee.send(answer)
     assert len(caller.take()) == 1
     assert nothing_is_left(edge)
@@ -325,7 +328,7 @@ def test_a_call_ends_when_its_time_is_up() -> None:
     assert caller.take() == []
     edge.wait(0.1)
     assert failed(caller.one(), "wamp.error.timeout")
-    assert callee.take() == [Interrupt(1, {"mode": "killnowait"})]
+    assert callee.take() == [Interrupt(1, {"mode": "killnowait", "reason": "wamp.error.timeout"})]
     assert edge.realm.next_deadline() is None
     assert nothing_is_left(edge)
 
@@ -422,7 +425,7 @@ def test_a_callee_that_leaves_ends_its_calls_and_registrations() -> None:
 def test_a_caller_that_leaves_interrupts_its_callees() -> None:
     edge, caller, callee, _ = routed(CAN, timeout=5)
     caller.drop()
-    assert callee.take() == [Interrupt(1, {"mode": "killnowait"})]
+    assert callee.take() == [Interrupt(1, {"mode": "killnowait", "reason": CANCELED})]
     assert callee.send(Yield(1, {}, ["late"])) == []
     assert nothing_is_left(edge)
     assert edge.realm.next_deadline() is None

@@ -55,7 +55,7 @@ def test_a_yield_with_a_flawed_payload_fails_the_call() -> None:
     edge, caller, callee, _ = routed(CAN)
     edge.act(edge.realm.refuse(callee.session, Yield(1, {}), FLAW))
     assert failed(caller.one(), FLAW.uri)
-    assert callee.take() == [Interrupt(1, {"mode": "killnowait"})]
+    assert callee.take() == [Interrupt(1, {"mode": "killnowait", "reason": FLAW.uri})]
     edge.act(edge.realm.refuse(callee.session, Yield(1, {}), FLAW))
     assert caller.take() == []
     assert nothing_is_left(edge)

@@ -313,7 +313,9 @@ class Realm(RuleBasedStateMachine):
             assert set(session.invocations) == {call.invocation for call in self.waiting if call.callee is peer}
             assert {r.uri: id for id, r in session.registrations.items()} == known.registrations
             assert {s.uri: id for id, s in session.subscriptions.items()} == known.subscriptions
-        assert set(realm._dealer._by_uri) == {uri for known in self.peers.values() for uri in known.registrations}
+        assert set(realm._registrar.table.exact) == {
+            uri for known in self.peers.values() for uri in known.registrations
+        }
         assert set(realm._broker._by_uri) == {uri for known in self.peers.values() for uri in known.subscriptions}
         deadlines = [call.deadline for call in self.waiting if call.deadline is not None]
         assert realm.next_deadline() == min(deadlines, default=None)

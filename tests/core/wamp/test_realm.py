@@ -148,7 +148,7 @@ def test_an_offender_is_aborted_and_everything_of_it_disposed(message: Any) -> N
     assert offender.closed
     error, interrupt = other.take()
     assert failed(error, "wamp.error.canceled")
-    assert interrupt.options == {"mode": "killnowait"}  # type: ignore[union-attr]
+    assert interrupt.options == {"mode": "killnowait", "reason": "wamp.error.canceled"}  # type: ignore[union-attr]
     assert other.register("x.a") > 0
     assert list(edge.realm.sessions) == [other.session.id]
     assert edge.realm._broker._by_uri == {}

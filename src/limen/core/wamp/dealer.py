@@ -2,64 +2,63 @@
 
 A call is in `caller.calls` until its one final answer is sent; a routed call is in `callee.invocations` for just as
 long. Whatever comes for it later is dropped without a word: it crossed the answer on the wire.
+
+Who answers what: `registrar.py`. Where a call's options say nothing, and nearly none do, nothing is looked at twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
-from limen.core.wamp.effects import Ask, Claim, Effect, Effects, Interrupt, Invoke, Send, Unclaim, refuse
-from limen.core.wamp.messages import (
-    MAX_ID,
-    Call,
-    Cancel,
-    Error,
-    Invocation,
-    Register,
-    Registered,
-    Result,
-    Unregister,
-    Unregistered,
-    Yield,
+from limen.core.wamp.effects import (
+    Ask,
+    Effect,
+    Effects,
+    Interrupt,
+    Invoke,
+    MetaError,
+    Send,
+    Told,
+    Violation,
+    refuse,
 )
+from limen.core.wamp.messages import MAX_ID, Call, Cancel, Error, Invocation, Result, Yield, integer
 from limen.core.wamp.messages import Interrupt as InterruptMessage
+from limen.core.wamp.passthru import passthru
+from limen.core.wamp.registrar import Registrar
+from limen.core.wamp.registrations import SINGLE, Endpoint, Registration
 from limen.core.wamp.session import Session
 from limen.core.wamp.trace import PARENT, carried
-from limen.core.wamp.uris import is_reserved, is_uri
+from limen.core.wamp.uris import is_uri
 from limen.core.wamp.verdict import Authorize, Verdict
 
 CALL: Final = 48
-REGISTER: Final = 64
-UNREGISTER: Final = 66
 INVOCATION: Final = 68
+YIELD: Final = 70
 
 MAX_TIMEOUT: Final = 2**40
 """Milliseconds, some 35 years: longer ones are cut to this."""
 
+CANCELED: Final = "wamp.error.canceled"
+INVALID_ARGUMENT: Final = "wamp.error.invalid_argument"
+UNAVAILABLE: Final = "wamp.error.unavailable"
+NOT_SUPPORTED: Final = "wamp.error.feature_not_supported"
+NO_DISCLOSURE: Final = "wamp.error.option_disallowed.disclose_me"
 
-class Registration:
-    """*hosted*: the callee is at another process; the session here stands for it."""
-
-    __slots__ = ("callee", "forward_timeout", "hosted", "id", "uri")
-
-    def __init__(self, id: int, uri: str, callee: Session, forward_timeout: bool, hosted: bool = False) -> None:
-        self.id = id
-        self.uri = uri
-        self.callee = callee
-        self.forward_timeout = forward_timeout
-        self.hosted = hosted
+Method = Callable[[Session, list[Any], dict[str, Any]], Any]
+"""A procedure of the realm itself: gives the value of the RESULT, or Told; raises MetaError."""
 
 
 class PendingCall:
     """A CALL without its final answer.
 
     *callee*: None where a local service answers; *invocation*: id of the INVOCATION. *progress*: the caller asked for
-    progressive results.
+    progressive results. *endpoint*: where the calls of the callee are counted. *parts*: of a progressive call.
     """
 
-    __slots__ = ("callee", "caller", "invocation", "progress", "request", "timed")
+    __slots__ = ("callee", "caller", "endpoint", "invocation", "parts", "progress", "request", "timed")
 
     def __init__(self, caller: Session, request: int, callee: Session | None, invocation: int, progress: bool) -> None:
         self.caller = caller
@@ -68,29 +67,49 @@ class PendingCall:
         self.invocation = invocation
         self.progress = progress
         self.timed = False
+        self.endpoint: Endpoint | None = None
+        self.parts: Parts | None = None
+
+
+class Parts:
+    """The arguments of a call come in parts (section "Progressive Call Invocations"). *details*: what all INVOCATIONs
+    say, frozen with the first; *count*: how many there were; *over*: the last has come."""
+
+    __slots__ = ("count", "details", "over", "registration", "uri")
+
+    def __init__(self, uri: str, registration: int, details: dict[str, Any]) -> None:
+        self.uri = uri
+        self.registration = registration
+        self.details = details
+        self.count = 1
+        self.over = False
 
 
 class Dealer:
-    """Registrations and calls of one realm. See `Realm` for the arguments."""
+    """The calls of one realm. See `Realm` for the arguments. *chance*: a number from 0 to below its argument.
+
+    *own*: what the realm answers itself, by URI: the meta API.
+    """
 
     def __init__(
         self,
         procedures: Callable[[str], object | None],
         authorize: Authorize,
         now: Callable[[], float],
+        chance: Callable[[int], int],
+        registrar: Registrar,
         max_pending: int,
-        max_registrations: int,
-        shared: bool = False,
+        max_invocations: int,
     ) -> None:
         self._procedures = procedures
-        self._shared = shared
-        self._claiming: set[str] = set()
         self._authorize = authorize
         self._now = now
+        self._chance = chance
         self._max_pending = max_pending
-        self._max_registrations = max_registrations
-        self._by_uri: dict[str, Registration] = {}
-        self._last_registration = 0
+        self._max_invocations = max_invocations
+        self._exact = registrar.table.exact
+        self._best = registrar.table.best
+        self.own: Mapping[str, Method] = {}
         # Calls with a time-out: (deadline, number, call). An answered call stays until it is popped or swept.
         self.deadlines: list[tuple[float, int, PendingCall]] = []
         self._timed = 0
@@ -98,127 +117,195 @@ class Dealer:
         self.calls = self.answered = self.failed = 0
         """Calls to callees, ever; those with a result, and those that ended with an error or without any answer."""
 
-    # -- registrations ------------------------------------------------------------------------------------------
-    def register(self, session: Session, message: Register, verdict: Verdict | None = None) -> Effects:
-        uri, options = message.procedure, message.options
-        if not is_uri(uri) or is_reserved(uri):
-            return refuse(session, REGISTER, message.request, "wamp.error.invalid_uri")
-        if options.get("match") not in (None, "exact") or options.get("invoke") not in (None, "single"):
-            return refuse(session, REGISTER, message.request, "wamp.error.option_not_allowed")
-        if verdict is None and (verdict := self._authorize(session, "register", uri, options)) is None:
-            return (Ask(session, "register", uri, options),)
-        if not verdict.allow:
-            return refuse(session, REGISTER, message.request, verdict.error)
-        known = self._by_uri.get(uri)
-        if (known is not None and not known.hosted) or uri in self._claiming or self._procedures(uri) is not None:
-            return refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
-        if len(session.registrations) >= self._max_registrations:
-            return refuse(session, REGISTER, message.request, "wamp.error.unavailable")
-        if self._shared:  # of a callee elsewhere it may just not be known yet that it is gone
-            self._claiming.add(uri)
-            return (Claim(session, message),)
-        return self._register(session, message)
-
-    def claimed(self, session: Session, message: Register, won: bool) -> Effects:
-        """What follows from a `Claim`."""
-        uri = message.procedure
-        self._claiming.discard(uri)
-        if not won:
-            return refuse(session, REGISTER, message.request, "wamp.error.procedure_already_exists")
-        if not session.attached:
-            return (Unclaim(uri),)
-        if len(session.registrations) >= self._max_registrations:
-            return (Unclaim(uri), *refuse(session, REGISTER, message.request, "wamp.error.unavailable"))
-        return self._register(session, message)
-
-    def host(self, session: Session, uri: str, forward_timeout: bool) -> None:
-        """A callee at another process, for which *session* stands, has registered *uri*."""
-        self._last_registration = id = self._last_registration + 1
-        self._by_uri[uri] = session.registrations[id] = Registration(id, uri, session, forward_timeout, hosted=True)
-
-    def unhost(self, uri: str) -> Session | None:
-        """It has no longer; calls that it is answering go on. Gives the session that stands for it."""
-        registration = self._by_uri.get(uri)
-        if registration is None or not registration.hosted:
-            return None
-        del self._by_uri[uri], registration.callee.registrations[registration.id]
-        return registration.callee
-
-    def _register(self, session: Session, message: Register) -> Effects:
-        uri, options = message.procedure, message.options
-        self._last_registration = id = self._last_registration + 1
-        forward_timeout = session.can_time and options.get("forward_timeout") is True
-        self._by_uri[uri] = session.registrations[id] = Registration(id, uri, session, forward_timeout)
-        return (Send(session, Registered(message.request, id)),)
-
-    def unregister(self, session: Session, message: Unregister) -> Effects:
-        # Calls that this registration is answering go on.
-        registration = session.registrations.pop(message.registration, None)
-        if registration is None:
-            return refuse(session, UNREGISTER, message.request, "wamp.error.no_such_registration")
-        del self._by_uri[registration.uri]
-        answer = Send(session, Unregistered(message.request))
-        return (Unclaim(registration.uri), answer) if self._shared else (answer,)
-
-    # -- calls --------------------------------------------------------------------------------------------------
+    # -- CALL ---------------------------------------------------------------------------------------------------
     def call(self, session: Session, message: Call, verdict: Verdict | None = None) -> Effects:
-        request, uri, options = message.request, message.procedure, message.options
+        uri = message.procedure
         procedure = self._procedures(uri)
-        registration = None
-        if procedure is None:
-            registration = self._by_uri.get(uri)
-            if registration is None or (session.sealed and not registration.callee.sealed):
-                # What a sealed session says is not handed on in clear: to it, such a callee is not there.
-                reason = "wamp.error.no_such_procedure" if is_uri(uri) else "wamp.error.invalid_uri"
-                return refuse(session, CALL, request, reason)
-            if verdict is None and (verdict := self._authorize(session, "call", uri, options)) is None:
-                return (Ask(session, "call", uri, options),)
-            if not verdict.allow:
-                return refuse(session, CALL, request, verdict.error)
-        if len(session.calls) >= self._max_pending:
-            return refuse(session, CALL, request, "wamp.error.unavailable")
-        progress = timeout = None
-        if options:
-            progress, timeout = options.get("receive_progress"), options.get("timeout")
-            if timeout is not None and (type(timeout) is not int or timeout < 0):
-                return refuse(session, CALL, request, "wamp.error.invalid_argument")
+        if procedure is not None:
+            return self._serve(session, message, procedure)
+        if message.options:
+            _lawful(session, message.options)
+        registration = self._exact.get(uri) or self._best(uri)
+        method = None
+        if registration is None and (method := self.own.get(uri)) is None:
+            return _nobody(session, message)
+        if verdict is None and (verdict := self._authorize(session, "call", uri, message.options)) is None:
+            return (Ask(session, "call", uri, message.options),)
+        if not verdict.allow:
+            return refuse(session, CALL, message.request, verdict.error)
         if registration is None:
-            call = PendingCall(session, request, None, 0, progress is True)
-            effect: Effect = Invoke(session, request, uri, procedure, message.args or [], message.kwargs or {}, options)
-        else:
-            forwarded = timeout if registration.forward_timeout else None
-            call, effect = _routed(session, message, registration, progress is True, forwarded)
-            self.calls += 1
-        session.calls[request] = call
+            return _answered(session, message, method)  # type: ignore[arg-type]
+        return self._route(session, message, registration, verdict)
+
+    def _serve(self, session: Session, message: Call, procedure: object) -> Effects:
+        """A local service answers."""
+        request, options = message.request, message.options
+        if len(session.calls) >= self._max_pending:
+            return self._too_many(session, request)
+        progress, timeout = False, None
+        if options:
+            if refused := _beyond_a_service(session, message):
+                return refused
+            progress = options.get("receive_progress") is True
+            timeout = options.get("timeout")
+            if timeout is not None and ((timeout := integer(timeout)) is None or timeout < 0):
+                return refuse(session, CALL, request, INVALID_ARGUMENT)
+        call = session.calls[request] = PendingCall(session, request, None, 0, progress)
         if timeout:
             self._watch(call, timeout)
-        return (effect,)
+        args, kwargs = message.args or [], message.kwargs or {}
+        return (Invoke(session, request, message.procedure, procedure, args, kwargs, options),)
+
+    def _route(self, session: Session, message: Call, registration: Registration, verdict: Verdict) -> Effects:
+        """A callee answers: it gets the INVOCATION."""
+        request, options = message.request, message.options
+        if len(session.calls) >= self._max_pending:
+            return self._too_many(session, request)
+        disclose = verdict.disclose
+        details: dict[str, Any] = {}
+        progress, parts, timeout = False, False, None
+        if options:
+            details = passthru(session, options, "caller")
+            parts = options.get("progress") is True
+            progress = options.get("receive_progress") is True
+            timeout = options.get("timeout")
+            if timeout is not None and ((timeout := integer(timeout)) is None or timeout < 0):
+                return refuse(session, CALL, request, INVALID_ARGUMENT)
+            if options.get("disclose_me") is True:
+                if not verdict.may_disclose:
+                    return refuse(session, CALL, request, NO_DISCLOSURE)
+                disclose = True
+        if registration.invoke == SINGLE and not session.sealed:
+            endpoint = registration.endpoints[0]
+        elif (picked := registration.pick(session.sealed, self._chance, self._max_invocations)) is not None:
+            endpoint = picked
+        else:
+            return _nobody(session, message)
+        callee = endpoint.session
+        if details and "callee.payload_passthru_mode" not in callee.features:
+            return refuse(session, CALL, request, NOT_SUPPORTED, "The callee does not take payloads as they are (ppt).")
+        if parts and not _takes_parts(callee):
+            return refuse(session, CALL, request, NOT_SUPPORTED, "The callee does not take a call in parts.")
+        if (callee.busy or endpoint.concurrency or len(callee.invocations) >= self._max_invocations) and (
+            why := endpoint.why_full(self._max_invocations)
+        ):
+            return refuse(session, CALL, request, UNAVAILABLE, f"{message.procedure}: {why}")
+        if registration.pattern:
+            details["procedure"] = message.procedure
+        if disclose or (endpoint.disclose and verdict.may_disclose):
+            details["caller"] = session.id
+            details["caller_authid"] = session.authid
+            details["caller_authrole"] = session.authrole
+        if verdict.trust is not None:
+            details["trustlevel"] = verdict.trust
+        if PARENT in options:
+            details |= carried(options)
+        self.calls += 1
+        return self._invoke(session, message, registration.id, endpoint, details, progress, parts, timeout)
+
+    def _invoke(
+        self,
+        caller: Session,
+        message: Call,
+        registration: int,
+        endpoint: Endpoint,
+        details: dict[str, Any],
+        progress: bool,
+        parts: bool,
+        timeout: int | None,
+    ) -> Effects:
+        callee, request = endpoint.session, message.request
+        callee.last_invocation = number = callee.last_invocation + 1
+        call = PendingCall(caller, request, callee, number, progress)
+        callee.invocations[number] = caller.calls[request] = call
+        if endpoint.concurrency:
+            call.endpoint = endpoint
+            endpoint.running += 1
+        if progress and callee.can_progress:
+            details["receive_progress"] = True
+        if timeout:
+            if endpoint.forward_timeout:
+                details["timeout"] = timeout
+            self._watch(call, timeout)
+        if parts:
+            call.parts = Parts(message.procedure, registration, details)
+            details = {**details, "progress": True}
+        return (Send(callee, Invocation(number, registration, details, message.args, message.kwargs)),)
+
+    def proceed(self, session: Session, message: Call, failure: Error | None = None) -> Effects:
+        """A CALL under an id that was used before: a further part of that call. *failure*: its payload can't be used.
+
+        Of a call that is over it crossed the answer, and is dropped (section "Continuations on Completed Calls").
+        """
+        request = message.request
+        if "caller.progressive_call_invocations" not in session.features:
+            raise Violation(f"request {request} came where {session.next_request} was due")
+        call = session.calls.get(request)
+        if call is None:
+            return ()
+        parts, callee = call.parts, call.callee
+        if parts is None or callee is None or parts.over or parts.uri != message.procedure:
+            raise Violation(f"request {request} is no progressive call of {message.procedure} that goes on")
+        if failure is None and callee.busy:
+            sentence = "The callee does not read what it is sent as fast as it comes: call again later."
+            failure = Error(CALL, request, {}, UNAVAILABLE, [f"{parts.uri}: {sentence}"])
+        if failure is not None:
+            return self.stop(call, failure)
+        parts.count += 1
+        details = parts.details
+        if message.options.get("progress") is True:
+            details = {**details, "progress": True}
+        else:
+            parts.over = True
+        return (Send(callee, Invocation(call.invocation, parts.registration, details, message.args, message.kwargs)),)
 
     def relay(self, session: Session, message: Call, sealed: bool) -> Effects:
         """A call of another process, for whose caller *session* stands: it was let in there. *sealed*: that one's
         session is."""
-        request, options = message.request, message.options
-        registration = self._by_uri.get(message.procedure)
-        if registration is None or registration.hosted or (sealed and not registration.callee.sealed):
-            return refuse(session, CALL, request, "wamp.error.no_such_procedure")
-        progress = options.get("receive_progress") is True
-        call, effect = _routed(session, message, registration, progress, options.get("timeout"))
-        session.calls[request] = call
-        return (effect,)
+        options = message.options
+        registration = self._exact.get(message.procedure)
+        endpoint = None
+        if registration is not None and not registration.hosted:
+            endpoint = registration.pick(sealed, self._chance, self._max_invocations)
+        if registration is None or endpoint is None:
+            return refuse(session, CALL, message.request, "wamp.error.no_such_procedure")
+        if why := endpoint.why_full(self._max_invocations):
+            return refuse(session, CALL, message.request, UNAVAILABLE, f"{message.procedure}: {why}")
+        progress, timeout = options.get("receive_progress") is True, options.get("timeout")
+        details = carried(options) if PARENT in options else {}
+        return self._invoke(session, message, registration.id, endpoint, details, progress, False, timeout)
 
+    def _too_many(self, session: Session, request: int) -> Effects:
+        sentence = f"A session has at most {self._max_pending} calls without an answer: wait for some first."
+        return refuse(session, CALL, request, UNAVAILABLE, sentence)
+
+    # -- answers ------------------------------------------------------------------------------------------------
     def yield_(self, session: Session, message: Yield) -> Effects | None:
         """None: a protocol violation."""
         call = session.invocations.get(message.request)
+        details: dict[str, Any] = {}
+        if message.options:
+            details = passthru(session, message.options, "callee")
+            if details and call is not None and "caller.payload_passthru_mode" not in call.caller.features:
+                return self._unreadable(call)
+            if message.options.get("progress") is True:
+                details["progress"] = True
         if call is None:
             return () if message.request <= session.last_invocation else None
-        if message.options and message.options.get("progress") is True:
-            if not call.progress:
-                return ()
-            details: dict[str, Any] = {"progress": True}
-        else:
+        if "progress" not in details:
             self._end(call, answered=True)
-            details = {}
+        elif not call.progress:
+            return ()
         return (Send(call.caller, Result(call.request, details, message.args, message.kwargs)),)
+
+    def _unreadable(self, call: PendingCall) -> Effects:
+        """The caller could make nothing of the payload: both are told (section "Payload Passthru Mode")."""
+        sentence = "The caller does not take payloads as they are (ppt)."
+        failure = Error(CALL, call.request, {}, NOT_SUPPORTED, [sentence])
+        assert call.callee is not None
+        to_callee = Error(YIELD, call.invocation, {}, NOT_SUPPORTED, [sentence])
+        self._end(call)
+        return [Send(call.caller, failure), Send(call.callee, to_callee)]
 
     def error(self, session: Session, message: Error) -> Effects | None:
         """None: a protocol violation."""
@@ -227,15 +314,16 @@ class Dealer:
             return None
         if call is None:
             return ()
+        details = passthru(session, message.details, "callee") if message.details else {}
         self._end(call)
-        return (Send(call.caller, Error(CALL, call.request, {}, message.error, message.args, message.kwargs)),)
+        return (Send(call.caller, Error(CALL, call.request, details, message.error, message.args, message.kwargs)),)
 
     def cancel(self, session: Session, message: Cancel) -> Effects:
         call = session.calls.get(message.request)
         if call is None:
             return ()
         mode = message.options.get("mode")
-        return self._cancel(call, mode if mode in ("skip", "kill") else "killnowait", "wamp.error.canceled")
+        return self._cancel(call, mode if mode in ("skip", "kill") else "killnowait", CANCELED)
 
     def settle(self, session: Session, request: int) -> bool:
         """Whether the final answer of a local service to *request* is still awaited. It is not, from then on."""
@@ -248,56 +336,55 @@ class Dealer:
         return True
 
     def stop(self, call: PendingCall, failure: Error) -> Effects:
-        """Ends *call* because what its callee says can't be used."""
+        """Ends *call* because what is said in it can't be used."""
         self._end(call)
-        return [Send(call.caller, failure), *self._interrupt(call, "killnowait")]
+        return [Send(call.caller, failure), *self._interrupt(call, "killnowait", failure.error)]
 
     def drop(self, call: PendingCall, failure: Error) -> Effects:
-        """Ends *call*, of which its callee knows nothing."""
+        """Ends *call*, whose last INVOCATION has not reached its callee."""
+        if call.parts is not None and call.parts.count > 1:
+            return self.stop(call, failure)
         self._end(call)
         if call.callee is not None and call.callee.last_invocation == call.invocation:
             call.callee.last_invocation -= 1  # what is sent is numbered without gaps
         return (Send(call.caller, failure),)
 
     def leave(self, session: Session) -> Effects:
-        """Ends whatever *session* has registered, calls and answers, but not local services that run for it."""
+        """Ends whatever *session* calls and answers, but not local services that run for it."""
         effects: list[Effect] = []
         for call in tuple(session.invocations.values()):
             self._end(call)
             if call.caller is not session:
-                effects.append(Send(call.caller, Error(CALL, call.request, {}, "wamp.error.canceled")))
+                effects.append(Send(call.caller, Error(CALL, call.request, {}, CANCELED)))
         for call in tuple(session.calls.values()):
             self._end(call)
             if call.callee is not None:
-                effects += self._interrupt(call, "killnowait")
-        for registration in session.registrations.values():
-            del self._by_uri[registration.uri]
-            if self._shared and not registration.hosted:
-                effects.append(Unclaim(registration.uri))
-        session.registrations.clear()
+                effects += self._interrupt(call, "killnowait", CANCELED)
         return effects
 
     def _cancel(self, call: PendingCall, mode: str, reason: str) -> Effects:
         if call.callee is not None and not call.callee.can_be_interrupted:
             mode = "skip"
         if mode == "kill":
-            return self._interrupt(call, mode)
+            return self._interrupt(call, mode, reason)
         self._end(call)
         answer = Send(call.caller, Error(CALL, call.request, {}, reason))
-        return (answer,) if mode == "skip" else [answer, *self._interrupt(call, mode)]
+        return (answer,) if mode == "skip" else [answer, *self._interrupt(call, mode, reason)]
 
-    def _interrupt(self, call: PendingCall, mode: str) -> Effects:
+    def _interrupt(self, call: PendingCall, mode: str, reason: str) -> Effects:
         callee = call.callee
         if callee is None:
             return (Interrupt(call.caller, call.request, mode),)
         if not callee.can_be_interrupted:
             return ()
-        return (Send(callee, InterruptMessage(call.invocation, {"mode": mode})),)
+        return (Send(callee, InterruptMessage(call.invocation, {"mode": mode, "reason": reason})),)
 
     def _end(self, call: PendingCall, answered: bool = False) -> None:
         del call.caller.calls[call.request]
         if call.callee is not None:
             del call.callee.invocations[call.invocation]
+            if call.endpoint is not None:
+                call.endpoint.running -= 1
             if call.caller.id > MAX_ID:
                 pass  # it stands for callers of another process, where the call is counted
             elif answered:
@@ -332,22 +419,44 @@ class Dealer:
         return effects
 
 
-def _routed(
-    caller: Session, message: Call, registration: Registration, progress: bool, timeout: int | None
-) -> tuple[PendingCall, Send]:
-    """A call to a callee, and the INVOCATION. *timeout*: milliseconds, where the callee is to know them."""
-    callee = registration.callee
-    callee.last_invocation = invocation = callee.last_invocation + 1
-    call = callee.invocations[invocation] = PendingCall(caller, message.request, callee, invocation, progress)
-    details: dict[str, Any] = {}
-    if progress and callee.can_progress:
-        details["receive_progress"] = True
-    if timeout:
-        details["timeout"] = timeout
-    if PARENT in message.options:
-        details |= carried(message.options)
-    return call, Send(callee, Invocation(invocation, registration.id, details, message.args, message.kwargs))
-
-
 def _is_pending(call: PendingCall) -> bool:
     return call.caller.calls.get(call.request) is call
+
+
+def _nobody(session: Session, message: Call) -> Effects:
+    reason = "wamp.error.no_such_procedure" if is_uri(message.procedure) else "wamp.error.invalid_uri"
+    return refuse(session, CALL, message.request, reason)
+
+
+def _answered(session: Session, message: Call, method: Method) -> Effects:
+    """The realm itself answers."""
+    if message.options and (refused := _beyond_a_service(session, message)):
+        return refused
+    try:
+        value = method(session, message.args or [], message.kwargs or {})
+    except MetaError as error:
+        return refuse(session, CALL, message.request, error.reason, error.sentence)
+    told = value if type(value) is Told else Told([value])
+    return [Send(session, Result(message.request, {}, told.args)), *told.effects]
+
+
+def _beyond_a_service(session: Session, message: Call) -> Effects:
+    """The refusal of what only callees may be able to."""
+    _lawful(session, message.options)
+    if message.options.get("progress") is True:
+        return refuse(session, CALL, message.request, NOT_SUPPORTED, "This service does not take a call in parts.")
+    if passthru(session, message.options, "caller"):
+        sentence = "This service does not take payloads as they are (ppt)."
+        return refuse(session, CALL, message.request, NOT_SUPPORTED, sentence)
+    return ()
+
+
+def _lawful(session: Session, options: Mapping[str, Any]) -> None:
+    """Raises Violation for a call that its caller must not make."""
+    passthru(session, options, "caller")
+    if options.get("progress") is True and "caller.progressive_call_invocations" not in session.features:
+        raise Violation("CALL.Options.progress came from a caller that has not announced progressive_call_invocations")
+
+
+def _takes_parts(callee: Session) -> bool:
+    return callee.can_be_interrupted and "callee.progressive_call_invocations" in callee.features

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -92,6 +92,38 @@ Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close | Spread | Cla
 Effects: TypeAlias = tuple[Effect, ...] | list[Effect]
 
 
-def refuse(session: Session, kind: int, request: int, reason: str) -> Effects:
-    """The ERROR that answers a request. *kind*: the request's code."""
-    return (Send(session, Error(kind, request, {}, reason)),)
+class Violation(Exception):
+    """Raised instead of effects: the session breaks the protocol, and is over. Its text is what ABORT says."""
+
+
+def refuse(session: Session, kind: int, request: int, reason: str, sentence: str = "") -> Effects:
+    """The ERROR that answers a request. *kind*: the request's code; *sentence*: what else there is to say."""
+    return (Send(session, Error(kind, request, {}, reason, [sentence] if sentence else None)),)
+
+
+# -- the meta API -----------------------------------------------------------------------------------------------
+class Happened(Protocol):
+    """Says that something happened, where anybody listens: a meta event. *about*: the session it speaks of."""
+
+    def __call__(self, uri: str, args: list[Any], *, about: Session | None = None) -> Effects: ...
+
+
+def unheard(uri: str, args: list[Any], *, about: Session | None = None) -> Effects:
+    """Nobody listens."""
+    return ()
+
+
+class Told(Struct, frozen=True):
+    """What a meta procedure answers where that is not one value, or something follows from it."""
+
+    args: list[Any]
+    effects: Effects = ()
+
+
+class MetaError(Exception):
+    """Raised by a meta procedure: the ERROR that answers the call."""
+
+    def __init__(self, reason: str, sentence: str = "") -> None:
+        super().__init__(reason, sentence)
+        self.reason = reason
+        self.sentence = sentence

@@ -19,11 +19,23 @@ MAX_ID = 2**53
 """Ids are integers from 1 to this (section "IDs"): JavaScript's numbers hold no larger ones exactly."""
 
 Id: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_ID)]
+IdOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_ID)]
 Dict: TypeAlias = dict[str, Any]
 Args: TypeAlias = list[Any] | None
 Kwargs: TypeAlias = dict[str, Any] | None
 Parts: TypeAlias = tuple[tuple[Any, ...], Args, Kwargs]
 """What `parts()` gives: all fields before the payload with the message's code in front, args, kwargs."""
+
+
+def integer(value: Any) -> int | None:
+    """An integer as clients write it in options: over CBOR some write large ones as floats. None: it is none.
+
+    >>> [integer(value) for value in (5, 5.0, 5.5, True, "5", None)]
+    [5, 5, None, None, None, None]
+    """
+    if type(value) is int:
+        return value
+    return int(value) if type(value) is float and value.is_integer() else None
 
 
 class _Row(Struct, array_like=True, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -213,10 +225,13 @@ class Unregister(_Row, frozen=True, tag=66):
 
 
 class Unregistered(_Row, frozen=True, tag=67):
-    request: Id
+    """*request* 0: the router has revoked the registration that *details* names (section "Registration Revocation")."""
+
+    request: IdOrZero
+    details: Dict | None = None
 
     def parts(self) -> Parts:
-        return (67, self.request), None, None
+        return (67, self.request) if self.details is None else (67, self.request, self.details), None, None
 
 
 class Invocation(_Row, frozen=True, tag=68):

@@ -53,6 +53,7 @@ from limen.core.wamp.effects import (
     Send,
     Spread,
     Unclaim,
+    Violation,
 )
 from limen.core.wamp.messages import (
     Abort,
@@ -72,6 +73,8 @@ from limen.core.wamp.messages import (
     Unsubscribe,
     Yield,
 )
+from limen.core.wamp.registrar import Registrar
+from limen.core.wamp.registrationmeta import RegistrationMeta
 from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
 from limen.core.wamp.verdict import Authorize, Verdict
 from limen.exc import InvalidValue
@@ -98,8 +101,9 @@ class Realm:
     *rng*: draws publication ids, 1 to 2^53. *procedures*: the local service at a URI, or None; they win over
     registrations. *authorize* (`verdict.py`): whether a session may "register", "publish" or "subscribe" there, or
     "call" a procedure that another session registered; local services guard themselves. *now*: a monotonic clock in
-    seconds, the one whose time `tick` gets. *max_…*: bounds of one session. *shared*: other processes have
-    realms of this domain, which are one router with this one (`Spread`, `Claim`).
+    seconds, the one whose time `tick` gets; *wall*: the time of day, seconds since 1970. *max_…*: bounds of one
+    session (*max_pending*: calls that it waits for; *max_invocations*: calls that wait for it). *shared*: other
+    processes have realms of this domain, which are one router with this one (`Spread`, `Claim`).
     """
 
     def __init__(
@@ -110,7 +114,9 @@ class Realm:
         procedures: Callable[[str], object | None],
         authorize: Authorize,
         now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         max_pending: int = 4096,
+        max_invocations: int = 32768,
         max_registrations: int = 4096,
         max_subscriptions: int = 4096,
         shared: bool = False,
@@ -118,15 +124,19 @@ class Realm:
         self.name = name
         self.sessions: dict[int, Session] = {}
         self._rng = rng
-        self._dealer = dealer = Dealer(procedures, authorize, now, max_pending, max_registrations, shared)
+        self._registrar = registrar = Registrar(procedures, authorize, max_registrations, shared, wall)
+        self._dealer = dealer = Dealer(
+            procedures, authorize, now, lambda n: rng() % n, registrar, max_pending, max_invocations
+        )
+        dealer.own = RegistrationMeta(registrar).procedures
         self._broker = broker = Broker(rng, authorize, max_subscriptions, shared)
         self._requests: dict[type[Any], Callable[..., Effects]] = {
             Call: dealer.call,
             Publish: broker.publish,
             Subscribe: broker.subscribe,
             Unsubscribe: broker.unsubscribe,
-            Register: dealer.register,
-            Unregister: dealer.unregister,
+            Register: registrar.register,
+            Unregister: registrar.unregister,
         }
         self._others: dict[type[Any], Callable[[Session, Any], Effects | None]] = {
             Yield: dealer.yield_,
@@ -144,8 +154,8 @@ class Realm:
         """`next_deadline() -> float | None`: when `tick` is due, by *now*'s clock."""
         self.tick = dealer.tick
         """`tick(now) -> effects`: ends the calls whose time is up."""
-        self.claimed = dealer.claimed
-        self.host, self.unhost, self.relay = dealer.host, dealer.unhost, dealer.relay
+        self.claimed = registrar.claimed
+        self.host, self.unhost, self.relay = registrar.host, registrar.unhost, dealer.relay
         self.yielded, self.failed, self.cancel = dealer.yield_, dealer.error, dealer.cancel
         """What sessions that stand for those of another process do."""
 
@@ -165,7 +175,7 @@ class Realm:
         session.attached = False
         del self.sessions[session.id]
         self._broker.leave(session)
-        return self._dealer.leave(session)
+        return [*self._dealer.leave(session), *self._registrar.leave(session)]
 
     # -- what sessions say --------------------------------------------------------------------------------------
     def receive(self, session: Session, message: Message) -> Effects:
@@ -175,18 +185,21 @@ class Realm:
         if session.held is not None and type(message) not in _NEVER_HELD:
             session.held.append((message, None))
             return ()
-        request = self._requests.get(type(message))
-        if request is not None:
-            number: int = message.request  # type: ignore[union-attr]  # all of these have one
-            if number != session.next_request:
-                return self._out_of_order(session, number)
-            session.next_request = number + 1
-            effects = request(session, message)
-            if effects and type(effects[0]) is Ask:
-                session.held = deque([(message, None)])
-            return effects
-        other = self._others.get(type(message))
-        follows = other(session, message) if other is not None else None
+        try:
+            request = self._requests.get(type(message))
+            if request is not None:
+                number: int = message.request  # type: ignore[union-attr]  # all of these have one
+                if number != session.next_request:
+                    return self._out_of_order(session, message, number)
+                session.next_request = number + 1
+                effects = request(session, message)
+                if effects and type(effects[0]) is Ask:
+                    session.held = deque([(message, None)])
+                return effects
+            other = self._others.get(type(message))
+            follows = other(session, message) if other is not None else None
+        except Violation as violation:
+            return self._violation(session, str(violation))
         if follows is None:
             return self._violation(session, f"{type(message).__name__.upper()} was not expected here")
         return follows
@@ -197,7 +210,10 @@ class Realm:
         if held is None or not session.attached:
             return ()
         asked, _ = held.popleft()
-        effects = [*self._requests[type(asked)](session, asked, verdict)]
+        try:
+            effects = [*self._requests[type(asked)](session, asked, verdict)]
+        except Violation as violation:
+            return self._violation(session, str(violation))
         session.held = None
         while held and session.attached:
             message, error = held.popleft()
@@ -217,7 +233,7 @@ class Realm:
         if not isinstance(message, Call | Publish) or not session.attached:
             return self.receive(session, message)
         if message.request != session.next_request:
-            return self._out_of_order(session, message.request)
+            return self._out_of_order(session, message, message.request, error)
         session.next_request += 1
         if type(message) is Publish and message.options.get("acknowledge") is not True:
             return ()
@@ -244,7 +260,15 @@ class Realm:
     def _abort(self, session: Session, message: Abort) -> Effects:
         return [*self.detach(session), Close(session, None)]
 
-    def _out_of_order(self, session: Session, number: int) -> Effects:
+    def _out_of_order(
+        self, session: Session, message: Message, number: int, error: InvalidValue | None = None
+    ) -> Effects:
+        if type(message) is Call and number < session.next_request:  # a call may come in parts
+            failure = None if error is None else _failure(CALL, number, error)
+            try:
+                return self._dealer.proceed(session, message, failure)
+            except Violation as violation:
+                return self._violation(session, str(violation))
         return self._violation(session, f"request {number} came where {session.next_request} was due")
 
     def _violation(self, session: Session, sentence: str) -> Effects:

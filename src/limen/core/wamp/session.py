@@ -14,11 +14,26 @@ from limen.core.wamp.messages import Abort, Hello, Message
 if TYPE_CHECKING:
     from limen.base.principal import Principal
     from limen.core.wamp.broker import Subscription
-    from limen.core.wamp.dealer import PendingCall, Registration
+    from limen.core.wamp.dealer import PendingCall
+    from limen.core.wamp.registrations import Registration
     from limen.exc import InvalidValue
 
 ROUTER_ROLES: Final[dict[str, Any]] = {
-    "dealer": {"features": {"progressive_call_results": True, "call_canceling": True, "call_timeout": True}},
+    "dealer": {
+        "features": {
+            "call_canceling": True,
+            "call_timeout": True,
+            "call_trustlevels": True,
+            "caller_identification": True,
+            "pattern_based_registration": True,
+            "payload_passthru_mode": True,
+            "progressive_call_invocations": True,
+            "progressive_call_results": True,
+            "registration_meta_api": True,
+            "registration_revocation": True,
+            "shared_registration": True,
+        }
+    },
     "broker": {"features": {"publisher_exclusion": True, "subscriber_blackwhite_listing": True}},
 }
 """WELCOME.Details.roles: nothing that is not done."""
@@ -65,6 +80,7 @@ class Session:
         "authid",
         "authrole",
         "authroles",
+        "busy",
         "calls",
         "can_be_interrupted",
         "can_progress",
@@ -113,6 +129,8 @@ class Session:
         self.can_progress = self.can_be_interrupted and "callee.progressive_call_results" in features
         self.can_time = "callee.call_timeout" in features
         self.attached = False
+        self.busy = False
+        """It does not read what it is sent as fast as it comes: the edge says so, and callees get no calls then."""
         self.held: deque[tuple[Message, InvalidValue | None]] | None = None
         """While an answer to `Ask` is awaited: what was asked for, and what it has said since, with what is wrong with
         it."""
