@@ -32,6 +32,7 @@ from limen.cli.serve import serve
 class Peer:
     def opened(self, wire): self.wire = wire; wires.add(wire)
     def received(self, data, text): self.wire.send(data, text)
+    def busy(self, yes): pass
     def lost(self, reason): wires.discard(self.wire)
 
 wires = set()

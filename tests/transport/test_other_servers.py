@@ -24,6 +24,7 @@ from limen.transport.wire import Refusal
 
 class Echo:
     def opened(self, wire): self.wire = wire
+    def busy(self, yes): pass
     def lost(self, reason): pass
     def received(self, data, text):
         if data == b"bye":

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -24,7 +25,7 @@ from limen.base.proxies import HEADERS
 from limen.transport.prefix import raw_path
 from limen.transport.pulse import Pulse
 from limen.transport.upgrade import refuse, seen, shorten
-from limen.transport.wire import Accept, Handshake, Peer, Refusal
+from limen.transport.wire import WRITE_HIGH, WRITE_LOW, Accept, Handshake, Peer, Refusal
 
 log = logging.getLogger("limen.transport")
 
@@ -34,8 +35,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 BURST = 64
 """Messages of one peer that are worked off in one go; then others get their turn."""
-WRITE_HIGH, WRITE_LOW = 2**20, 2**18
-"""Bytes queued at which a peer that does not read is not read from either, and at which it is again."""
 CLOSE_TIMEOUT = 5.0
 """Seconds that what is queued has to get out before a goodbye, and the goodbye itself."""
 
@@ -116,6 +115,8 @@ async def _refuse(scope: Message, send: Send, refusal: Refusal) -> None:
 class AsgiConnection:
     """The `Wire` of one ASGI WebSocket: one task reads, one writes, and `run` owns both."""
 
+    largest = sys.maxsize
+
     def __init__(self, server: AsgiWebSockets, peer: Peer, handshake: Handshake, subprotocol: str | None) -> None:
         self.client, self.host, self.tls = handshake.client, handshake.host, handshake.tls
         self.subprotocol = subprotocol
@@ -146,8 +147,9 @@ class AsgiConnection:
             return
         self._queue.append((data, text))
         self._queued += len(data)
-        if self._queued > WRITE_HIGH:
+        if self._queued > WRITE_HIGH and self._room.is_set():
             self._room.clear()
+            self._peer.busy(True)
         self._wake.set()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -246,8 +248,9 @@ class AsgiConnection:
                 if self._queue:
                     self._queue.popleft()
                     self._queued -= len(data)
-                    if self._queued < WRITE_LOW:
+                    if self._queued < WRITE_LOW and not self._room.is_set():
                         self._room.set()
+                        self._peer.busy(False)
             if self._goodbye is not None:
                 code, reason = self._goodbye
                 await send({"type": "websocket.close", "code": code, "reason": reason})

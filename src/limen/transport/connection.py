@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class Connection(WSListener):
 
     link: Link
     ws: Any
+    largest = sys.maxsize
 
     def __init__(
         self, server: PicowsServer, state: Any, peer: Peer, handshake: Handshake, subprotocol: str | None
@@ -249,9 +251,12 @@ class Connection(WSListener):
         """The peer does not read: it is not read from either."""
         if not self._closing:
             self._hold(_BY_QUEUE)
+            self._peer.busy(True)
 
     def resume_writing(self) -> None:
         self._release(_BY_QUEUE)
+        if not self._closing:
+            self._peer.busy(False)
 
     # -- pings and time ---------------------------------------------------------------------------------------------
     def _answer(self, ping: WSFrame) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from typing import Any
 
 from limen.base.config import Config
 from limen.transport.upgrade import shorten
-from limen.transport.wire import Accept, Handshake, Peer, Refusal
+from limen.transport.wire import WRITE_HIGH, WRITE_LOW, Accept, Handshake, Peer, Refusal
 
 log = logging.getLogger("limen.transport")
 
@@ -79,7 +80,9 @@ class MemoryClient:
             self._news.clear()
             await self._news.wait()
         self.wire.moved = self.loop.time()
-        return self.inbox.popleft()
+        message = self.inbox.popleft()
+        self.wire.look_at_queue()
+        return message
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Says goodbye to the door, after what was sent."""
@@ -119,10 +122,12 @@ class MemoryClient:
 class MemoryWire:
     """The door's end: a `Wire`."""
 
+    largest = sys.maxsize
+
     def __init__(self, client: MemoryClient, handshake: Handshake, subprotocol: str | None, config: Config) -> None:
         self.client, self.host, self.tls = handshake.client, handshake.host, handshake.tls
         self.subprotocol = subprotocol
-        self.paused = False
+        self.paused = self.busy = False
         self.moved = 0.0
         self._far, self._config = client, config
 
@@ -141,6 +146,14 @@ class MemoryWire:
             self.moved = far.loop.time()
             far.loop.call_later(self._config.MAX_STALL, self._look)
         far.deliver(data, text)
+        self.look_at_queue()
+
+    def look_at_queue(self) -> None:
+        """Tells the door whether the client keeps up."""
+        busy = self.queued > (WRITE_LOW if self.busy else WRITE_HIGH)
+        if busy is not self.busy:
+            self.busy = busy
+            self._far.peer.busy(busy)
 
     def _look(self) -> None:
         far = self._far

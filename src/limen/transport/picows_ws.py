@@ -22,12 +22,9 @@ from limen.transport.connection import Connection
 from limen.transport.link import SILENCE, Link
 from limen.transport.pulse import Pulse
 from limen.transport.upgrade import Upgrade, accepted, read_upgrade, refused, seen
-from limen.transport.wire import Accept, Handshake, Peer, Refusal
+from limen.transport.wire import WRITE_HIGH, WRITE_LOW, Accept, Handshake, Peer, Refusal
 
 log = logging.getLogger("limen.transport")
-
-WRITE_HIGH, WRITE_LOW = 2**20, 2**18
-"""Bytes queued at which a peer that does not read is not read from either, and at which it is again."""
 
 
 class PicowsServer:

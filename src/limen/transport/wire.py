@@ -6,6 +6,7 @@ A transport shows the door each opening handshake; the door decides at once, wit
     >>> class Echo:
     ...     def opened(self, wire): self.wire = wire
     ...     def received(self, data, text): self.wire.send(data, text)
+    ...     def busy(self, yes): pass
     ...     def lost(self, reason): pass
     >>> def accept(handshake):
     ...     if handshake.path != "/ws":
@@ -17,14 +18,18 @@ A transport shows the door each opening handshake; the door decides at once, wit
     'echo'
 
 The transport answers for framing, limits, pings and dead peers; the door for everything that is said.
-Every adapter passes `limen.testing.transports.WireSuite`.
+Every adapter passes `limen.testing.transports.MessageSuite`, those of WebSockets `WireSuite`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+WRITE_HIGH: Final = 2**20
+WRITE_LOW: Final = 2**18
+"""Bytes queued at which a peer that does not read is not read from either, and at which it is again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class Handshake:
     *subprotocols*: as offered, in the client's order. *client*: IP address of the socket's other end ('' if unknown).
     *tls*: the transport is encrypted. *headers*: names in lower case, the last of repeated ones (but forwarded headers,
     which are joined). *query*: without '?'. Behind a proxy of `config.PROXIES`, *host*, *client* and *tls* are what
-    `limen.transport.upgrade.seen` makes of them.
+    `limen.transport.upgrade.seen` makes of them. *framing*: "websocket" or "rawsocket"; a RawSocket has neither path
+    nor host nor headers.
     """
 
     path: str
@@ -46,6 +52,7 @@ class Handshake:
     tls: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     query: str = ""
+    framing: str = "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,8 @@ class Wire(Protocol):
     """The Host header of the handshake."""
     tls: bool
     """The transport is encrypted."""
+    largest: int
+    """Bytes of the largest message that the other end takes; a larger one is not sent."""
 
     @property
     def queued(self) -> int:
@@ -107,6 +116,11 @@ class Peer(Protocol):
 
     def received(self, data: bytes, text: bool) -> None:
         """One whole message, at most MAX_MESSAGE_SIZE bytes. *text*: it came as text and is valid UTF-8."""
+        ...
+
+    def busy(self, yes: bool) -> None:
+        """The other end does not keep up: more than WRITE_HIGH bytes wait for it. False: less than WRITE_LOW do. The one
+        method that may be called from within `Wire.send`."""
         ...
 
     def lost(self, reason: str) -> None:
