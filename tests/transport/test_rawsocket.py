@@ -36,7 +36,9 @@ class AnyDoor(Door):
 
 
 @asynccontextmanager
-async def serving(door: Door, config: Config | None = None, **options: object) -> AsyncIterator[tuple[RawSocketServer, int]]:
+async def serving(
+    door: Door, config: Config | None = None, **options: object
+) -> AsyncIterator[tuple[RawSocketServer, int]]:
     config = config or Config()
     config.MAX_MESSAGE_SIZE = LIMIT
     server = RawSocketServer(door.accept, config, **options)  # type: ignore[arg-type]
@@ -173,7 +175,7 @@ async def test_json_that_is_not_utf8_ends_it() -> None:
 
 async def test_sixteen_mebibytes_go_both_ways_where_both_take_them() -> None:
     door = AnyDoor(echo=True)
-    server = RawSocketServer(door.accept, big := Config())
+    big = Config()
     big.MAX_MESSAGE_SIZE = big.MAX_QUEUE_SIZE = 2**25
     server = RawSocketServer(door.accept, big)
     listener = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)

@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SUBPROTOCOLS = {
-    f"{kind}.{encoding}": (encoding, kind == "limen.1")
-    for kind in ("wamp.2", "limen.1")
+    f"{kind}.{encoding}{batched}": (encoding, kind == "limen.1", batched != "")
+    for kind, batched in (("wamp.2", ""), ("wamp.2", ".batched"), ("limen.1", ""))
     for encoding in ("json", "msgpack", "cbor")
 }
-"""WebSocket subprotocol to (encoding, sealed)."""
+"""WebSocket subprotocol to (encoding, sealed, batched)."""
 
 
 class App:
@@ -428,14 +428,18 @@ class App:
 
     # -- the doors ----------------------------------------------------------------------------------------------
     def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:
-        """The WebSocket door: decides on a handshake (transport/wire.py)."""
+        """The door of WebSockets and RawSockets: decides on a handshake (transport/wire.py). A RawSocket names no host:
+        it comes to the default domain."""
         from limen.door.http.crosssite import is_own
         from limen.door.ws.connection import Connection
+        from limen.transport.batched import Batched
         from limen.transport.wire import Refusal
 
-        if handshake.path != "/ws":
-            return Refusal(404)
-        domain = self.domain_of(handshake.host)
+        domain: str | None = self.config.DOMAIN
+        if handshake.framing == "websocket":
+            if handshake.path != "/ws":
+                return Refusal(404)
+            domain = self.domain_of(handshake.host)
         if domain is None:
             return Refusal(421)
         origin = handshake.origin
@@ -444,11 +448,12 @@ class App:
         for subprotocol in handshake.subprotocols:
             kind = SUBPROTOCOLS.get(subprotocol)
             if kind is not None:
-                encoding, sealed = kind
+                encoding, sealed, batched = kind
                 hub, client = self.open(), origin_of(handshake.client)
                 if hub.is_crowded(client):
                     return Refusal(503, (("retry-after", "60"),))
-                return subprotocol, Connection(hub, domain, client, encoding, sealed=sealed)
+                connection = Connection(hub, domain, client, encoding, sealed=sealed)
+                return subprotocol, Batched(connection) if batched else connection
         return Refusal(400, (("content-type", "text/plain"),), b"offer one of " + ", ".join(SUBPROTOCOLS).encode())
 
     def asgi(self, inner: Callable[..., Any] | None = None) -> Callable[..., Any]:

@@ -87,6 +87,10 @@ class Config:
     # -- bounds (bytes; seconds; counts)
     MAX_ORIGIN_CONNECTIONS: int = 2500
     """Most WebSockets and streams of events of one origin without a login; further ones are refused with 503."""
+    MAX_CONNECTIONS: int = 50_000
+    """Most WebSockets and RawSockets of one process; further ones are refused with 503 (RawSocket: error 4)."""
+    MAX_SESSIONS: int = 50_000
+    """Most sessions of one realm in one process; a further HELLO is answered with ABORT wamp.error.unavailable."""
     MAX_MESSAGE_SIZE: int = 4 * 2**20
     """Largest WebSocket message and HTTP body taken."""
     MAX_QUEUE_SIZE: int = 8 * 2**20

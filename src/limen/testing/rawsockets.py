@@ -16,7 +16,8 @@ __all__ = ["ClosedError", "RawSocketClient", "RefusedError"]
 class RawSocketClient:
     """One connection to a server. Pings are answered while `receive` runs, unless `pongs` is False.
 
-    *subprotocol*: what the encoding is called over WebSockets. *takes*: bytes of the largest message that the server takes.
+    *subprotocol*: what the encoding is called over WebSockets. *takes*: bytes of the largest message that the
+    server takes.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:

@@ -169,7 +169,7 @@ class MessageSuite:
         door = Door()
         async with self.served(door.accept, self.config()) as connect:
             client = await connect()
-            await client.send(b"x" * (self.max_message_size + 1), False)
+            await client.send(b"x" * (self.max_message_size + 1), self.kind(False))
             assert self.told(await ending(client), 1009)
             await door.peers[0].until_lost()
         assert door.peers[0].log == ["opened", "lost"]
@@ -201,7 +201,7 @@ class MessageSuite:
             await peer.until(lambda: bool(peer.log))
             peer.wire.pause()
             for n in range(200):
-                await client.send(b"%d" % n, False)
+                await client.send(b"%d" % n, self.kind(False))
             await asyncio.wait({asyncio.ensure_future(peer.until(lambda: len(peer.log) > 1))}, timeout=0.2)
             assert peer.log == ["opened"]
             peer.wire.resume()
@@ -215,15 +215,15 @@ class MessageSuite:
             client = await connect()
             peer = door.peers[0]
             await peer.until(lambda: bool(peer.log))
-            peer.wire.send(b"last", True)
+            peer.wire.send(b"last", self.kind(True))
             peer.wire.close(3001, "enough")
-            peer.wire.send(b"too late", True)
+            peer.wire.send(b"too late", self.kind(True))
             assert await client.receive() == (b"last", self.kind(True))
             end = await ending(client)
             assert self.told(end, 3001)
             assert end.reason == ("enough" if self.says_why else "")
             assert "3001 enough" in await peer.until_lost()
-            peer.wire.send(b"nobody is there", True)
+            peer.wire.send(b"nobody is there", self.kind(True))
             peer.wire.close()
             peer.wire.abort()
             peer.wire.pause()
@@ -242,7 +242,7 @@ class MessageSuite:
         door = Door()
         async with self.served(door.accept, self.config()) as connect:
             client = await connect()
-            await client.send(b"first", True)
+            await client.send(b"first", self.kind(True))
             await client.close(3002, "bye")
             assert self.told(await ending(client), 1000, 3002)
             assert ("3002" if self.says_why else "closed by the peer") in await door.peers[0].until_lost()
@@ -262,7 +262,7 @@ class MessageSuite:
         door = Door()
         async with self.served(door.accept, self.config()) as connect:
             client = await connect()
-            await client.send(b"fail", True)
+            await client.send(b"fail", self.kind(True))
             assert self.told(await ending(client), 1011)
             await door.peers[0].until_lost()
         assert door.peers[0].log == ["opened", "lost"]
@@ -277,7 +277,7 @@ class MessageSuite:
             peer = door.peers[0]
             await peer.until(lambda: bool(peer.log))
             for _ in range(200):
-                peer.wire.send(b"x" * 100_000, False)
+                peer.wire.send(b"x" * 100_000, self.kind(False))
                 assert peer.wire.queued <= config.MAX_QUEUE_SIZE + 200_000
             assert "MAX_QUEUE_SIZE" in await peer.until_lost()
             del client
@@ -291,7 +291,7 @@ class MessageSuite:
             peer = door.peers[0]
             await peer.until(lambda: bool(peer.log))
             for _ in range(100):
-                peer.wire.send(b"x" * 100_000, False)
+                peer.wire.send(b"x" * 100_000, self.kind(False))
             assert "MAX_STALL" in await peer.until_lost()
             del client
 
@@ -305,7 +305,7 @@ class MessageSuite:
             await peer.until(lambda: bool(peer.log))
             sent = 0
             while peer.wire.queued <= WRITE_HIGH:
-                peer.wire.send(b"x" * 50_000, False)
+                peer.wire.send(b"x" * 50_000, self.kind(False))
                 sent += 1
                 assert sent < 2000
                 await asyncio.sleep(0)

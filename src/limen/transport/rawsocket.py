@@ -5,8 +5,8 @@
     await loop.create_unix_server(server.protocol, "/run/limen/wamp.sock")
 
 It is the same port as that of WebSockets (`limen.transport.wire`): the door is shown a handshake of framing "rawsocket"
-whose one subprotocol is what the client's serializer is called over WebSockets. There are no codes in which an end could
-be said: who breaks the framing, or is told to go, sees the connection close.
+whose one subprotocol is what the client's serializer is called over WebSockets. There are no codes in which an end
+could be said: who breaks the framing, or is told to go, sees the connection close.
 
 What one message costs is the loop in `_parse`. What is sent within one turn of the event loop leaves in one write.
 """
@@ -71,9 +71,9 @@ def exponent(size: int) -> int:
 class RawSocketServer:
     """Makes the RawSocket connections of one server, whatever it listens on.
 
-    *accept*: the door. *config*: MAX_MESSAGE_SIZE (the largest power of two within is announced and held), MAX_QUEUE_SIZE,
-    MAX_STALL, HELLO_TIMEOUT (for the handshake), PING_INTERVAL and PING_TIMEOUT are read once. *serializers*: the
-    encodings that are spoken. *close_timeout*: seconds that the other end has to close, too.
+    *accept*: the door. *config*: MAX_MESSAGE_SIZE (the largest power of two within is announced and held),
+    MAX_QUEUE_SIZE, MAX_STALL, HELLO_TIMEOUT (for the handshake), PING_INTERVAL and PING_TIMEOUT are read once.
+    *serializers*: the encodings that are spoken. *close_timeout*: seconds that the other end has to close, too.
 
     A peer that vanishes is noticed by the kernel's keep-alive within PING_INTERVAL + PING_TIMEOUT. PINGs are sent to
     peers that have sent one themselves, for Autobahn-Python drops the connection at a PING; *pings*: to all.
@@ -299,7 +299,7 @@ class RawSocket(asyncio.Protocol):
             self._keep(data[at:], 4)
 
     def _rare(self, head: int) -> int:
-        """The size that a prefix of another kind, or of 2^24 bytes, tells of; ends the connection if that is nothing."""
+        """The size that a prefix of another kind, or of 2^24 bytes, tells of; ends the connection if it is wrong."""
         size, kind = head & 0xFFFFFF, head >> 24 & 7
         if head >> 27 & 1:
             size += 2**24

@@ -119,8 +119,8 @@ class Peer(Protocol):
         ...
 
     def busy(self, yes: bool) -> None:
-        """The other end does not keep up: more than WRITE_HIGH bytes wait for it. False: less than WRITE_LOW do. The one
-        method that may be called from within `Wire.send`."""
+        """The other end does not keep up: more than WRITE_HIGH bytes wait for it. False: less than WRITE_LOW do. The
+        one method that may be called from within `Wire.send`."""
         ...
 
     def lost(self, reason: str) -> None:

@@ -98,7 +98,10 @@ class Hub:
         self.tabs, self.connections, self.guests = Tabs(), set(), set()
 
     def is_crowded(self, origin: str) -> bool:
-        """*origin* has as many WebSockets and streams of events without a login as one may have."""
+        """*origin* has as many WebSockets and streams of events without a login as one may have; or this process has
+        as many connections as it may."""
+        if len(self.connections) >= self.config.MAX_CONNECTIONS:
+            return True
         most = self.config.MAX_ORIGIN_CONNECTIONS
         if len(self.connections) + len(self.guests) < most:  # nobody can have so many: mostly nothing need be counted
             return False

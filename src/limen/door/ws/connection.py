@@ -154,6 +154,10 @@ class Connection(Answering):
         else:
             self.hub.act(realm, realm.refuse(self.session, message, error))
 
+    def busy(self, yes: bool) -> None:
+        if self.session is not None:
+            self.session.busy = yes
+
     def lost(self, reason: str) -> None:
         self.closing = True
         self.hub.connections.discard(self)
@@ -294,6 +298,11 @@ class Connection(Answering):
         """The session begins: WELCOME, then the realm."""
         self.principal = principal
         self._greeting = None
+        self.realm = self.hub.realm(self.domain)
+        if len(self.realm.sessions) >= self.hub.config.domain(self.domain).MAX_SESSIONS:
+            sentence = f"the realm {self.domain} has as many sessions as it may (MAX_SESSIONS); try again later"
+            self.refuse("wamp.error.unavailable", sentence, 1013)
+            return
         welcome = {
             "realm": self.domain,
             "authrole": principal.role,
@@ -309,7 +318,6 @@ class Connection(Answering):
             authid=details["authid"],
             details={"authmethod": welcome["authmethod"], "authprovider": welcome["authprovider"]},
         )
-        self.realm = self.hub.realm(self.domain)
         self.hub.join(self.realm, self.session, self)
         self.send(Welcome(session_id, welcome))
 
@@ -325,13 +333,16 @@ class Connection(Answering):
         return self._send(self.codec.encode(message))
 
     def send_shared(self, message: Message, frames: dict[object, bytes]) -> None:
-        """Sends a message that others get too."""
-        if data := self.shared(message, frames):
+        """Sends a message that others get too; nothing to a peer that does not take one so large."""
+        data = self.shared(message, frames)
+        if data and len(data) <= self.wire.largest:
             self._send(data)
 
     def _send(self, data: bytes) -> int:
         if self.closing:
             return 0
+        if len(data) > self.wire.largest:
+            raise exc.InvalidValue(f"{len(data)} bytes; this peer takes messages of at most {self.wire.largest} bytes")
         if self.channel is not None:
             self.wire.send(self.channel.seal(data), False)
         else:
