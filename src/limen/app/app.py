@@ -451,6 +451,7 @@ class App:
                 encoding, sealed, batched = kind
                 hub, client = self.open(), origin_of(handshake.client)
                 if hub.is_crowded(client):
+                    hub.counts.refused["crowded"] += 1
                     return Refusal(503, (("retry-after", "60"),))
                 connection = Connection(hub, domain, client, encoding, sealed=sealed)
                 return subprotocol, Batched(connection) if batched else connection

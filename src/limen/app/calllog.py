@@ -18,7 +18,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from limen.core.guard.ledger import Kind
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from limen.service.service import Service
 
 
+CROWDS: Final = frozenset({"joined", "left", "refused", "violation", "denied"})
+MOST: Final = 100
+"""Lines a second of each of these."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -70,6 +73,8 @@ class CallLog:
         self._lines: list[str] = []
         self._middles: dict[tuple[str, int], tuple[Principal, str]] = {}
         self._due = False
+        self._spoken: dict[str, list[int]] = {}
+        """Event that comes in crowds, to the second it was told in, and how often it came then."""
 
     def __call__(self, service: Service, principal: Principal, seconds: float, error: exc.Error | None) -> None:
         key = (service.uri, id(principal))
@@ -83,7 +88,8 @@ class CallLog:
             self._flush_later()
 
     def event(self, event: str, **facts: object) -> None:
-        """Something that matters to security. *facts*: JSON-like; nothing secret.
+        """Something that matters to security. *facts*: JSON-like; nothing secret. Of those that strangers can cause at
+        will (`CROWDS`) at most `MOST` a second are told; how many were not, is.
 
         >>> import io
         >>> log = CallLog(out := io.StringIO(), clock=lambda: 12.5)
@@ -92,6 +98,27 @@ class CallLog:
         >>> out.getvalue()
         '{"t":12.500,"event":"account","did":"password","user":"ada\\\\n"}\\n'
         """
+        if event in CROWDS and self._is_one_too_many(event):
+            return
+        self._write(event, facts)
+
+    def _is_one_too_many(self, event: str) -> bool:
+        second = int(self._clock())
+        row = self._spoken.setdefault(event, [second, 0])
+        if row[0] != second:
+            self._tell_omitted(event, row)
+            row[:] = second, 0
+        row[1] += 1
+        if row[1] == MOST + 1:
+            self._later(1.0)
+        return row[1] > MOST
+
+    def _tell_omitted(self, event: str, row: list[int]) -> None:
+        if row[1] > MOST:
+            omitted, row[1] = row[1] - MOST, 0
+            self._write("omitted", {"of": event, "lines": omitted})
+
+    def _write(self, event: str, facts: dict[str, Any]) -> None:
         line = "," + json.dumps({"event": event, **facts}, separators=(",", ":"))[1:-1]
         self._lines.append(f'{{"t":{self._clock():.3f}{line}}}\n')
         if not self._due:
@@ -108,11 +135,17 @@ class CallLog:
             self.event("abuse", kind=entry.kind.value, domain=entry.domain, origin=entry.origin, level=level)
 
     def _flush_later(self) -> None:
-        try:
-            asyncio.get_running_loop().call_later(self._every, self.flush)
-            self._due = True
-        except RuntimeError:  # no loop here: a call from a script
+        self._due = True
+        if not self._later(self._every):  # a call from a script
             self.flush()
+
+    def _later(self, seconds: float) -> bool:
+        """Writes what there is after so many *seconds*; False without a loop that could."""
+        try:
+            asyncio.get_running_loop().call_later(seconds, self.flush)
+        except RuntimeError:
+            return False
+        return True
 
     def _middle(self, key: tuple[str, int], principal: Principal) -> tuple[Principal, str]:
         """What all lines of this caller and this service have in common, kept for the next. The principal is held, so
@@ -125,8 +158,18 @@ class CallLog:
         known = self._middles[key] = principal, middle
         return known
 
+    def close(self) -> None:
+        """Writes what was collected, for the last time."""
+        for event, row in self._spoken.items():
+            self._tell_omitted(event, row)
+        self.flush()
+
     def flush(self) -> None:
         """Writes what was collected."""
+        second = int(self._clock()) if self._spoken else 0
+        for event, row in self._spoken.items():
+            if row[0] != second:
+                self._tell_omitted(event, row)
         lines, self._lines, self._due = self._lines, [], False
         if lines:
             stream = self._stream or sys.stderr

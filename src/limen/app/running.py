@@ -28,7 +28,7 @@ from limen.door.own.own import OWN
 from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
-from . import control, described, seen
+from . import control, described, metrics, seen
 from .calllog import CallLog
 from .elsewhere import Elsewhere, begin_epoch
 from .hooks import Event
@@ -81,7 +81,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
     """From the first to the last moment of a server."""
     calls = CallLog()
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(calls.flush)
+        stack.callback(calls.close)
         stack.enter_context(app.vault.claimed())
         hub = app.open()
         hub.begin()
@@ -251,6 +251,7 @@ def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
         "lane": Lane(hub, app.vault.lanes),
         **described.addresses(app),
         "link": link_address(app.config, hub.gate, hub.files.shelf),
+        "metrics": metrics.address(hub, app.config.IS_DEVELOPMENT, app.config.OBSERVE_ROLES),
         "status.json": described.for_developers(app.config, lambda request: status(app, hub)),
     }
 

@@ -38,6 +38,13 @@ class Config:
     DESCRIBE_ROLES: tuple[str, ...] = ()
     """Users with one of these roles may see which services there are, on the page `/limen/`; in development all may."""
 
+    OBSERVE_ROLES: tuple[str, ...] = ()
+    """Users with one of these roles may see what happens here: sessions, calls, events and what each costs, of their
+    domain; those of `DOMAIN` the metrics of the whole server."""
+    METRICS: str = ""
+    """Port, or HOST:PORT, at which metrics for Prometheus are found, by whoever reaches it; without a host on loopback.
+    Needs the extra `observe`."""
+
     PROXIES: tuple[str, ...] = ()
     """Addresses and networks of the proxies whose Forwarded and X-Forwarded-For/-Proto/-Host headers are believed;
     "unix": whoever comes over a Unix socket. See `limen.base.proxies`."""

@@ -19,6 +19,7 @@ from limen.core.seal.badframe import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
 from limen.core.wamp.session import PROTOCOL_VIOLATION, ROUTER_ROLES, Session, handshake
+from limen.door.hub import told
 from limen.door.hub.answering import Answering, new_session_id
 from limen.door.hub.entrance import Admitted
 from limen.door.hub.gate import MAX_GREETING
@@ -166,7 +167,7 @@ class Connection(Answering):
             self._greeting.cancel()
         if self._inbox is not None and not self._inbox.done():
             self._inbox.cancel()
-        self._leave()
+        self._leave(reason or "lost")
         tab = self.tab
         if tab is not None and tab.connection is self:
             tab.connection = None
@@ -178,11 +179,12 @@ class Connection(Answering):
                 tab.received = self.channel.received if self.channel is not None else None
                 tab.calls.detach(self)
 
-    def _leave(self) -> None:
-        """Leaves the realm; calls that nobody can ask for again are cancelled."""
+    def _leave(self, why: str) -> None:
+        """Leaves the realm; calls that nobody can ask for again are cancelled. *why*: for the log."""
         session, self.session = self.session, None
         if session is None:
             return
+        told.left(self.hub, self, session, why)
         self.hub.part(self.realm, session)
         for task, cancellation, kept in tuple(self.running.values()):
             if kept is None:
@@ -220,8 +222,7 @@ class Connection(Answering):
         if isinstance(greeting, Abort):
             if greeting.reason == PROTOCOL_VIOLATION:
                 self.blame(Kind.MALFORMED)
-            self.send(greeting)
-            self.drop(1008, "")
+            self.abort(greeting, 1008)
             return
         self.domain, self.session_id = greeting.realm, new_session_id()
         try:
@@ -275,8 +276,7 @@ class Connection(Answering):
         return message
 
     def _turn_away(self, error: exc.Error) -> None:
-        self.send(Abort({"message": str(error), **error.to_wire()}, VERDICTS.get(type(error), error.uri)))
-        self.drop(1008, "")
+        self.abort(Abort({"message": str(error), **error.to_wire()}, VERDICTS.get(type(error), error.uri)), 1008)
 
     def _enter(self, greeting: Greeting, who: Admitted) -> None:
         self.key = who.key
@@ -319,6 +319,7 @@ class Connection(Answering):
             details={"authmethod": welcome["authmethod"], "authprovider": welcome["authprovider"]},
         )
         self.hub.join(self.realm, self.session, self)
+        told.joined(self.hub, self, self.session)
         self.send(Welcome(session_id, welcome))
 
     async def next_frame(self) -> tuple[bytes, bool]:
@@ -363,11 +364,13 @@ class Connection(Answering):
     # -- ends ---------------------------------------------------------------------------------------------------
     def end(self, message: Abort | Goodbye | None) -> None:
         """The realm has ended this session."""
-        if message is not None:
-            self.send(message)
         if type(message) is Abort:
             self.blame(Kind.MALFORMED)
-        self.drop(1002 if type(message) is Abort else 1000, "")
+            self.abort(message, 1002)
+            return
+        if message is not None:
+            self.send(message)
+        self.drop(1000, "", "" if message is None else message.reason)
 
     def farewell(self, message: Goodbye) -> None:
         """The client says GOODBYE. In a sealed session that ends its tab (an end without it is a truncation)."""
@@ -376,13 +379,13 @@ class Connection(Answering):
         if tab is not None and tab.connection is self:
             tab.connection = None
             self.hub.logins.over(tab, "logout")
-        self.drop(1000, "")
+        self.drop(1000, "", message.reason)
 
     def goodbye(self, reason: str, details: dict[str, Any]) -> None:
         """The server says GOODBYE."""
         if self.session is not None:
             self.send(Goodbye(details, reason))
-        self.drop(1001 if reason == "wamp.close.system_shutdown" else 1000, "")
+        self.drop(1001 if reason == "wamp.close.system_shutdown" else 1000, "", reason)
 
     def taken_over(self, origin: str) -> None:
         """The same slot has come back elsewhere; whoever sits here learns when and from where."""
@@ -401,18 +404,25 @@ class Connection(Answering):
 
     def refuse(self, reason: str, message: str, code: int = 1002) -> None:
         """ABORT, then the end."""
-        self.send(Abort({"message": message}, reason))
-        self.drop(code, "")
+        self.abort(Abort({"message": message}, reason), code)
 
-    def drop(self, code: int, reason: str) -> None:
-        """Ends the connection after what is queued."""
+    def abort(self, message: Abort, code: int) -> None:
+        """Says *message*, here and in the log; then the end."""
+        if self.closing:
+            return
+        told.aborted(self.hub, self, self.session, message)
+        self.send(message)
+        self.drop(code, "", message.reason)
+
+    def drop(self, code: int, reason: str, why: str = "") -> None:
+        """Ends the connection after what is queued. *why*: for the log, where *reason* does not say it."""
         if self.closing:
             return
         self.closing = True
         if self._greeting is not None and self._greeting is not asyncio.current_task():
             self._greeting.cancel()  # nobody comes in behind a door that closes
         self.wire.close(code, reason)
-        self._leave()
+        self._leave(why or reason or "closed")
 
     def blame(self, kind: Kind) -> None:
         self.hub.gate.charge(self.domain, self.origin, kind)

@@ -63,8 +63,7 @@ def _greeter(hub: Hub) -> Greeter:
 def _abort(connection: Connection, error: exc.Error) -> None:
     """An unsealed verdict. It is unauthenticated, and a client takes it as such."""
     connection.channel = None
-    connection.send(Abort({"message": str(error), **error.to_wire()}, error.uri))
-    connection.drop(1008, "")
+    connection.abort(Abort({"message": str(error), **error.to_wire()}, error.uri), 1008)
 
 
 async def _greet(connection: Connection, greeter: Greeter, hello: Hello, frame: bytes) -> None:
