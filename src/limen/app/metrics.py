@@ -7,12 +7,16 @@ Names follow OpenMetrics: `limen_`, the unit, and `_total` behind what only grow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from limen import exc
-from limen.door.bridge.signing import signed_principal
 from limen.service.guard import has_role
+from limen.transport.listening import HttpListener, bind
+from limen.transport.wire import Refusal
 from limen.web.response import Response
 
 from .origins import host_name, is_loopback
@@ -27,8 +31,11 @@ if TYPE_CHECKING:
     from limen.door.hub.counts import Picture
     from limen.door.hub.hub import Hub
 
+log = logging.getLogger("limen")
+
 PATHS: Final = ("/limen/metrics", "/metrics")
 """Where the listener for operators has them."""
+_HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 MISSING: Final = "Metrics need the extra `observe`: pip install 'limen[observe]'."
 
 
@@ -58,9 +65,7 @@ METRICS: Final = (
     Metric("limen_connections_opened", "counter", "Connections, ever.", "connections_opened"),
     Metric("limen_connections_refused", "counter", "Turned away before a session, by reason.", "refused", ("reason",)),
     Metric("limen_sessions", "gauge", "Sessions in the realms.", "sessions", ("realm", "role", "transport")),
-    Metric(
-        "limen_sessions_opened", "counter", "Sessions, ever; a request over plain HTTP may be one.", "sessions_opened"
-    ),
+    Metric("limen_sessions_opened", "counter", "Sessions, ever; also those of one HTTP request.", "sessions_opened"),
     Metric("limen_sessions_closed", "counter", "Sessions that have ended.", "sessions_closed"),
     Metric("limen_registrations", "gauge", "Procedures that sessions have registered.", "registrations"),
     Metric("limen_subscriptions", "gauge", "Subscriptions of sessions.", "subscriptions"),
@@ -156,12 +161,7 @@ async def exposition(hub: Hub, accept: str) -> Response:
     """The answer to a scrape. From the first on, times of addresses are taken for good."""
     hub.watching.always = True
     body, kind = text(await whole(hub), accept)
-    headers = [
-        (b"content-type", kind.encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    return Response(200, headers, body)
+    return Response(200, [(b"content-type", kind.encode()), *_HEADERS], body)
 
 
 # -- who may see them -----------------------------------------------------------------------------------------------
@@ -171,9 +171,9 @@ def address(hub: Hub, development: bool, roles: tuple[str, ...]) -> OwnAddress:
     nothing."""
 
     async def answer(request: Request, asker: Principal, rest: tuple[str, ...]) -> Response:
-        if rest or not (
-            (development and is_loopback(request.client)) or await _is_operator(hub, roles, request, asker)
-        ):
+        if rest:
+            raise exc.NotFound
+        if not (development and is_loopback(request.client)) and not await _is_operator(hub, roles, request, asker):
             raise exc.NotFound
         if request.method not in ("GET", "HEAD"):
             raise exc.MethodNotAllowed(allow="GET, HEAD")
@@ -185,11 +185,13 @@ def address(hub: Hub, development: bool, roles: tuple[str, ...]) -> OwnAddress:
 async def _is_operator(hub: Hub, roles: tuple[str, ...], request: Request, asker: Principal) -> bool:
     if not roles:
         return False
+    from limen.door.bridge.signing import signed_principal
+
     who = await signed_principal(hub, request, asker)
     return who.user is not None and who.domain == hub.config.DOMAIN and has_role(who.roles, roles)
 
 
-class Listener:
+class Answers:
     """The ASGI application of the operators' own listener: metrics, and nothing else. *host*: what it listens on; on
     loopback only requests to a name of this machine are answered, for a page may have had another name lead here."""
 
@@ -214,5 +216,55 @@ class Listener:
         await send({"type": "http.response.body", "body": body})
 
 
+@contextlib.asynccontextmanager
+async def listening(hub: Hub, where: str) -> AsyncIterator[str]:
+    """Answers at *where*, PORT or HOST:PORT, for the length of the block; gives the URL. Of several processes one does
+    (""), and when that one ends, another.
+
+    Raises `exc.InvalidAddress`.
+    """
+    host, port = place(where)
+    hub.watching.always = True
+    hub.watching.settle()
+    listener: HttpListener | None = None
+
+    async def listen() -> str:
+        nonlocal listener
+        if listener is not None or not await hub.bus.claim("limen metrics"):
+            return ""
+        listener = HttpListener(Answers(hub, host), lambda handshake: Refusal(404), hub.config)
+        sock = bind(host, port)
+        await listener.listen(sock)
+        name = f"[{host}]" if ":" in host else host
+        return f"http://{name}:{sock.getsockname()[1]}{PATHS[0]}"
+
+    async def instead() -> None:
+        try:
+            await listen()
+        except exc.InvalidAddress as error:
+            log.warning("The metrics are nowhere now: %s", error)
+
+    tasks: set[asyncio.Task[None]] = set()
+    hub.bus.left(lambda number: tasks.add(hub.loop.create_task(instead())))
+    url = await listen()
+    try:
+        yield url
+    finally:
+        if listener is not None:
+            await listener.close(1.0)
+
+
+def place(where: str) -> tuple[str, int]:
+    """Host and port.
+
+    >>> place("9100"), place("[::1]:9100"), place("0.0.0.0:9100")
+    (('127.0.0.1', 9100), ('::1', 9100), ('0.0.0.0', 9100))
+    """
+    host, _, port = where.rpartition(":")
+    if not port.isdecimal() or host.startswith("[") is not host.endswith("]"):
+        raise exc.InvalidAddress(f"Metrics are to be at PORT or HOST:PORT; {where!r} is neither.")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 def _sentence(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> Response:
-    return Response(status, [(b"content-type", b"text/plain; charset=utf-8"), *headers], body)
+    return Response(status, [(b"content-type", b"text/plain; charset=utf-8"), *_HEADERS, *headers], body)

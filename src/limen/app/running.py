@@ -28,7 +28,7 @@ from limen.door.own.own import OWN
 from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
-from . import control, described, metrics, seen
+from . import control, described, seen
 from .calllog import CallLog
 from .elsewhere import Elsewhere, begin_epoch
 from .hooks import Event
@@ -114,6 +114,10 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             else:
                 stack.callback(path.unlink, missing_ok=True)
                 stack.callback(listener.close)
+        if app.config.METRICS:
+            from .metrics import listening
+
+            await stack.enter_async_context(listening(hub, app.config.METRICS))
         for mounted in app.mounts:
             await stack.enter_async_context(mounted.alive())
         first = await hub.bus.claim("limen server.started")  # of several processes one tells it
@@ -244,6 +248,8 @@ def own_addresses(app: App, hub: Hub) -> dict[str, OwnAddress]:
     from limen.door.bridge.bridge import Bridge
     from limen.door.bridge.events import Events
     from limen.door.lane.lane import Lane
+
+    from . import metrics
 
     return {
         "bridge": Bridge(hub),

@@ -59,6 +59,7 @@ def main() -> None:
     metavar="ADDRESS",
     help="Proxy (address, network, 'unix') whose Forwarded or X-Forwarded-… headers are believed; may be repeated.",
 )
+@click.option("--metrics", metavar="[HOST:]PORT", default=None, help="Where Prometheus finds metrics; see METRICS.")
 @click.option("--workers", type=click.IntRange(1, 256), default=None, help="So many processes serve, on one port.")
 @click.option("--dev", is_flag=True, help="Development: TLS is not forced, modules reload, errors show their source.")
 @click.option(

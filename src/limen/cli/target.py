@@ -105,6 +105,7 @@ def serve_target(
     realm_rules: str = "closed",
     reload: bool = True,
     proxy: tuple[str, ...] = (),
+    metrics: str | None = None,
     workers: int | None = None,
 ) -> int:
     """Serves until told to stop; gives the exit status. *reload*: with *dev*, anew after each change of a file."""
@@ -147,6 +148,8 @@ def serve_target(
     if proxy:
         Proxies(proxy)
         app.config.PROXIES = proxy
+    if metrics:
+        app.config.METRICS = metrics
     app.open_realms = realm_rules == "open"
     return serve_app(app, host=host, port=port, tls=tls, member=member)
 

@@ -79,7 +79,11 @@ class Times:
         registration = callee.registrations.get(message.registration)
         if call is None or registration is None or call.caller.id > MAX_ID:  # another process has an eye on that one
             return
-        self._begun[call.caller.id, call.request] = call, registration.uri, self._clock()
+        key = call.caller.id, call.request
+        before = self._begun.get(key)
+        if before is not None and before[0] is call:
+            return  # a further part of the same call
+        self._begun[key] = call, registration.uri, self._clock()
         if len(self._begun) >= self._sweep_at:
             self._sweep()
 
@@ -118,5 +122,5 @@ class Times:
 
     def buckets(self) -> list[list[Any]]:
         """Rows: seconds up to which a call is counted there, as text, and how many of this bucket alone."""
-        bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+        bounds = [*map(str, BOUNDS), "+Inf"]
         return [[bound, number] for bound, number in zip(bounds, self._buckets, strict=True)]
