@@ -18,6 +18,7 @@ from limen.base.config import Config
 from limen.core.guard.ledger import Kind
 from limen.door.gateway.asgi import Asgi
 from limen.door.http.door import HttpDoor
+from limen.door.http.places import Callers, Places
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 from limen.service.service import make_service_decorator
@@ -67,18 +68,22 @@ class Site:
     def open_door(self) -> None:
         """With the settings as they are."""
         self.door = HttpDoor(
-            config=self.config,
-            registry=self.registry,
-            pipeline=self.pipeline,
-            statics=self.statics,
-            domain_of={"localhost": "localhost", "b.example": "b.example"}.get,
-            origin_of=lambda client: client,
-            refused=self.refused,
-            charge=self.charge,
-            delay=lambda domain, origin: self.delay,
-            assets=self.assets,
+            self.config,
+            self.registry,
+            self.pipeline,
+            Places(
+                statics=self.statics,
+                assets=self.assets,
+                own={"status.json": for_developers(self.config, self.status)},
+            ),
+            Callers(
+                domain_of={"localhost": "localhost", "b.example": "b.example"}.get,
+                origin_of=lambda client: client,
+                refused=self.refused,
+                charge=self.charge,
+                delay=lambda domain, origin: self.delay,
+            ),
             spool=self.spool,
-            own={"status.json": for_developers(self.config, self.status)},
         )
         self.app = Asgi(self.door)
 

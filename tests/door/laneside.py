@@ -17,6 +17,7 @@ from limen.client.exchange import Answer, Request
 from limen.client.lane import LaneSession, login_with_key
 from limen.core.guard.ledger import Ledger
 from limen.door.http.door import HttpDoor
+from limen.door.http.places import Callers, Places
 from limen.door.http.request import Request as Asked
 from limen.door.hub.files import Files
 from limen.door.hub.gate import Gate
@@ -78,15 +79,11 @@ class Process:
         self.hub.bus = Wires(wires)
         own = own_addresses(app, self.hub)
         self.door = HttpDoor(
-            config=app.config,
-            registry=app.registry,
-            pipeline=pipeline,
-            statics=(),
-            domain_of=app.domain_of,
-            origin_of=origin_of,
-            refused=gate.refused,
-            charge=gate.charge,
-            own={"lane": own["lane"]},
+            app.config,
+            app.registry,
+            pipeline,
+            Places(own={"lane": own["lane"]}),
+            Callers(domain_of=app.domain_of, origin_of=origin_of, refused=gate.refused, charge=gate.charge),
         )
 
     def level(self, origin: str = "192.0.2.1") -> float:

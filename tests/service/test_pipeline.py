@@ -98,6 +98,21 @@ async def test_roles_and_check_perm_are_asked_and_denials_counted(house: House, 
     assert house.charged == [(USER.origin, "denied")] * 2
 
 
+@pytest.mark.parametrize("inline", [True, False])
+async def test_the_program_is_asked_last_after_roles_and_permissions(house: House, inline: bool) -> None:
+    asked: list[str] = []
+
+    @house.service(check_perm=lambda state: asked.append(state.user) or True, inline=inline)
+    def locked() -> str:
+        return "ok"
+
+    house.pipeline.rulebook.set("localhost", [("keeper", "locked")])
+    assert type(await house.refusal(locked, by=USER)) is exc.Forbidden
+    assert asked == []
+    assert await house.call(locked, by=replace(USER, roles=("keeper",))) == "ok"
+    assert asked == ["ada"]
+
+
 async def test_check_perm_may_guard_what_everybody_may_call(house: House) -> None:
     @house.service(safe=False, check_perm=lambda state: state.origin == ANYONE.origin)
     def hello() -> str:

@@ -17,6 +17,7 @@ from limen.base.config import Config
 from limen.base.principal import Principal
 from limen.door.gateway.wsgi import Wsgi
 from limen.door.http.door import HttpDoor
+from limen.door.http.places import Callers, Places
 from limen.door.http.request import Request
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
@@ -33,15 +34,16 @@ class Streams:
         self.given: list[int] = []
         self.closed = threading.Event()
         self.door = HttpDoor(
-            config=Config(),
-            registry=Registry(),
-            pipeline=Pipeline(Config()),
-            statics=[],
-            domain_of={"localhost": "localhost"}.get,
-            origin_of=origin_of,
-            refused=lambda domain, origin: None,
-            charge=lambda domain, origin, kind: None,
-            own={"count": self.count, "echo": self.echo, "break": self.broken},
+            Config(),
+            Registry(),
+            Pipeline(Config()),
+            Places(own={"count": self.count, "echo": self.echo, "break": self.broken}),
+            Callers(
+                domain_of={"localhost": "localhost"}.get,
+                origin_of=origin_of,
+                refused=lambda domain, origin: None,
+                charge=lambda domain, origin, kind: None,
+            ),
         )
         self.wsgi = validator(Wsgi(lambda environ: (self.loop, self.door)))
 

@@ -21,7 +21,7 @@ from .origins import is_loopback
 if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.base.principal import Principal
-    from limen.door.http.door import OwnAddress
+    from limen.door.http.places import OwnAddress
     from limen.door.http.request import Request
     from limen.web.response import Response
 

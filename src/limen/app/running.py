@@ -37,7 +37,8 @@ from .origins import origin_of
 from .vault import socket_path
 
 if TYPE_CHECKING:
-    from limen.door.http.door import HttpDoor, OwnAddress
+    from limen.door.http.door import HttpDoor
+    from limen.door.http.places import OwnAddress
     from limen.door.hub.counts import Counts
     from limen.service.pipeline import OnDone
     from limen.service.service import Service
@@ -202,24 +203,24 @@ def make_door(app: App) -> HttpDoor:
     """The HTTP door of *app*, whoever carries the requests."""
     from limen.door.bridge.signing import signed_principal
     from limen.door.http.door import HttpDoor
+    from limen.door.http.places import Callers, Places
 
     hub = app.open()
     gate = hub.gate
     return HttpDoor(
-        config=app.config,
-        registry=app.registry,
-        pipeline=app.pipeline,
-        statics=app.statics,
-        domain_of=app.domain_of,
-        origin_of=origin_of,
-        refused=gate.refused,
-        charge=gate.charge,
-        delay=gate.delay,
-        assets=assets(),
-        own=own_addresses(app, hub),
-        mounts=app.mounts,
+        app.config,
+        app.registry,
+        app.pipeline,
+        Places(statics=app.statics, mounts=app.mounts, own=own_addresses(app, hub), assets=assets()),
+        Callers(
+            domain_of=app.domain_of,
+            origin_of=origin_of,
+            refused=gate.refused,
+            charge=gate.charge,
+            delay=gate.delay,
+            signed=partial(signed_principal, hub),
+        ),
         spool=app.spool,
-        signed=partial(signed_principal, hub),
     )
 
 

@@ -109,10 +109,12 @@ class Pipeline:
                 state = self._state(principal, service)
             else:
                 state = State(principal, service.uri, cancellation or Cancellation())
-            if service.roles or service.check_perm is not None:
-                self._permit(service, state)
+            if service.roles:
+                self._permit(state, service.roles, None)
             if self._rules:
                 self._obey(service, principal)
+            if service.check_perm is not None and not _on_thread(service):  # else where its function runs
+                self._permit(state, (), service.check_perm)
             values, named = plan.bind(args or [], kwargs, text)
             context = copy_context()
             if not now:
@@ -150,17 +152,16 @@ class Pipeline:
             self._charge(principal.domain, origin, Misdeed.UNSEALED)
             raise exc.Unauthorized("Log in first." if user is None else "This answers in sealed sessions only.")
 
-    def _permit(self, service: Service, state: State) -> None:
-        """Roles, and check_perm unless that is asked on the worker thread, where it may block as its function may."""
-        check_perm = None if _on_thread(service) else service.check_perm
+    def _permit(self, state: State, roles: tuple[str, ...], check_perm: Callable[[State], object] | None) -> None:
+        """What was said in the code."""
         try:
-            permit(state, service.roles, check_perm)
+            permit(state, roles, check_perm)
         except exc.Unauthorized:
             self._charge(state.domain, state.origin, Misdeed.DENIED)
             raise
 
     def _obey(self, service: Service, principal: Principal) -> None:
-        """What was said at run time (`rulebook`), besides."""
+        """What was said at run time (`rulebook`)."""
         try:
             self.rulebook.check(principal, service.uri)
         except exc.Unauthorized:

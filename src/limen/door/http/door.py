@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 from limen.base.files import File
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from limen.service.service import Service
     from limen.web.static import StaticTree
 
+    from .places import Callers, Mounted, Places
+
 _LOG: Final = logging.getLogger("limen.door")
 _KEPT: Final = 1024
 """Most hosts, callers and services that the door remembers at once."""
@@ -52,68 +54,28 @@ _KEPT: Final = 1024
 _TWICE: Final = "An argument came in the query and in the body."
 _FORWARDED: Final = tuple((name, name.encode()) for name in HEADERS)
 
-OwnAddress = Callable[[Request, Principal, tuple[str, ...]], Awaitable[Response]]
-"""What answers at `/limen/NAME`: given the request, who asks as far as the door knows (domain, origin, TLS), and the
-segments behind NAME. Other sites' pages never get so far."""
-
-
-class Mounted(Protocol):
-    """Another application at *segments* (`door/gateway/mount.py`): *service* asks it. *cross_site*: other sites' pages
-    may. *on_threads*: its body must be there before it is asked."""
-
-    @property
-    def segments(self) -> tuple[str, ...]: ...
-    @property
-    def methods(self) -> tuple[str, ...]: ...
-    @property
-    def service(self) -> Service: ...
-    @property
-    def cross_site(self) -> bool: ...
-    @property
-    def on_threads(self) -> bool: ...
-
-
-Signed = Callable[[Request, Principal], Awaitable[Principal]]
-"""Who has signed a request, given who asks as far as the door knows (`door/bridge/signing.py`)."""
-
 
 class HttpDoor:
     """Plain HTTP calls, files, and Limen's own assets.
 
-    *domain_of*: a Host header's domain, None for one that is not ours. *origin_of*: an IP address as the ledger counts
-    it. *refused*: seconds until an origin may come again, None if it may now. *charge*: counts a misdeed. *delay*:
-    seconds by which an answer to an origin is slowed. *own*: what stands at `/limen/NAME`, by NAME (the table is
-    `app/running.py`'s). *mounts*: other applications, the longest path first. *spool*: where uploads lie meanwhile.
-    *signed*: looks for a signature. *assets*: the tree at `/limen`, for all other names. *executor*: where files are
-    read; the loop's own if None.
+    *places*: what stands where, besides the services of *registry*. *callers*: how it knows who asks. *spool*: where
+    uploads lie meanwhile. *executor*: where files are read; the loop's own if None.
     """
 
     def __init__(
         self,
-        *,
         config: Config,
         registry: Registry,
         pipeline: Pipeline,
-        statics: Iterable[StaticTree],
-        domain_of: Callable[[str], str | None],
-        origin_of: Callable[[str], str],
-        refused: Callable[[str, str], float | None],
-        charge: Callable[[str, str, Kind], object],
-        delay: Callable[[str, str], float] | None = None,
-        assets: StaticTree | None = None,
-        own: Mapping[str, OwnAddress] | None = None,
-        mounts: Iterable[Mounted] = (),
+        places: Places,
+        callers: Callers,
+        *,
         spool: Spool | None = None,
-        signed: Signed | None = None,
         executor: Executor | None = None,
     ) -> None:
-        self._config, self._registry = config, registry
+        self._config, self._registry, self._executor = config, registry, executor
         self._pipeline, self._call_service = pipeline, pipeline.call
-        self._statics, self._mounts = statics, mounts
-        self._domain_of, self._origin_of = domain_of, origin_of
-        self._refused, self._charge, self._delay = refused, charge, delay
-        self._own_addresses, self._assets, self._executor = own or {}, assets, executor
-        self._signed = signed
+        self._places, self._callers = places, callers
         self._receiver = Receiver(config, spool or Spool(None))
         self._chosen = chosen(config.HEADERS)
         hsts = config.HSTS and not config.IS_DEVELOPMENT and config.DOMAIN != "localhost"
@@ -168,7 +130,7 @@ class HttpDoor:
         if first == "ws" and len(segments) == 1:
             upgrade = ((b"upgrade", b"websocket"), (b"connection", b"upgrade"))
             raise Refused(exc.InvalidCall("This address speaks WebSocket only."), 426, upgrade)
-        mounted = next((m for m in self._mounts if segments[: len(m.segments)] == m.segments), None)
+        mounted = next((m for m in self._places.mounts if segments[: len(m.segments)] == m.segments), None)
         deep = -1 if mounted is None else len(mounted.segments)
         if segments[-1]:  # a service has no slash at its end
             match = self._registry.by_path(segments)
@@ -178,7 +140,7 @@ class HttpDoor:
                 return await self._call(request, domain, match)
         if request.tagged and request.method == "POST":
             raise exc.NotFound()  # a client of ours means a service, never a file
-        for tree in self._statics:
+        for tree in self._places.statics:
             at = len(tree.segments)
             if at > deep and segments[:at] == tree.segments:
                 return await self._file(tree, request, segments[at:])
@@ -196,7 +158,10 @@ class HttpDoor:
             return False
         if (segments[0] == "limen" and len(segments) > 1) or segments == ("ws",):
             return True
-        roots = (*(mounted.segments for mounted in self._mounts), *(tree.segments for tree in self._statics))
+        roots = (
+            *(mounted.segments for mounted in self._places.mounts),
+            *(tree.segments for tree in self._places.statics),
+        )
         if any(segments[: len(root)] == root for root in roots):
             return True
         return bool(segments[-1]) and self._registry.by_path(segments) is not None
@@ -223,7 +188,7 @@ class HttpDoor:
             _, colon, port = host.rpartition(b":")
             if colon and port and not port.endswith(b"]") and not port.isdigit():
                 raise exc.InvalidCall("The Host's port is no number.")
-            domain = self._domain_of(host.decode("latin-1"))
+            domain = self._callers.domain_of(host.decode("latin-1"))
             if domain is None:
                 raise Refused(exc.InvalidAddress("This server does not answer for that host name."), 421)
             if len(self._domains) >= _KEPT:
@@ -238,7 +203,7 @@ class HttpDoor:
         if principal is None:
             if len(self._principals) >= _KEPT:
                 self._principals.clear()
-            principal = self._principals[key] = Principal(domain, self._origin_of(client), tls=tls)
+            principal = self._principals[key] = Principal(domain, self._callers.origin_of(client), tls=tls)
         return principal
 
     def _plan(self, service: Service) -> Plan:
@@ -255,14 +220,14 @@ class HttpDoor:
 
     async def _own(self, request: Request, domain: str, segments: tuple[str, ...]) -> Response:
         """What stands under /limen."""
-        own = self._own_addresses.get(segments[1])
+        own = self._places.own.get(segments[1])
         if own is not None:
             if who_asks(request.method, request.headers, request.tls) is Caller.FOREIGN:
                 raise exc.Forbidden("Another site's page may not ask this.")
             return await own(request, self._principal(domain, request.client, request.tls), segments[2:])
-        if self._assets is None:
+        if self._places.assets is None:
             raise exc.NotFound()
-        return await self._file(self._assets, request, segments[1:])
+        return await self._file(self._places.assets, request, segments[1:])
 
     # -- calling ------------------------------------------------------------------------------------------------
     async def _call(self, request: Request, domain: str, match: Match) -> Response:
@@ -279,10 +244,10 @@ class HttpDoor:
         try:
             if b"origin" in headers or b"sec-fetch-site" in headers:
                 request.grant = self._admit(request, plan)
-            if b"authorization" in headers and self._signed is not None:
-                principal = await self._signed(request, principal)
-            if service.check_abusive and self._delay is not None and principal.user is None:
-                slow = self._delay(domain, origin)
+            if b"authorization" in headers and self._callers.signed is not None:
+                principal = await self._callers.signed(request, principal)
+            if service.check_abusive and principal.user is None:
+                slow = self._callers.delay(domain, origin)
                 if slow > 0:
                     await self._slow(domain, origin, slow)
             args: list[Any] = match.rest
@@ -359,13 +324,13 @@ class HttpDoor:
                 if form:
                     text = {*range(len(args)), *kwargs}
         except Malformed as malformed:
-            self._charge(principal.domain, principal.origin, Kind.MALFORMED)
+            self._callers.charge(principal.domain, principal.origin, Kind.MALFORMED)
             raise malformed.error from None
         return args, kwargs, text
 
     async def _slow(self, domain: str, origin: str, delay: float) -> None:
         # The pipeline asks this again; but what is refused shall cost neither a body nor a wait.
-        wait = self._refused(domain, origin)
+        wait = self._callers.refused(domain, origin)
         if wait is not None:
             raise exc.Abusive(retry_after=wait)
         await asyncio.sleep(delay)
@@ -379,8 +344,8 @@ class HttpDoor:
                 raise exc.MethodNotAllowed(allow=", ".join(mounted.methods))
             if not mounted.cross_site and who_asks(method, request.headers, request.tls) is Caller.FOREIGN:
                 raise exc.Forbidden("Another site's page may not ask this.")
-            if service.check_abusive and self._delay is not None:
-                slow = self._delay(domain, principal.origin)
+            if service.check_abusive:
+                slow = self._callers.delay(domain, principal.origin)
                 if slow > 0:
                     await self._slow(domain, principal.origin, slow)
             body = None

@@ -27,7 +27,7 @@ from limen.web.shelf import Shelf, digest, found
 if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.base.principal import Principal
-    from limen.door.http.door import OwnAddress
+    from limen.door.http.places import OwnAddress
     from limen.door.http.request import Request
     from limen.door.hub.gate import Gate
     from limen.door.hub.seat import Seat
