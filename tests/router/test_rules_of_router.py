@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from limen.core.wamp.uris import is_pattern, is_reserved
 from limen.door.router.config import Authorizer, Role, Rule
-from limen.door.router.rules import KEPT, Rules, covers, meets
+from limen.door.router.rules import FORCE, KEPT, Rules, covers, meets
 
-PARTS = ("a", "ab", "b", "wamp")
+PARTS = ("a", "ab", "b", "wamp", "wampum")
 URIS = [".".join(parts) for size in (1, 2, 3) for parts in product(PARTS, repeat=size)]
 """The world. Prefixes and wildcards of it have shorter components than it holds, so that more is matched than named."""
 
@@ -62,7 +62,7 @@ def test_the_rule_that_matches_best_decides(rules: tuple[Rule, ...], uri: str, a
 
 
 @given(rules=rule_sets, pattern=patterns)
-@example(rules=(Rule(uri="", match="prefix", allow=("subscribe",)),), pattern=("prefix", "wamp"))
+@example(rules=(Rule(uri="wamp", match="prefix", allow=("subscribe",)),), pattern=("prefix", "wamp"))
 @example(
     rules=(Rule(uri="a.", match="prefix", allow=("subscribe",)), Rule(uri="a..b", match="wildcard")),
     pattern=("prefix", "a."),
@@ -148,6 +148,23 @@ def test_disclosure_goes_with_the_action_that_it_is_for() -> None:
     assert call is not None
     assert publish is not None
     assert (call.disclose, call.may_disclose, publish.disclose) == (False, False, True)
+
+
+def test_taking_a_registration_away_is_allowed_by_itself() -> None:
+    rules = (
+        Rule(uri="a.", match="prefix", allow=("register",), force_reregister=True),
+        Rule(uri="a.b", allow=("register",)),
+    )
+    compiled = Rules([Role(name="user", rules=rules)])
+    asked = {uri: compiled.over(FORCE, "exact", uri) for uri in ("a.a", "a.b", "b")}
+    assert {uri: verdict is not None and verdict.allow for uri, verdict in asked.items()} == {
+        "a.a": True,
+        "a.b": False,
+        "b": False,
+    }
+    verdict = compiled.over(FORCE, "prefix", "a.")
+    assert verdict is not None
+    assert not verdict.allow
 
 
 def test_made_up_uris_do_not_make_it_grow() -> None:

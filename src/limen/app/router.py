@@ -100,7 +100,8 @@ class _Anyone:
 def _config(settings: Settings) -> Config:
     """The settings that transports and hub go by."""
     config, limits = Config(), settings.limits
-    config.MAX_ORIGIN_CONNECTIONS = limits.origin_connections
+    config.MAX_CONNECTIONS, config.MAX_ORIGIN_CONNECTIONS = limits.connections, limits.origin_connections
+    config.MAX_PENDING_LOGINS = limits.origin_logins
     config.MAX_MESSAGE_SIZE = limits.message_bytes
     config.MAX_QUEUE_SIZE = limits.queue_bytes
     config.MAX_STALL = limits.stall

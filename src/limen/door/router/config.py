@@ -16,7 +16,8 @@ from limen.base.config import Config
 
 Action: TypeAlias = Literal["call", "register", "publish", "subscribe"]
 ACTIONS: Final[tuple[Action, ...]] = ("call", "register", "publish", "subscribe")
-Method: TypeAlias = Literal["ticket", "wampcra", "scram", "cryptosign", "tls"]
+Method: TypeAlias = Literal["ticket", "wampcra", "scram", "wamp-scram", "cryptosign", "tls"]
+METHODS: Final[tuple[Method, ...]] = ("ticket", "wampcra", "scram", "wamp-scram", "cryptosign", "tls")
 Encoding: TypeAlias = Literal["json", "msgpack", "cbor"]
 ENCODINGS: Final[tuple[Encoding, ...]] = ("json", "msgpack", "cbor")
 Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -39,6 +40,9 @@ class Secret(Table, frozen=True):
     def __repr__(self) -> str:
         return "Secret(…)"
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return []
+
 
 class Cra(Table, frozen=True):
     """WAMP-CRA. With a *salt*, *secret* is the key that the client derives by it: base64 of PBKDF2-HMAC-SHA256."""
@@ -50,9 +54,12 @@ class Cra(Table, frozen=True):
 
 
 class Scram(Table, frozen=True):
-    """WAMP-SCRAM: the *password*, or what is derived of it (*salt*, *stored_key*, *server_key*: base64)."""
+    """WAMP-SCRAM: the *password*, or what is derived of it (*salt*, *stored_key*, *server_key*: base64 or hexadecimal).
 
-    kdf: Literal["pbkdf2", "argon2id13"] = "argon2id13"
+    *kdf*: "argon2id-13" is the dialect of Autobahn-Python.
+    """
+
+    kdf: Literal["pbkdf2", "argon2id13", "argon2id-13"] = "argon2id13"
     iterations: Annotated[int, Meta(ge=1, le=10_000_000)] = 4
     memory: Annotated[int, Meta(ge=0, le=2**22)] = 512
     """KiB, of argon2id13."""
@@ -64,7 +71,8 @@ class Scram(Table, frozen=True):
 
 class User(Table, frozen=True):
     """Somebody who may come into a realm, by each of the methods that are given. *name*: the authid. *roles*: the
-    first is the authrole. *cryptosign*: Ed25519 public keys in hexadecimal. *tls*: SHA-256 of client certificates."""
+    first is the authrole. *cryptosign*: Ed25519 public keys in hexadecimal. *tls*: client certificates, by SHA-256 in
+    hexadecimal, or "cn:NAME", "dns:NAME", "email:NAME", "uri:NAME"."""
 
     name: Name
     roles: Annotated[tuple[Name, ...], Meta(min_length=1)]
@@ -80,7 +88,7 @@ class Authenticator(Table, frozen=True):
     in the same one."""
 
     procedure: Text
-    methods: Annotated[tuple[Method, ...], Meta(min_length=1)] = ("ticket", "wampcra", "scram", "cryptosign", "tls")
+    methods: Annotated[tuple[Method, ...], Meta(min_length=1)] = METHODS
     timeout: Seconds = 5.0
     realm: str = ""
 
@@ -91,6 +99,7 @@ class Rule(Table, frozen=True):
 
     *allow*: actions; none: nothing. *disclose*: "caller", "publisher": callees and subscribers are told who it is,
     whether it asks for that or not. *disclose_me*: it may ask. *trust*: the trust level of its calls and events.
+    *force_reregister*: its registrations may take the place of others'.
     """
 
     uri: str
@@ -98,6 +107,7 @@ class Rule(Table, frozen=True):
     allow: tuple[Action, ...] = ()
     disclose: tuple[Literal["caller", "publisher"], ...] = ()
     disclose_me: bool = True
+    force_reregister: bool = False
     trust: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
 
 
@@ -127,10 +137,12 @@ class History(Table, frozen=True):
 
 
 class RealmLimits(Table, frozen=True):
-    """*sessions*, *retained_events*: of the realm; the others of one session."""
+    """*sessions*, *retained_events*: of the realm; the others of one session. *pending_calls*: that it waits for;
+    *invocations*: that wait for it."""
 
     sessions: Count = 1_000_000
     pending_calls: Count = 4096
+    invocations: Count = 32_768
     registrations: Count = 4096
     subscriptions: Count = 4096
     retained_events: Count = 10_000
@@ -170,6 +182,7 @@ class Listener(Table, frozen=True):
 
     *origins*: pages that may come in: "own" (of this very host and port), "https://app.example", or "*", every page
     there is. *hosts*: the names under which this listener is known, for "own"; IP addresses and localhost are.
+    *proxies*: addresses, networks and "unix", whose Forwarded or X-Forwarded-… headers are believed.
     """
 
     type: Literal["websocket", "rawsocket"] = "websocket"
@@ -181,13 +194,18 @@ class Listener(Table, frozen=True):
     origins: tuple[Text, ...] = ("own",)
     hosts: tuple[Text, ...] = ()
     encodings: tuple[Encoding, ...] = ENCODINGS
+    proxies: tuple[Text, ...] = ()
     tls: Tls | None = None
 
 
 class Limits(Table, frozen=True):
-    """Of the whole router. *origin_connections*: of one IP address that has not logged in."""
+    """Of the whole router. *origin_connections*, *origin_logins* (at one time): of one IP address that has not logged
+    in. *queue_bytes*, *stall*: what a session may leave unread before it is cut. *hello* and the other times: seconds.
+    """
 
+    connections: Count = 100_000
     origin_connections: Count = Config.MAX_ORIGIN_CONNECTIONS
+    origin_logins: Count = 256
     message_bytes: Count = Config.MAX_MESSAGE_SIZE
     queue_bytes: Count = Config.MAX_QUEUE_SIZE
     stall: Seconds = Config.MAX_STALL
@@ -195,6 +213,13 @@ class Limits(Table, frozen=True):
     login: Seconds = Config.LOGIN_TIMEOUT
     ping: Seconds = Config.PING_INTERVAL
     pong: Seconds = Config.PING_TIMEOUT
+
+
+class Metrics(Table, frozen=True):
+    """Where monitoring asks: `/metrics`, as Prometheus reads it. Whoever reaches that port sees how much is going on."""
+
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)]
 
 
 class Store(Table, frozen=True):
@@ -208,6 +233,9 @@ class Settings(Table, frozen=True):
     listeners: tuple[Listener, ...] = field(default=(), name="listener")
     realms: tuple[RealmSettings, ...] = field(default=(), name="realm")
     limits: Limits = Limits()
+    metrics: Metrics | None = None
+    control: str = ""
+    """The socket that `limen top` asks; "": one in the user's runtime folder, named after the first port."""
     store: Store | None = None
 
     def realm(self, name: str) -> RealmSettings | None:
@@ -216,5 +244,9 @@ class Settings(Table, frozen=True):
 
 def anyone(name: str) -> RealmSettings:
     """A realm into which everybody comes as "anonymous", and may do everything, the meta API included."""
-    everything = tuple(Rule(uri=prefix, match="prefix", allow=ACTIONS) for prefix in ("", "wamp."))
+
+    def all_below(prefix: str) -> Rule:
+        return Rule(uri=prefix, match="prefix", allow=ACTIONS, force_reregister=True)
+
+    everything = (all_below(""), all_below("wamp."))
     return RealmSettings(name=name, anonymous="anonymous", roles=(Role(name="anonymous", rules=everything),))

@@ -28,11 +28,15 @@ from limen.core.wamp.patterns import Patterns
 from limen.core.wamp.uris import EXACT, PREFIX, is_reserved
 from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 
+from .config import ACTIONS
+
 if TYPE_CHECKING:
     from .config import Authorizer, Role, Rule
 
 KEPT: Final = 4096
 """Verdicts that are kept of one action, and of one kind of pattern: whoever makes up more makes nothing grow."""
+FORCE: Final = "force"
+"""What a REGISTER asks for besides with the option `force_reregister`: to take the place of another's."""
 
 
 class Rules:
@@ -42,12 +46,12 @@ class Rules:
         self._roles = [_RoleRules(role) for role in roles]
         self.authorizers: Sequence[Authorizer] = [one.authorizer for one in self._roles if one.authorizer is not None]
         """Those to ask where `verdict` or `over` gives None, in this order."""
-        self._verdicts: dict[str, dict[str, Verdict | None]] = {}
+        self._verdicts: dict[str, dict[str, Verdict | None]] = {action: {} for action in (*ACTIONS, FORCE)}
         self._patterns: dict[tuple[str, str], dict[str, Verdict | None]] = {}
 
     def verdict(self, action: str, uri: str) -> Verdict | None:
         """Whether *action* is allowed at *uri*; None: an authorizer is to be asked."""
-        known = self._verdicts.setdefault(action, {})
+        known = self._verdicts[action]
         try:
             return known[uri]
         except KeyError:
@@ -108,14 +112,18 @@ class _RoleRules:
         whole = [rule for rule in met if covers(rule.match, rule.uri, match, text)]
         above = max(whole, key=rank, default=None)  # what decides wherever no better rule does
         if above is None:
-            return self._unsaid if all(action in rule.allow for rule in met) else DENIED
-        if all(action in rule.allow for rule in met if rank(rule) >= rank(above)):
+            return self._unsaid if all(_allows(rule, action) for rule in met) else DENIED
+        if all(_allows(rule, action) for rule in met if rank(rule) >= rank(above)):
             return _verdict(above, action)
         return DENIED
 
 
+def _allows(rule: Rule, action: str) -> bool:
+    return action in rule.allow if action != FORCE else rule.force_reregister and "register" in rule.allow
+
+
 def _verdict(rule: Rule, action: str) -> Verdict:
-    if action not in rule.allow:
+    if not _allows(rule, action):
         return DENIED
     disclose = (action == "call" and "caller" in rule.disclose) or (
         action == "publish" and "publisher" in rule.disclose
