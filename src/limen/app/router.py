@@ -109,4 +109,5 @@ def _config(settings: Settings) -> Config:
     config.PING_INTERVAL, config.PING_TIMEOUT = limits.ping, limits.pong
     for realm in settings.realms:
         config.domain(realm.name).MAX_PENDING_CALLS = realm.limits.pending_calls
+        config.domain(realm.name).MAX_SESSIONS = realm.limits.sessions
     return config

@@ -140,7 +140,7 @@ class RealmLimits(Table, frozen=True):
     """*sessions*, *retained_events*: of the realm; the others of one session. *pending_calls*: that it waits for;
     *invocations*: that wait for it."""
 
-    sessions: Count = 1_000_000
+    sessions: Count = Config.MAX_SESSIONS
     pending_calls: Count = 4096
     invocations: Count = 32_768
     registrations: Count = 4096
@@ -203,7 +203,7 @@ class Limits(Table, frozen=True):
     in. *queue_bytes*, *stall*: what a session may leave unread before it is cut. *hello* and the other times: seconds.
     """
 
-    connections: Count = 100_000
+    connections: Count = Config.MAX_CONNECTIONS
     origin_connections: Count = Config.MAX_ORIGIN_CONNECTIONS
     origin_logins: Count = 256
     message_bytes: Count = Config.MAX_MESSAGE_SIZE
@@ -216,10 +216,10 @@ class Limits(Table, frozen=True):
 
 
 class Metrics(Table, frozen=True):
-    """Where monitoring asks: `/metrics`, as Prometheus reads it. Whoever reaches that port sees how much is going on."""
+    """Where monitoring asks: `/metrics`, as Prometheus reads it. Whoever reaches it sees how much is going on."""
 
-    host: Text = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)]
+    host: Text = "127.0.0.1"
 
 
 class Store(Table, frozen=True):
