@@ -135,6 +135,8 @@ class AsgiConnection:
         self._over = self._loop.create_future()
 
     # -- Wire -------------------------------------------------------------------------------------------------------
+    tls_object = None  # ASGI's extension for TLS says nothing that a login could be bound to
+
     @property
     def queued(self) -> int:
         return self._queued

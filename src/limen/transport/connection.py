@@ -88,6 +88,10 @@ class Connection(WSListener):
 
     # -- Wire -------------------------------------------------------------------------------------------------------
     @property
+    def tls_object(self) -> Any:
+        return self.link.transport.get_extra_info("ssl_object")
+
+    @property
     def queued(self) -> int:
         return self.link.get_write_buffer_size()
 

@@ -131,6 +131,8 @@ class MemoryWire:
         self.moved = 0.0
         self._far, self._config = client, config
 
+    tls_object = None
+
     @property
     def queued(self) -> int:
         return sum(len(data) for data, _ in self._far.inbox)

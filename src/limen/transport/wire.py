@@ -25,7 +25,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    import ssl
 
 WRITE_HIGH: Final = 2**20
 WRITE_LOW: Final = 2**18
@@ -77,6 +80,12 @@ class Wire(Protocol):
     """The transport is encrypted."""
     largest: int
     """Bytes of the largest message that the other end takes; a larger one is not sent."""
+
+    @property
+    def tls_object(self) -> ssl.SSLObject | None:
+        """The TLS connection that ends here (`transport/tls.py` asks it); None without one, behind a proxy, and where
+        a server does not say."""
+        ...
 
     @property
     def queued(self) -> int:
