@@ -15,9 +15,6 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 METHOD: Final = "cryptosign"
 SIZE: Final = 32
 """Bytes of a key, of a challenge, and of the id of a channel."""
@@ -68,6 +65,10 @@ class Server:
 
 def verifies(public: bytes, signature: bytes, message: bytes) -> bool:
     """Whether *signature* (64 bytes) is of *message* and *public*; False for what is no key."""
+    # Here, for a router that only knows anonymous sessions loads none of it.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
@@ -83,6 +84,8 @@ class Client:
     """
 
     def __init__(self, private: bytes, kind: str | None = None, channel: bytes | None = None) -> None:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
         self._key = Ed25519PrivateKey.from_private_bytes(private)
         self._kind, self._channel = kind, channel
 

@@ -6,23 +6,6 @@
 
 from __future__ import annotations
 
-import stringprep
-import unicodedata
-from collections.abc import Callable
-from typing import Final
-
-_PROHIBITED: Final[tuple[Callable[[str], bool], ...]] = (  # RFC 4013, 2.3
-    stringprep.in_table_c12,
-    stringprep.in_table_c21_c22,
-    stringprep.in_table_c3,
-    stringprep.in_table_c4,
-    stringprep.in_table_c5,
-    stringprep.in_table_c6,
-    stringprep.in_table_c7,
-    stringprep.in_table_c8,
-    stringprep.in_table_c9,
-)
-
 
 def saslprep(text: str, *, stored: bool = False) -> str:
     """*text* in its prepared form. *stored*: it is to be kept, so that code points unknown to Unicode 3.2 are refused.
@@ -30,12 +13,30 @@ def saslprep(text: str, *, stored: bool = False) -> str:
     Raises ValueError for what RFC 4013 prohibits; its message shows nothing of *text*.
     """
     if text.isascii() and text.isprintable():
-        return text  # most are
+        return text  # most are, and load no tables
+    return _prepared(text, stored)
+
+
+def _prepared(text: str, stored: bool) -> str:
+    import stringprep
+    import unicodedata
+
+    prohibited = (  # RFC 4013, 2.3
+        stringprep.in_table_c12,
+        stringprep.in_table_c21_c22,
+        stringprep.in_table_c3,
+        stringprep.in_table_c4,
+        stringprep.in_table_c5,
+        stringprep.in_table_c6,
+        stringprep.in_table_c7,
+        stringprep.in_table_c8,
+        stringprep.in_table_c9,
+    )
     mapped = "".join(
         " " if stringprep.in_table_c12(char) else char for char in text if not stringprep.in_table_b1(char)
     )
     prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    if any(prohibited(char) for char in prepared for prohibited in _PROHIBITED):
+    if any(table(char) for char in prepared for table in prohibited):
         raise ValueError("a character is in it that SASLprep prohibits (RFC 4013, 2.3)")
     if stored and any(stringprep.in_table_a1(char) for char in prepared):
         raise ValueError("a character is in it that Unicode 3.2 does not assign (RFC 4013, 2.5)")
@@ -45,6 +46,8 @@ def saslprep(text: str, *, stored: bool = False) -> str:
 
 def _bidirectional(text: str) -> None:
     """RFC 3454, section 6."""
+    import stringprep
+
     if not any(stringprep.in_table_d1(char) for char in text):
         return
     ends = stringprep.in_table_d1(text[0]) and stringprep.in_table_d1(text[-1])
