@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from limen.transport.wire import Peer, Wire
 
@@ -162,6 +162,10 @@ class BatchedWire:
         self._out: list[bytes] = []
         self._waiting = 0
         self._text = False
+
+    @property
+    def tls_object(self) -> Any:
+        return self.wire.tls_object
 
     @property
     def queued(self) -> int:

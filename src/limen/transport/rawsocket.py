@@ -173,6 +173,10 @@ class RawSocket(asyncio.Protocol):
 
     # -- Wire -------------------------------------------------------------------------------------------------------
     @property
+    def tls_object(self) -> Any:
+        return self._transport.get_extra_info("ssl_object")
+
+    @property
     def queued(self) -> int:
         waiting: int = self._transport.get_write_buffer_size()
         return waiting + self._waiting
