@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as Family
 
     from limen.base.principal import Principal
-    from limen.door.http.door import OwnAddress
+    from limen.door.http.places import OwnAddress
     from limen.door.http.request import Request
     from limen.door.hub.counts import Picture
     from limen.door.hub.hub import Hub
