@@ -20,6 +20,7 @@ from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
 from limen.service.topic import Topic
 
+from .allowed import allows
 from .later import later
 from .origins import host_name, is_loopback, origin_of
 from .server import Server
@@ -340,8 +341,9 @@ class App:
         return None
 
     def authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict:
-        """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule."""
-        allowed = self._allows(session, action, uri)
+        """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule. A
+        pattern is allowed where all is that it stands for."""
+        allowed = allows(self, session, action, uri, options)
         if not allowed and self.hub is not None:
             self.hub.denied(session, action, uri)
         return self._verdicts[allowed]
@@ -351,18 +353,6 @@ class App:
         from limen.core.wamp.verdict import ALLOWED, DENIED
 
         return DENIED, ALLOWED
-
-    def _allows(self, session: Session, action: str, uri: str) -> bool:
-        principal, topic = session.principal, self.registry.topic(uri)
-        if principal is None:
-            return False
-        if not self.permissions.rulebook.allows(principal, uri):
-            return False
-        if topic is not None and action == "subscribe":
-            return topic.may_subscribe(principal)
-        if topic is not None and action == "publish":
-            return False  # what this program says, nobody else says
-        return self.open_realms or any(rule.allows(principal, action, uri) for rule in self.rules)
 
     def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         if self.hub is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from limen import exc
 from limen.base.principal import Principal, State
+from limen.base.uris import head_of, is_reserved
 
 from .guard import permit
 
@@ -17,6 +18,8 @@ class Rule:
     """Allows *actions* (some of ACTIONS) at *uri*.
 
     *match*: "exact", or "prefix" for whatever begins with *uri* (`sensor.` allows `sensor.1.read`, and not `sensors`).
+    What is the router's own (`wamp.session.kill`) only a rule allows that itself begins so: `wamp.session.`, not "".
+    Sessions may subscribe or register a pattern where one rule allows all that it stands for.
     *domain*: only there; None: in every domain. *safe*: only sealed sessions. *roles*, *check_perm*: as for services;
     with safe=False and *roles* also users who came in by a signature (cryptosign).
 
@@ -51,11 +54,16 @@ class Rule:
         self.uri, self.match, self.domain, self.safe = uri, match, domain, safe
         self.roles, self.check_perm = tuple(roles), check_perm
 
-    def allows(self, principal: Principal, action: str, uri: str) -> bool:
-        """Whether *principal* may do *action* at *uri* by this rule."""
+    def allows(self, principal: Principal, action: str, uri: str, match: str = "exact") -> bool:
+        """Whether *principal* may do *action* at *uri* by this rule, or at all that *uri* stands for as a pattern."""
         if action not in self.actions or (self.domain is not None and self.domain != principal.domain):
             return False
-        if not (uri == self.uri if self.match == "exact" else uri.startswith(self.uri)):
+        if match != "exact":
+            if self.match == "exact" or not head_of(uri, match).startswith(self.uri):
+                return False
+        elif not (uri == self.uri if self.match == "exact" else uri.startswith(self.uri)):
+            return False
+        if is_reserved(uri) and not is_reserved(self.uri):
             return False
         if self.safe and not (principal.sealed and principal.user is not None):
             return False

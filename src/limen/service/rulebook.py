@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 
 from limen import exc
 from limen.base.principal import Principal
+from limen.base.uris import PREFIX, head_of
 from limen.service.handlers import VERBS
 from limen.service.service import address
 
@@ -54,6 +55,17 @@ def _patterns(uri: str) -> Iterator[str]:
             yield uri[:end]
             a_method = False
         end = uri.rfind(".", 0, end)
+
+
+def _is_within(rule: str, whole: str, pattern: str, match: str) -> bool:
+    """Whether *rule*, closer than *whole* (which names all that *pattern* stands for), may name some of it."""
+    if len(rule) <= len(whole):
+        return False
+    base = rule.removesuffix(".")
+    if match == PREFIX:
+        return base.startswith(pattern) or pattern.startswith(base + ".")
+    wanted, parts = pattern.split("."), base.split(".")
+    return len(parts) <= len(wanted) and all(w in ("", p) for w, p in zip(wanted, parts, strict=False))
 
 
 class Rulebook:
@@ -92,6 +104,26 @@ class Rulebook:
         """Whether the rules let *principal* use *uri*."""
         rule = self.rule(principal.domain, uri)
         return rule is None or not rule[1].isdisjoint(principal.roles)
+
+    def allows_all(self, principal: Principal, pattern: str, match: str) -> bool:
+        """Whether the rules let *principal* use whatever *pattern* stands for, meant as *match* ("prefix" or
+        "wildcard"): every rule that may decide about some of it.
+
+        >>> rulebook = Rulebook()
+        >>> rulebook.set("localhost", [("nurse", "ward."), ("chief", "ward."), ("chief", "ward.close")])
+        >>> nurse, chief = Principal("localhost", roles=("nurse",)), Principal("localhost", roles=("chief",))
+        >>> [rulebook.allows_all(who, "ward.", "prefix") for who in (nurse, chief)]
+        [False, True]
+        >>> rulebook.allows_all(nurse, "ward.list", "prefix"), rulebook.allows_all(nurse, "..get", "wildcard")
+        (True, False)
+        """
+        rules = self.by_domain.get(principal.domain)
+        if rules is None:
+            return True
+        head = head_of(pattern, match)
+        whole = max((rule for rule in rules if rule.endswith(".") and head.startswith(rule)), key=len, default="")
+        deciding = [roles for rule, roles in rules.items() if rule == whole or _is_within(rule, whole, pattern, match)]
+        return not any(roles.isdisjoint(principal.roles) for roles in deciding)
 
     def check(self, principal: Principal, uri: str) -> None:
         """Raises Forbidden where `allows` says no."""

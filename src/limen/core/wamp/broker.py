@@ -1,12 +1,22 @@
-"""The broker: subscriptions and publications."""
+"""The broker: subscriptions and publications.
+
+    PUBLISH ── may it? ── kept (retained.py, history.py) ── EVENT, for each subscription that stands for the topic
+
+What is published to one exact topic, with no more to it, costs one look-up and one Broadcast.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from limen.core.wamp.effects import Ask, Broadcast, Effects, Send, Spread, refuse
+from limen.core.wamp.effects import Ask, Broadcast, Effect, Effects, Send, Spread, refuse
+from limen.core.wamp.history import Events
+from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.kept import Kept
+from limen.core.wamp.lists import LISTS, eligible, is_listing
 from limen.core.wamp.messages import (
+    MAX_ID,
     Args,
     Event,
     Kwargs,
@@ -17,25 +27,22 @@ from limen.core.wamp.messages import (
     Unsubscribe,
     Unsubscribed,
 )
+from limen.core.wamp.passthru import SCHEME, may_pass, passthru
+from limen.core.wamp.retained import Retained
 from limen.core.wamp.session import Session
+from limen.core.wamp.subscriptions import NO_SUBSCRIPTION, Subscription, Subscriptions
 from limen.core.wamp.trace import PARENT, carried
-from limen.core.wamp.uris import is_reserved, is_uri
-from limen.core.wamp.verdict import Authorize, Verdict
+from limen.core.wamp.uris import EXACT, MATCHES, is_pattern, is_reserved, is_uri
+from limen.core.wamp.verdict import ALLOWED, Authorize, Verdict
 
 PUBLISH: Final = 16
 SUBSCRIBE: Final = 32
 UNSUBSCRIBE: Final = 34
 
-
-class Subscription:
-    """All subscribers of one topic, in the order in which they came."""
-
-    __slots__ = ("id", "subscribers", "uri")
-
-    def __init__(self, id: int, uri: str) -> None:
-        self.id = id
-        self.uri = uri
-        self.subscribers: dict[Session, None] = {}
+PLAIN: Final = frozenset({"acknowledge", "exclude_me"})
+"""Options of a PUBLISH that say nothing of its EVENTs."""
+TOLD: Final = frozenset({*LISTS, "retain"})
+"""Those that the other processes must know of."""
 
 
 class Broker:
@@ -44,77 +51,103 @@ class Broker:
     def __init__(
         self,
         rng: Callable[[], int],
+        wall: Callable[[], float],
         authorize: Authorize,
         max_subscriptions: int,
+        keeping: Keeping,
         shared: bool = False,
     ) -> None:
-        self._rng = rng
-        self._shared = shared
-        self._authorize = authorize
+        self._rng, self._wall, self._authorize = rng, wall, authorize
         self._max_subscriptions = max_subscriptions
-        self._by_uri: dict[str, Subscription] = {}
-        self._last_subscription = 0
+        self._shared = shared
+        self.events = Events(keeping.history, keeping.history_bytes)
+        self._keeps = bool(keeping.history)
+        self.retained = Retained(keeping.retained, keeping.retained_bytes)
+        self._all = Subscriptions(wall, self.events, self.happened)
+        self._by_uri = self._all.by_uri
+        self.meta = self._all.meta
         self.published = self.delivered = 0
         """Events that were published, ever; and how often one went to a subscriber here."""
 
+    # -- subscriptions ------------------------------------------------------------------------------------------
     def subscribe(self, session: Session, message: Subscribe, verdict: Verdict | None = None) -> Effects:
-        uri, options = message.topic, message.options
-        if not is_uri(uri):
-            return refuse(session, SUBSCRIBE, message.request, "wamp.error.invalid_uri")
-        if options.get("match") not in (None, "exact"):
-            return refuse(session, SUBSCRIBE, message.request, "wamp.error.option_not_allowed")
+        uri, options, request = message.topic, message.options, message.request
+        match = options.get("match") or EXACT
+        if type(match) is not str or match not in MATCHES:
+            reason = "wamp.error.option_not_allowed"
+            return refuse(session, SUBSCRIBE, request, reason, "match is 'exact', 'prefix' or 'wildcard'.")
+        if not is_pattern(uri, match):
+            return refuse(session, SUBSCRIBE, request, "wamp.error.invalid_uri")
         if verdict is None and (verdict := self._authorize(session, "subscribe", uri, options)) is None:
             return (Ask(session, "subscribe", uri, options),)
         if not verdict.allow:
-            return refuse(session, SUBSCRIBE, message.request, verdict.error)
-        subscription = self._by_uri.get(uri)
+            return refuse(session, SUBSCRIBE, request, verdict.error)
+        subscription = self._all.by_pattern.get(match, uri)
+        happened: Effects = ()
         if subscription is None or session not in subscription.subscribers:
             if len(session.subscriptions) >= self._max_subscriptions:
-                return refuse(session, SUBSCRIBE, message.request, "wamp.error.unavailable")
-            if subscription is None:
-                self._last_subscription += 1
-                subscription = self._by_uri[uri] = Subscription(self._last_subscription, uri)
-            subscription.subscribers[session] = None
-            session.subscriptions[subscription.id] = subscription
-        return (Send(session, Subscribed(message.request, subscription.id)),)
+                sentence = f"A session has at most {self._max_subscriptions} subscriptions; a pattern may do for many."
+                return refuse(session, SUBSCRIBE, request, "wamp.error.unavailable", sentence)
+            subscription, happened = self._all.add(session, uri, match)
+        answer = Send(session, Subscribed(request, subscription.id))
+        if options.get("get_retained") is True:
+            return [answer, *self._retained_for(session, subscription), *happened]
+        return (answer, *happened)
+
+    def _retained_for(self, session: Session, subscription: Subscription) -> list[Effect]:
+        effects: list[Effect] = []
+        for kept in self.retained.of(subscription.uri, subscription.match, session):
+            details = {**kept.details, "retained": True}
+            if subscription.match != EXACT:
+                details["topic"] = kept.uri
+            event = Event(subscription.id, kept.publication, details, *kept.payload())
+            effects.append(Broadcast([session], event))
+        return effects
 
     def unsubscribe(self, session: Session, message: Unsubscribe) -> Effects:
         subscription = session.subscriptions.pop(message.subscription, None)
         if subscription is None:
-            return refuse(session, UNSUBSCRIBE, message.request, "wamp.error.no_such_subscription")
-        self._forget(subscription, session)
-        return (Send(session, Unsubscribed(message.request)),)
+            return refuse(session, UNSUBSCRIBE, message.request, NO_SUBSCRIPTION)
+        happened = self._all.remove(session, subscription)
+        return (Send(session, Unsubscribed(message.request)), *happened)
 
-    def leave(self, session: Session) -> None:
-        for subscription in session.subscriptions.values():
-            self._forget(subscription, session)
-        session.subscriptions.clear()
+    def leave(self, session: Session) -> Effects:
+        return self._all.leave(session)
 
-    def _forget(self, subscription: Subscription, session: Session) -> None:
-        del subscription.subscribers[session]
-        if not subscription.subscribers:
-            del self._by_uri[subscription.uri]
-
+    # -- publications -------------------------------------------------------------------------------------------
     def publish(self, session: Session, message: Publish, verdict: Verdict | None = None) -> Effects:
         uri, options = message.topic, message.options
+        details: dict[str, Any] = {}
+        more = options and not PLAIN.issuperset(options)
+        if more:
+            details = passthru(session, options, "publisher")
+            reason = flaw(uri, options)
+        else:
+            reason = "" if is_uri(uri) and not is_reserved(uri) else "wamp.error.invalid_uri"
+        if not reason:
+            if verdict is None and (verdict := self._authorize(session, "publish", uri, options)) is None:
+                return (Ask(session, "publish", uri, options),)
+            if not verdict.allow:
+                reason = verdict.error
+            elif more and options.get("disclose_me") is True and not verdict.may_disclose:
+                reason = "wamp.error.option_disallowed.disclose_me"
         acknowledge = options.get("acknowledge") is True
-        reason = None
-        if not is_uri(uri) or is_reserved(uri):
-            reason = "wamp.error.invalid_uri"
-        elif not _is_listing(options):
-            reason = "wamp.error.invalid_argument"
-        elif verdict is None and (verdict := self._authorize(session, "publish", uri, options)) is None:
-            return (Ask(session, "publish", uri, options),)
-        elif not verdict.allow:
-            reason = verdict.error
-        if reason is not None:
+        if reason:
             return refuse(session, PUBLISH, message.request, reason) if acknowledge else ()
+        if more or verdict is not ALLOWED:
+            _identify(details, session, options, verdict)  # type: ignore[arg-type]  # there is one
         publication = self._rng()
         excluded = session if options.get("exclude_me") is not False else None
-        effects = self.say(uri, message.args, message.kwargs, publication, options, excluded)
+        effects = self.say(uri, message.args, message.kwargs, publication, options if more else {}, details, excluded)
         if acknowledge:
             return (*effects, Send(session, Published(message.request, publication)))
         return effects
+
+    def will(self, session: Session, message: Publish, verdict: Verdict) -> Effects:
+        """What *session*, which is gone, was allowed to publish."""
+        details = passthru(session, message.options, "publisher")
+        _identify(details, session, message.options, verdict)
+        return self.say(message.topic, message.args, message.kwargs, self._rng(), message.options, details, session)
 
     def say(
         self,
@@ -123,12 +156,47 @@ class Broker:
         kwargs: Kwargs,
         publication: int,
         options: Mapping[str, Any],
+        details: Mapping[str, Any],
         excluded: Session | None,
     ) -> Effects:
-        """What is published in this process: for all here, and for the other processes."""
+        """What is published in this process: for all here, and for the other processes. *options*: black- and
+        whitelists, `retain`; *details*: what each EVENT says; *excluded*: the publisher, where it gets none."""
         self.published += 1
-        here = self.dispatch(uri, args, kwargs, publication, options, excluded)
-        return (*here, Spread(uri, args, kwargs, publication, options)) if self._shared else here
+        publisher = 0 if excluded is None else excluded.id
+        if self._keeps or (options and options.get("retain") is True):
+            self._keep(uri, args, kwargs, publication, options, details, publisher)
+        here = self.dispatch(uri, args, kwargs, publication, options, details, excluded)
+        if not self._shared:
+            return here
+        told = {name: value for name, value in options.items() if name in TOLD} if options else {}
+        return (*here, Spread(uri, args, kwargs, publication, told, details, publisher))
+
+    def hear(self, said: Spread) -> Effects:
+        """What was published in another process."""
+        if self._keeps or said.options.get("retain") is True:
+            self._keep(said.uri, said.args, said.kwargs, said.publication, said.options, said.details, said.excluded)
+        return self.dispatch(said.uri, said.args, said.kwargs, said.publication, said.options, said.details, None)
+
+    def _keep(
+        self,
+        uri: str,
+        args: Args,
+        kwargs: Kwargs,
+        publication: int,
+        options: Mapping[str, Any],
+        details: Mapping[str, Any],
+        excluded: int,
+    ) -> None:
+        retain = options.get("retain") is True
+        wanted = self.events.wants(uri, options)
+        if retain or wanted:
+            now = int(self._wall() * 1000)
+            kept = Kept.of(uri, publication, details, options, excluded, args, kwargs, now)
+            if kept is not None:
+                if retain:
+                    self.retained.put(kept)
+                if wanted:
+                    self.events.put(kept)
 
     def dispatch(
         self,
@@ -137,49 +205,75 @@ class Broker:
         kwargs: Kwargs,
         publication: int,
         options: Mapping[str, Any],
+        details: Mapping[str, Any],
         excluded: Session | None,
     ) -> Effects:
-        """The EVENT for all who are to get it. *options*: black- and whitelists; *excluded*: the publisher itself."""
-        subscription = self._by_uri.get(uri)
-        if subscription is None:
-            return ()
+        """The EVENTs for all here who are to get one."""
+        if not self._all.patterns:
+            subscription = self._by_uri.get(uri)
+            if subscription is None:
+                return ()
+            receivers = self._receivers(subscription, options, details, excluded)
+            if not receivers:
+                return ()
+            return (Broadcast(receivers, Event(subscription.id, publication, {**details}, args, kwargs)),)
+        effects: list[Effect] = []
+        for subscription in self._all.matching(uri):
+            receivers = self._receivers(subscription, options, details, excluded)
+            if receivers:
+                about = {**details} if subscription.match == EXACT else {**details, "topic": uri}
+                effects.append(Broadcast(receivers, Event(subscription.id, publication, about, args, kwargs)))
+        return effects
+
+    def _receivers(
+        self,
+        subscription: Subscription,
+        options: Mapping[str, Any],
+        details: Mapping[str, Any],
+        excluded: Session | None,
+    ) -> list[Session]:
         receivers = list(subscription.subscribers)
         if excluded in subscription.subscribers:
             receivers.remove(excluded)
-        if options and not _LISTS.keys().isdisjoint(options):
-            receivers = _eligible(receivers, options)
-        if not receivers:
-            return ()
+        if options and not LISTS.keys().isdisjoint(options):
+            receivers = eligible(receivers, options)
+        if details and SCHEME in details:
+            receivers = [session for session in receivers if may_pass(session, "subscriber")]
         self.delivered += len(receivers)
-        details = carried(options) if PARENT in options else {}
-        return (Broadcast(receivers, Event(subscription.id, publication, details, args, kwargs)),)
+        return receivers
+
+    # -- what the router itself says ----------------------------------------------------------------------------
+    def happened(self, uri: str, args: list[Any], *, about: Session | None = None) -> Effects:
+        """Tells who listens to *uri*, one of the router's own topics, what concerns the session *about*: not of those
+        that stand for sessions of other processes, and of sealed ones to sealed ones only."""
+        if (uri not in self._by_uri and not self._all.patterns) or (about is not None and about.id > MAX_ID):
+            return ()
+        hidden = about is not None and about.sealed
+        effects: list[Effect] = []
+        publication = self._rng()
+        for subscription in self._all.matching(uri):
+            receivers = [s for s in subscription.subscribers if s.sealed or not hidden]
+            if receivers:
+                details = {} if subscription.match == EXACT else {"topic": uri}
+                effects.append(Broadcast(receivers, Event(subscription.id, publication, details, args)))
+        return effects
 
 
-# -- black- and whitelists --------------------------------------------------------------------------------------
-_LISTS: Final[Mapping[str, tuple[bool, Callable[[Session, frozenset[Any]], bool]]]] = {
-    "eligible": (True, lambda session, ids: session.id in ids),
-    "eligible_authid": (True, lambda session, ids: session.authid in ids),
-    "eligible_authrole": (True, lambda session, roles: not roles.isdisjoint(session.authroles)),
-    "exclude": (False, lambda session, ids: session.id in ids),
-    "exclude_authid": (False, lambda session, ids: session.authid in ids),
-    "exclude_authrole": (False, lambda session, roles: not roles.isdisjoint(session.authroles)),
-}
-"""Option to whether its list names those who get the event, and whether a session is in it."""
+def flaw(uri: str, options: Mapping[str, Any]) -> str:
+    """Why nobody may publish that; "" if somebody may."""
+    if not is_uri(uri) or is_reserved(uri):
+        return "wamp.error.invalid_uri"
+    return "" if is_listing(options) else "wamp.error.invalid_argument"
 
 
-def _is_listing(options: Mapping[str, Any]) -> bool:
-    """Whether each list in *options* is one: what can't be read must not let an event out to everyone."""
-    for name in _LISTS.keys() & options.keys():
-        value = options[name]
-        if value is not None and not (type(value) is list and all(type(item) in (int, str) for item in value)):
-            return False
-    return True
-
-
-def _eligible(receivers: list[Session], options: Mapping[str, Any]) -> list[Session]:
-    for name, (wanted, holds) in _LISTS.items():
-        value = options.get(name)
-        if value is not None:
-            named = frozenset(value)
-            receivers = [session for session in receivers if holds(session, named) is wanted]
-    return receivers
+def _identify(details: dict[str, Any], session: Session, options: Mapping[str, Any], verdict: Verdict) -> None:
+    """Puts into *details* what the EVENTs say of their publisher, of the trust in it, and of the trace they belong
+    to."""
+    if verdict.disclose or options.get("disclose_me") is True:
+        details["publisher"] = session.id
+        details["publisher_authid"] = session.authid
+        details["publisher_authrole"] = session.authrole
+    if verdict.trust is not None:
+        details["trustlevel"] = verdict.trust
+    if PARENT in options:
+        details.update(carried(options))

@@ -18,14 +18,13 @@ from limen.core.wamp.effects import (
     Effects,
     Interrupt,
     Invoke,
-    MetaError,
     Send,
-    Told,
     Violation,
     refuse,
 )
 from limen.core.wamp.messages import MAX_ID, Call, Cancel, Error, Invocation, Result, Yield, integer
 from limen.core.wamp.messages import Interrupt as InterruptMessage
+from limen.core.wamp.meta import Meta
 from limen.core.wamp.passthru import passthru
 from limen.core.wamp.registrar import Registrar
 from limen.core.wamp.registrations import SINGLE, Endpoint, Registration
@@ -46,9 +45,6 @@ INVALID_ARGUMENT: Final = "wamp.error.invalid_argument"
 UNAVAILABLE: Final = "wamp.error.unavailable"
 NOT_SUPPORTED: Final = "wamp.error.feature_not_supported"
 NO_DISCLOSURE: Final = "wamp.error.option_disallowed.disclose_me"
-
-Method = Callable[[Session, list[Any], dict[str, Any]], Any]
-"""A procedure of the realm itself: gives the value of the RESULT, or Told; raises MetaError."""
 
 
 class PendingCall:
@@ -88,7 +84,7 @@ class Parts:
 class Dealer:
     """The calls of one realm. See `Realm` for the arguments. *chance*: a number from 0 to below its argument.
 
-    *own*: what the realm answers itself, by URI: the meta API.
+    *own*: what the realm answers itself: the meta API.
     """
 
     def __init__(
@@ -109,7 +105,7 @@ class Dealer:
         self._max_invocations = max_invocations
         self._exact = registrar.table.exact
         self._best = registrar.table.best
-        self.own: Mapping[str, Method] = {}
+        self.own: Meta | None = None
         # Calls with a time-out: (deadline, number, call). An answered call stays until it is popped or swept.
         self.deadlines: list[tuple[float, int, PendingCall]] = []
         self._timed = 0
@@ -126,15 +122,15 @@ class Dealer:
         if message.options:
             _lawful(session, message.options)
         registration = self._exact.get(uri) or self._best(uri)
-        method = None
-        if registration is None and (method := self.own.get(uri)) is None:
-            return _nobody(session, message)
+        if registration is None:
+            if (own := self.own) is None or uri not in own.methods:
+                return _nobody(session, message)
+            refused = _beyond_a_service(session, message) if message.options else ()
+            return refused or own.call(session, message, verdict)
         if verdict is None and (verdict := self._authorize(session, "call", uri, message.options)) is None:
             return (Ask(session, "call", uri, message.options),)
         if not verdict.allow:
             return refuse(session, CALL, message.request, verdict.error)
-        if registration is None:
-            return _answered(session, message, method)  # type: ignore[arg-type]
         return self._route(session, message, registration, verdict)
 
     def _serve(self, session: Session, message: Call, procedure: object) -> Effects:
@@ -426,18 +422,6 @@ def _is_pending(call: PendingCall) -> bool:
 def _nobody(session: Session, message: Call) -> Effects:
     reason = "wamp.error.no_such_procedure" if is_uri(message.procedure) else "wamp.error.invalid_uri"
     return refuse(session, CALL, message.request, reason)
-
-
-def _answered(session: Session, message: Call, method: Method) -> Effects:
-    """The realm itself answers."""
-    if message.options and (refused := _beyond_a_service(session, message)):
-        return refused
-    try:
-        value = method(session, message.args or [], message.kwargs or {})
-    except MetaError as error:
-        return refuse(session, CALL, message.request, error.reason, error.sentence)
-    told = value if type(value) is Told else Told([value])
-    return [Send(session, Result(message.request, {}, told.args)), *told.effects]
 
 
 def _beyond_a_service(session: Session, message: Call) -> Effects:

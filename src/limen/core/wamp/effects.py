@@ -55,13 +55,19 @@ class Close(Struct, frozen=True, gc=False):
 
 
 class Spread(Struct, frozen=True, gc=False):
-    """Where several processes are one router: the others have subscribers, too. See `Realm.hear`."""
+    """Where several processes are one router: the others have subscribers, too. See `Realm.hear`.
+
+    *options*: black- and whitelists, and `retain`. *details*: what each EVENT of it says. *excluded*: the id of the
+    session that does not get it because it is the publisher, or 0.
+    """
 
     uri: str
     args: Args
     kwargs: Kwargs
     publication: int
     options: Mapping[str, Any]
+    details: Mapping[str, Any] = {}
+    excluded: int = 0
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -118,6 +124,7 @@ class Told(Struct, frozen=True):
 
     args: list[Any]
     effects: Effects = ()
+    kwargs: dict[str, Any] | None = None
 
 
 class MetaError(Exception):

@@ -12,6 +12,8 @@ from limen.core.wamp.effects import Violation
 from limen.core.wamp.session import Session
 
 _OPTIONS: Final = ("ppt_scheme", "ppt_serializer", "ppt_cipher", "ppt_keyid")
+SCHEME: Final = _OPTIONS[0]
+"""Where it is said, and not empty, a payload is one of these."""
 
 
 def passthru(session: Session, options: Mapping[str, Any], role: str) -> dict[str, Any]:
@@ -28,6 +30,11 @@ def passthru(session: Session, options: Mapping[str, Any], role: str) -> dict[st
     """
     if not options.get("ppt_scheme"):
         return {}
-    if f"{role}.payload_passthru_mode" not in session.features:
+    if not may_pass(session, role):
         raise Violation(f"ppt_scheme came from a {role} that has not announced payload_passthru_mode")
     return {name: options[name] for name in _OPTIONS if options.get(name) is not None}
+
+
+def may_pass(session: Session, role: str) -> bool:
+    """Whether *session* has announced that it does so."""
+    return f"{role}.payload_passthru_mode" in session.features

@@ -4,7 +4,7 @@
 
 Before a session there is `session.handshake(message, methods) -> Greeting | Abort`, for the first message of a
 connection; the door authenticates the Greeting, makes a `Session(id, principal, roles, codec_name, peer)`, attaches it
-and sends `Welcome(session.id, {"roles": ROUTER_ROLES, …})`.
+and sends `Welcome(session.id, {"roles": realm.roles, …})`.
 
     >>> from limen.core.wamp.session import Session
     >>> from limen.core.wamp.messages import Call, Subscribe
@@ -12,6 +12,7 @@ and sends `Welcome(session.id, {"roles": ROUTER_ROLES, …})`.
     >>> realm = Realm("a.example", rng=lambda: 7, procedures={"add": "the service"}.get, authorize=lambda *who: ALLOWED)
     >>> alice = Session(1)
     >>> realm.attach(alice)
+    ()
     >>> realm.receive(alice, Call(1, {}, "add", [2, 3]))
     (Invoke(session=<Session 1 >, request=1, uri='add', procedure='the service', args=[2, 3], kwargs={}, options={}),)
     >>> realm.settle(alice, 1)
@@ -55,6 +56,9 @@ from limen.core.wamp.effects import (
     Unclaim,
     Violation,
 )
+from limen.core.wamp.features import features
+from limen.core.wamp.joined import Joined
+from limen.core.wamp.keeping import USUAL, Keeping
 from limen.core.wamp.messages import (
     Abort,
     Args,
@@ -73,9 +77,12 @@ from limen.core.wamp.messages import (
     Unsubscribe,
     Yield,
 )
+from limen.core.wamp.meta import Meta
 from limen.core.wamp.registrar import Registrar
 from limen.core.wamp.registrationmeta import RegistrationMeta
 from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
+from limen.core.wamp.testaments import Testaments
+from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.verdict import Authorize, Verdict
 from limen.exc import InvalidValue
 
@@ -102,8 +109,9 @@ class Realm:
     registrations. *authorize* (`verdict.py`): whether a session may "register", "publish" or "subscribe" there, or
     "call" a procedure that another session registered; local services guard themselves. *now*: a monotonic clock in
     seconds, the one whose time `tick` gets; *wall*: the time of day, seconds since 1970. *max_…*: bounds of one
-    session (*max_pending*: calls that it waits for; *max_invocations*: calls that wait for it). *shared*: other
-    processes have realms of this domain, which are one router with this one (`Spread`, `Claim`).
+    session (*max_pending*: calls that it waits for; *max_invocations*: calls that wait for it). *keeping*: what is kept
+    for sessions, and how much. *shared*: other processes have realms of this domain, which are one router with this one
+    (`Spread`, `Claim`).
     """
 
     def __init__(
@@ -119,17 +127,24 @@ class Realm:
         max_invocations: int = 32768,
         max_registrations: int = 4096,
         max_subscriptions: int = 4096,
+        keeping: Keeping = USUAL,
         shared: bool = False,
     ) -> None:
         self.name = name
+        self.roles = features(shared=shared, history=bool(keeping.history))
+        """WELCOME.Details.roles."""
         self.sessions: dict[int, Session] = {}
         self._rng = rng
         self._registrar = registrar = Registrar(procedures, authorize, max_registrations, shared, wall)
         self._dealer = dealer = Dealer(
             procedures, authorize, now, lambda n: rng() % n, registrar, max_pending, max_invocations
         )
-        dealer.own = RegistrationMeta(registrar).procedures
-        self._broker = broker = Broker(rng, authorize, max_subscriptions, shared)
+        self._broker = broker = Broker(rng, wall, authorize, max_subscriptions, keeping, shared)
+        registrar.happened = broker.happened
+        self._joined = joined = Joined(self.sessions, self._end, broker.happened)
+        self._testaments = testaments = Testaments(broker, keeping.testaments, keeping.testament_bytes)
+        own = {**RegistrationMeta(registrar).procedures, **broker.meta, **joined.meta, **testaments.meta}
+        self._meta = dealer.own = Meta(authorize, own)
         self._requests: dict[type[Any], Callable[..., Effects]] = {
             Call: dealer.call,
             Publish: broker.publish,
@@ -156,26 +171,42 @@ class Realm:
         """`tick(now) -> effects`: ends the calls whose time is up."""
         self.claimed = registrar.claimed
         self.host, self.unhost, self.relay = registrar.host, registrar.unhost, dealer.relay
+        self.hear = broker.hear
+        """`hear(spread) -> effects`: an event of another process."""
         self.yielded, self.failed, self.cancel = dealer.yield_, dealer.error, dealer.cancel
         """What sessions that stand for those of another process do."""
 
     # -- sessions -----------------------------------------------------------------------------------------------
-    def attach(self, session: Session) -> None:
-        """*session* joins the realm. Raises ValueError for an id that is taken."""
+    def attach(self, session: Session) -> Effects:
+        """*session* joins the realm; others who listen hear of it. Raises ValueError for an id that is taken."""
         if session.id in self.sessions:
             raise ValueError(f"there is a session {session.id} already")
+        effects = self._joined.came(session)
         self.sessions[session.id] = session
         session.attached = True
+        return effects
 
-    def detach(self, session: Session) -> Effects:
-        """*session* leaves, whatever the reason, and nothing of it stays; its callers and callees are told. Doing it
-        twice does no harm. Local services that run for it are the edge's: stop them or let them go on."""
+    def detach(self, session: Session, *, quietly: bool = False) -> Effects:
+        """*session* leaves, whatever the reason, and nothing of it stays; its callers and callees are told, and who
+        reads its testaments, or listens for such (not *quietly*). Doing it twice does no harm. Local services that run
+        for it are the edge's: stop them or let them go on."""
         if not session.attached:
             return ()
         session.attached = False
         del self.sessions[session.id]
-        self._broker.leave(session)
-        return [*self._dealer.leave(session), *self._registrar.leave(session)]
+        self._meta.leave(session)
+        happened = self._broker.leave(session)
+        effects = [*self._dealer.leave(session), *self._registrar.leave(session), *happened]
+        if quietly:
+            self._testaments.drop(session)
+        else:
+            effects += self._testaments.read(session)
+            effects += self._joined.left(session)
+        return effects
+
+    def _end(self, session: Session, goodbye: Goodbye, quietly: bool) -> Effects:
+        """Another session ends this one."""
+        return [Close(session, goodbye), *self.detach(session, quietly=quietly)]
 
     # -- what sessions say --------------------------------------------------------------------------------------
     def receive(self, session: Session, message: Message) -> Effects:
@@ -209,11 +240,14 @@ class Realm:
         held = session.held
         if held is None or not session.attached:
             return ()
-        asked, _ = held.popleft()
+        asked, _ = held[0]
         try:
             effects = [*self._requests[type(asked)](session, asked, verdict)]
         except Violation as violation:
             return self._violation(session, str(violation))
+        if effects and type(effects[0]) is Ask:  # it takes more than one right
+            return effects
+        held.popleft()
         session.held = None
         while held and session.attached:
             message, error = held.popleft()
@@ -277,12 +311,8 @@ class Realm:
     # -- what the server says -----------------------------------------------------------------------------------
     def publish(self, uri: str, args: Args, kwargs: Kwargs, options: Mapping[str, Any] | None = None) -> Effects:
         """An event of the server itself. *options*: black- and whitelists, as PUBLISH has them."""
-        return self._broker.say(uri, args, kwargs, self._rng(), options or {}, None)
-
-    # -- what other processes say -------------------------------------------------------------------------------
-    def hear(self, spread: Spread) -> Effects:
-        """An event of another process."""
-        return self._broker.dispatch(spread.uri, spread.args, spread.kwargs, spread.publication, spread.options, None)
+        details = carried(options) if options and PARENT in options else {}
+        return self._broker.say(uri, args, kwargs, self._rng(), options or {}, details, None)
 
     # -- what is seen of it -------------------------------------------------------------------------------------
     def counted(self) -> dict[str, int]:

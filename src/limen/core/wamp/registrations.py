@@ -16,11 +16,11 @@ callees share its id (section "Shared Registration").
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from limen.core.wamp.patterns import Patterns
 from limen.core.wamp.session import Session
+from limen.core.wamp.times import iso
 from limen.core.wamp.uris import EXACT, is_reserved, is_uri
 
 SINGLE: Final = "single"
@@ -171,12 +171,3 @@ class Registrations:
     def delete(self, registration: Registration) -> None:
         del self.by_id[registration.id]
         self._patterns.drop(registration.match, registration.uri)
-
-
-def iso(seconds: float) -> str:
-    """A time as the meta API tells it.
-
-    >>> iso(0.25)
-    '1970-01-01T00:00:00.250Z'
-    """
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

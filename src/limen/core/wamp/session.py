@@ -13,30 +13,10 @@ from limen.core.wamp.messages import Abort, Hello, Message
 
 if TYPE_CHECKING:
     from limen.base.principal import Principal
-    from limen.core.wamp.broker import Subscription
     from limen.core.wamp.dealer import PendingCall
     from limen.core.wamp.registrations import Registration
+    from limen.core.wamp.subscriptions import Subscription
     from limen.exc import InvalidValue
-
-ROUTER_ROLES: Final[dict[str, Any]] = {
-    "dealer": {
-        "features": {
-            "call_canceling": True,
-            "call_timeout": True,
-            "call_trustlevels": True,
-            "caller_identification": True,
-            "pattern_based_registration": True,
-            "payload_passthru_mode": True,
-            "progressive_call_invocations": True,
-            "progressive_call_results": True,
-            "registration_meta_api": True,
-            "registration_revocation": True,
-            "shared_registration": True,
-        }
-    },
-    "broker": {"features": {"publisher_exclusion": True, "subscriber_blackwhite_listing": True}},
-}
-"""WELCOME.Details.roles: nothing that is not done."""
 
 FEATURES: Final = frozenset(
     {
@@ -121,7 +101,7 @@ class Session:
         if authroles is None:
             authroles = () if principal is None else principal.roles
         self.authrole = next(iter(authroles), "anonymous")
-        self.authroles = frozenset(authroles)
+        self.authroles: frozenset[str] = _interned(frozenset((*authroles, self.authrole)))
         self.details: Mapping[str, Any] = details or {}
         self.features = features = announced(roles)
         self.can_be_interrupted = "callee.call_canceling" in features
@@ -169,9 +149,9 @@ def announced(roles: Any) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
-def _interned(features: frozenset[str]) -> frozenset[str]:
-    """Ten thousand sessions of one client library share theirs."""
-    return features
+def _interned(names: frozenset[str]) -> frozenset[str]:
+    """Ten thousand sessions of one client library, or of one role, share theirs."""
+    return names
 
 
 class Greeting(Struct, frozen=True):

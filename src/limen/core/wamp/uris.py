@@ -1,9 +1,23 @@
-"""Which texts are URIs of WAMP and patterns of them, and which belong to nobody (sections "URIs", "Reserved URIs")."""
+"""Which texts are URIs of WAMP and patterns of them (section "URIs"); what else is said of them: `limen.base.uris`."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+from limen.base.uris import EXACT, MATCHES, PREFIX, WILDCARD, is_reserved, matches
+
+__all__ = [
+    "EXACT",
+    "MATCHES",
+    "MAX_URI",
+    "PREFIX",
+    "WILDCARD",
+    "is_pattern",
+    "is_reserved",
+    "is_uri",
+    "matches",
+]
 
 MAX_URI: Final = 1024
 """Characters of a URI; the specification has no bound."""
@@ -11,13 +25,6 @@ MAX_URI: Final = 1024
 # The loose rule: components divided by dots, none empty, no white space, no '#'.
 _loose = re.compile(r"[^\s.#]+(?:\.[^\s.#]+)*").fullmatch
 _empty_allowed = re.compile(r"[^\s#]*").fullmatch
-_RESERVED: Final = ("wamp.", "limen.")
-
-EXACT: Final = "exact"
-PREFIX: Final = "prefix"
-WILDCARD: Final = "wildcard"
-MATCHES: Final = frozenset({EXACT, PREFIX, WILDCARD})
-"""How a URI of a registration or subscription is meant: Options.match."""
 
 
 def is_uri(text: str) -> bool:
@@ -43,12 +50,3 @@ def is_pattern(text: str, match: str) -> bool:
     if match == PREFIX:
         return text == "" or is_uri(text.removesuffix("."))
     return len(text) <= MAX_URI and _empty_allowed(text) is not None
-
-
-def is_reserved(uri: str) -> bool:
-    """Whether *uri* is the protocol's or Limen's own: no client may register it or publish to it.
-
-    >>> is_reserved("wamp.session.on_join"), is_reserved("wampum")
-    (True, False)
-    """
-    return uri.startswith(_RESERVED) or uri in ("wamp", "limen")

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from limen import exc
 from limen.core.wamp.messages import Error as WampError
 from limen.core.wamp.messages import Result
-from limen.core.wamp.session import ROUTER_ROLES
 
 if TYPE_CHECKING:
     from limen.base.config import Config
@@ -126,8 +125,9 @@ def error_message(request: int, error: exc.Error) -> WampError:
     return WampError(48, request, {}, error.uri, list(error.err), error.to_wire())
 
 
-def welcome(principal: Principal, method: str, login: float, config: Config) -> dict[str, Any]:
-    """What WELCOME says of a user's sealed session that began with the login at *login* (docs/security.md)."""
+def welcome(principal: Principal, method: str, login: float, config: Config, roles: dict[str, Any]) -> dict[str, Any]:
+    """What WELCOME says of a user's sealed session that began with the login at *login* (docs/security.md). *roles*:
+    the realm's."""
     by = principal.impersonated_by
     return {
         "realm": principal.domain,
@@ -135,7 +135,7 @@ def welcome(principal: Principal, method: str, login: float, config: Config) -> 
         "authrole": principal.role,
         "authmethod": method,
         "authprovider": "limen",
-        "roles": ROUTER_ROLES,
+        "roles": roles,
         "x_roles": list(principal.roles),
         "x_profile": dict(principal.profile),
         **({} if by is None else {"x_impersonated_by": by}),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.core.wamp.effects import Ask, Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
 from limen.core.wamp.realm import Realm
+from limen.core.wamp.subscriptions import options
 from limen.core.wamp.verdict import DENIED
 
 from .bus import Alone, Bus
@@ -164,7 +165,7 @@ class Hub:
     def join(self, realm: Realm, session: Session, peer: Caller) -> None:
         """*session* begins in *realm*; what the realm has for it goes to *peer*."""
         session.peer = peer
-        realm.attach(session)
+        self.act(realm, realm.attach(session))
         self.counts.entered += 1
 
     def part(self, realm: Realm, session: Session) -> None:
@@ -238,9 +239,9 @@ class Hub:
         for session in tuple(realm.sessions.values()) if realm is not None else ():
             if session.principal is None:
                 continue  # it stands for sessions of another process, which looks at them itself
-            does = [("subscribe", subscription.uri) for subscription in session.subscriptions.values()]
-            does += [("register", registration.uri) for registration in session.registrations.values()]
-            verdicts = [self.authorize(session, action, uri, {}) for action, uri in does]
+            does = [("subscribe", s.uri, options(s)) for s in session.subscriptions.values()]
+            does += [("register", registration.uri, {}) for registration in session.registrations.values()]
+            verdicts = [self.authorize(session, *action) for action in does]
             if not all(verdict is None or verdict.allow for verdict in verdicts):
                 session.peer.goodbye(CHANGED, {})
 

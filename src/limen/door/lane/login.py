@@ -242,7 +242,8 @@ class Login:
 
     def _welcome(self, seat: LaneSeat, principal: Principal, method: str) -> Welcome:
         slot, config = seat.slot, self._hub.config.domain(seat.slot.domain)
-        return Welcome(seat.session, {**welcome(principal, method, slot.login, config), "x_slot": slot.handle})
+        said = welcome(principal, method, slot.login, config, self._hub.realm(slot.domain).roles)
+        return Welcome(seat.session, {**said, "x_slot": slot.handle})
 
     def _decode(self, step: Step, kind: type[Any], data: bytes | None = None) -> Any:
         try:

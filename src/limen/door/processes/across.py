@@ -56,18 +56,19 @@ class Across:
         if not self._bus.others:
             return
         try:
-            said = packed(event.args, event.kwargs, dict(event.options))
+            said = packed(event.args, event.kwargs, dict(event.options), dict(event.details))
         except exc.InvalidValue as error:
             log.error("An event of %s could not be told: %s", event.uri, error)
             return
-        self._bus.tell("event", [realm.name, event.uri, event.publication, said])
+        self._bus.tell("event", [realm.name, event.uri, event.publication, event.excluded, said])
 
     def _event(self, body: list[Any]) -> None:
-        domain, uri, publication, said = body
+        domain, uri, publication, excluded, said = body
         realm = self._hub.known_realm(domain)
         if realm is not None:
-            args, kwargs, options = unpacked(said)
-            self._hub.act(realm, realm.hear(Spread(uri, args, kwargs, publication, options)))
+            args, kwargs, options, details = unpacked(said)
+            spread = Spread(uri, args, kwargs, publication, options, details, excluded)
+            self._hub.act(realm, realm.hear(spread))
 
     # -- procedures ---------------------------------------------------------------------------------------------
     def claim(self, realm: Realm, session: Session, message: Register) -> None:

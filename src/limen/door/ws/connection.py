@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -18,7 +19,7 @@ from limen.core.guard.ledger import Kind
 from limen.core.seal.badframe import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
-from limen.core.wamp.session import PROTOCOL_VIOLATION, ROUTER_ROLES, Session, handshake
+from limen.core.wamp.session import PROTOCOL_VIOLATION, Session, handshake
 from limen.door.hub import told
 from limen.door.hub.answering import Answering, new_session_id
 from limen.door.hub.entrance import Admitted
@@ -26,7 +27,7 @@ from limen.door.hub.gate import MAX_GREETING
 from limen.door.hub.hub import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection
+    from collections.abc import Awaitable, Collection, Mapping
 
     from limen.core.seal.channel import Channel
     from limen.core.wamp.realm import Realm
@@ -298,8 +299,8 @@ class Connection(Answering):
         """The session begins: WELCOME, then the realm."""
         self.principal = principal
         self._greeting = None
-        self.realm = self.hub.realm(self.domain)
-        if len(self.realm.sessions) >= self.hub.config.domain(self.domain).MAX_SESSIONS:
+        self.realm = realm = self.hub.realm(self.domain)
+        if len(realm.sessions) >= self.hub.config.domain(self.domain).MAX_SESSIONS:
             sentence = f"the realm {self.domain} has as many sessions as it may (MAX_SESSIONS); try again later"
             self.refuse("wamp.error.unavailable", sentence, 1013)
             return
@@ -307,7 +308,7 @@ class Connection(Answering):
             "realm": self.domain,
             "authrole": principal.role,
             "authprovider": "limen",
-            "roles": ROUTER_ROLES,
+            "roles": realm.roles,
             **details,
         }
         self.session = Session(
@@ -316,9 +317,13 @@ class Connection(Answering):
             roles=roles,
             codec_name=self.codec.name,
             authid=details["authid"],
-            details={"authmethod": welcome["authmethod"], "authprovider": welcome["authprovider"]},
+            details={
+                "authmethod": welcome["authmethod"],
+                "authprovider": welcome["authprovider"],
+                "transport": _transport(self.codec.name, self.sealed),
+            },
         )
-        self.hub.join(self.realm, self.session, self)
+        self.hub.join(realm, self.session, self)
         told.joined(self.hub, self, self.session)
         self.send(Welcome(session_id, welcome))
 
@@ -435,6 +440,12 @@ class Connection(Answering):
             and not self.closing
             and now - self.since > self.hub.config.domain(self.domain).HELLO_TIMEOUT - 1.0
         )
+
+
+@lru_cache
+def _transport(encoding: str, sealed: bool) -> Mapping[str, Any]:
+    """What the session meta API tells of a session's transport; one for all that are alike."""
+    return {"encoding": encoding, "sealed": sealed}
 
 
 def _not_sealed() -> bytes:

@@ -105,7 +105,7 @@ def _enter(connection: Connection, hello: Hello, method: str, channel: Channel, 
     account, slot, key, by = proven
     principal = hub.gate.principal(account, connection.origin, connection.wire.tls, session, by=by)
     login = slot.login if slot is not None else now
-    details = welcome(principal, method, login, hub.config.domain(account.domain))
+    details = welcome(principal, method, login, hub.config.domain(account.domain), hub.realm(account.domain).roles)
     tab = hub.tabs.get(slot.handle) if slot is not None else None
     if tab is not None and tab.connection is not None:
         tab.connection.taken_over(connection.origin)

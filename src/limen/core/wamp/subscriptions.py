@@ -1,0 +1,165 @@
+"""Who has subscribed what in one realm, and the subscription meta API (section "Subscriptions Meta API")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from limen.core.wamp.effects import Effect, Effects, Happened, MetaError
+from limen.core.wamp.history import Events
+from limen.core.wamp.meta import Args, Kwargs, Need, Needing, Table, at, the_id, the_text, visible
+from limen.core.wamp.patterns import Patterns
+from limen.core.wamp.session import Session
+from limen.core.wamp.times import iso
+from limen.core.wamp.uris import EXACT, MATCHES, PREFIX, WILDCARD, is_reserved
+from limen.core.wamp.verdict import Verdict
+
+NO_SUBSCRIPTION = "wamp.error.no_such_subscription"
+
+
+class Subscription:
+    """All subscribers of one topic, or of one pattern of topics, in the order in which they came.
+
+    *created*: Unix time. *reserved*: it stands for the router's own topics too. *stays*: also when
+    nobody has subscribed it, for its history.
+    """
+
+    __slots__ = ("created", "id", "match", "reserved", "stays", "subscribers", "uri")
+
+    def __init__(self, id: int, uri: str, match: str, created: float, stays: bool = False) -> None:
+        self.id = id
+        self.uri = uri
+        self.match = match
+        self.created = created
+        self.reserved = match == EXACT or is_reserved(uri)
+        self.stays = stays
+        self.subscribers: dict[Session, None] = {}
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.id} {self.match} {self.uri!r}>"
+
+
+class Subscriptions:
+    """*wall*: Unix time in seconds. *events*: the realm's history; its patterns have subscriptions from the start, so
+    that they can be looked up before anyone subscribes."""
+
+    def __init__(self, wall: Callable[[], float], events: Events, happened: Happened) -> None:
+        self._wall, self._events, self._happened = wall, events, happened
+        self.by_pattern: Patterns[Subscription] = Patterns()
+        self.by_uri = self.by_pattern.exact
+        self.by_id: dict[int, Subscription] = {}
+        self.patterns = 0
+        """How many are prefixes or wildcards and have subscribers."""
+        self._last = 0
+        for rule in events.rules:
+            self._make(rule.uri, rule.match, stays=True)
+        self.meta: Table = {
+            "wamp.subscription.list": self._list,
+            "wamp.subscription.lookup": self._lookup,
+            "wamp.subscription.match": self._match,
+            "wamp.subscription.get": lambda session, args, kwargs: _about(self._one(session, args)),
+            "wamp.subscription.list_subscribers": self._subscribers,
+            "wamp.subscription.count_subscribers": lambda *asked: len(self._subscribers(*asked)),
+            "wamp.subscription.get_events": Needing(self._need, self._get_events),
+        }
+
+    def add(self, session: Session, uri: str, match: str) -> tuple[Subscription, Effects]:
+        """*session* subscribes what it has not yet."""
+        subscription = self.by_pattern.get(match, uri) or self._make(uri, match)
+        effects: Effects = ()
+        if not subscription.subscribers:
+            self.patterns += match != EXACT
+            about = [session.id, _about(subscription)]
+            effects = self._happened("wamp.subscription.on_create", about, about=session)
+        subscription.subscribers[session] = None
+        session.subscriptions[subscription.id] = subscription
+        return subscription, [
+            *effects,
+            *self._happened("wamp.subscription.on_subscribe", [session.id, subscription.id], about=session),
+        ]
+
+    def remove(self, session: Session, subscription: Subscription) -> Effects:
+        """*session*, which has given it up or is gone, is no subscriber any more."""
+        del subscription.subscribers[session]
+        over = not subscription.subscribers
+        if over:
+            self.patterns -= subscription.match != EXACT
+            if not subscription.stays:
+                self.by_pattern.drop(subscription.match, subscription.uri)
+                del self.by_id[subscription.id]
+        ids = [session.id, subscription.id]
+        effects = self._happened("wamp.subscription.on_unsubscribe", ids, about=session)
+        return [*effects, *self._happened("wamp.subscription.on_delete", ids, about=session)] if over else effects
+
+    def leave(self, session: Session) -> list[Effect]:
+        mine = list(session.subscriptions.values())
+        session.subscriptions.clear()
+        return [effect for subscription in mine for effect in self.remove(session, subscription)]
+
+    def matching(self, uri: str) -> list[Subscription]:
+        """All that stand for *uri*."""
+        found = self.by_pattern.all(uri)
+        return [subscription for subscription in found if subscription.reserved] if is_reserved(uri) else found
+
+    def _make(self, uri: str, match: str, stays: bool = False) -> Subscription:
+        self._last += 1
+        subscription = Subscription(self._last, uri, match, self._wall(), stays)
+        self.by_pattern.put(match, uri, subscription)
+        self.by_id[subscription.id] = subscription
+        return subscription
+
+    # -- the meta API -------------------------------------------------------------------------------------------
+    def _list(self, asker: Session, args: Args, kwargs: Kwargs) -> dict[str, list[int]]:
+        return {
+            match: [s.id for s in self.by_pattern.values(match) if _seen(asker, s)]
+            for match in (EXACT, PREFIX, WILDCARD)
+        }
+
+    def _lookup(self, asker: Session, args: Args, kwargs: Kwargs) -> int | None:
+        options = at(args, 1, dict, kwargs, "options") or {}
+        match = options.get("match") or EXACT
+        if match not in MATCHES:
+            raise MetaError("wamp.error.option_not_allowed", "match is 'exact', 'prefix' or 'wildcard'.")
+        found = self.by_pattern.get(match, the_text(args))
+        return found.id if found is not None and _seen(asker, found) else None
+
+    def _match(self, asker: Session, args: Args, kwargs: Kwargs) -> list[int] | None:
+        return [s.id for s in self.matching(the_text(args)) if _seen(asker, s)] or None
+
+    def _one(self, asker: Session, args: Args) -> Subscription:
+        subscription = self.by_id.get(the_id(args))
+        if subscription is None or not _seen(asker, subscription):
+            raise MetaError(NO_SUBSCRIPTION)
+        return subscription
+
+    def _subscribers(self, asker: Session, args: Args, kwargs: Kwargs) -> list[int]:
+        return [session.id for session in self._one(asker, args).subscribers if visible(asker, session)]
+
+    # -- history ------------------------------------------------------------------------------------------------
+    def _need(self, session: Session, args: Args, kwargs: Kwargs) -> Need:
+        """Who has not subscribed must be allowed to."""
+        subscription = self._one(session, args)
+        if subscription.id in session.subscriptions:
+            return None
+        return "subscribe", subscription.uri, options(subscription)
+
+    def _get_events(self, session: Session, args: Args, kwargs: Kwargs, verdict: Verdict) -> Any:
+        return self._events.answer(session, self._one(session, args), kwargs)
+
+
+def options(subscription: Subscription) -> dict[str, Any]:
+    """As what it is authorized."""
+    return {} if subscription.match == EXACT else {"match": subscription.match}
+
+
+def _seen(asker: Session, subscription: Subscription) -> bool:
+    return subscription.stays or any(visible(asker, session) for session in subscription.subscribers)
+
+
+def _about(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "id": subscription.id,
+        "created": iso(subscription.created),
+        "uri": subscription.uri,
+        "match": subscription.match,
+    }
