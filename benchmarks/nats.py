@@ -1,5 +1,5 @@
-"""A client of nats-server, as small as it can be: what it is asked to send is sent at once, as the WebSockets of
-`load` do it, one message a time.
+"""A client of nats-server, as small as it can be. As the WebSockets of `load` it sends in one piece what it says to
+what it has read at once.
 
 https://docs.nats.io/reference/reference-protocols/nats-protocol
 """
@@ -7,7 +7,6 @@ https://docs.nats.io/reference/reference-protocols/nats-protocol
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,16 +17,18 @@ class Nats(asyncio.Protocol):
     def __init__(self) -> None:
         self.hear: Callable[[bytes, bytes, bytes], None] = lambda subject, reply, payload: None
         self._rest = b""
-        self._fd = -1
+        self._said: list[bytes] | None = None
+        """While it hears: what it says."""
         self._subscriptions = 0
         self._ponged: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: Any) -> None:
-        self._fd = transport.get_extra_info("socket").fileno()
+        self._write = transport.write
         self._write(b'CONNECT {"verbose":false,"pedantic":false,"echo":false}\r\n')
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data if self._rest else data
+        self._said = []
         at, size = 0, len(data)
         while (end := data.find(b"\r\n", at)) >= 0:
             line = data[at:end]
@@ -47,14 +48,13 @@ class Nats(asyncio.Protocol):
                 raise RuntimeError(line.decode())
             at = after
         self._rest = data[at:]
-
-    def _write(self, data: bytes) -> None:
-        if os.write(self._fd, data) != len(data):
-            raise RuntimeError("the round is too big for the socket's buffer")
+        said, self._said = self._said, None
+        if said:
+            self._write(b"".join(said))
 
     def say(self, line: bytes) -> None:
         """Sends what `publication` has made."""
-        self._write(line)
+        self._write(line) if self._said is None else self._said.append(line)
 
     async def subscribe(self, subject: bytes) -> None:
         """Once this has ended, nats-server knows of it."""

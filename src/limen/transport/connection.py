@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from limen.transport.link import Link, linger
+from limen.transport.link import Link
 from limen.transport.upgrade import shorten
 from limen.transport.utf8 import Utf8Check, is_utf8
 from limen.transport.wire import Handshake, Peer
@@ -93,7 +93,7 @@ class Connection(WSListener):
 
     @property
     def queued(self) -> int:
-        return self.link.get_write_buffer_size()
+        return self.link.queued
 
     def send(self, data: bytes, text: bool) -> None:
         self.ws.send(TEXT if text else BINARY, data)
@@ -135,6 +135,7 @@ class Connection(WSListener):
                 if frame.last_in_buffer:
                     self._burst = 0
                 else:
+                    self._server.cork.hold()
                     self._burst += 1
                     if self._burst >= BURST:
                         self._turn()
@@ -146,7 +147,7 @@ class Connection(WSListener):
         if not ws.is_close_frame_sent:
             self._rare(frame, kind)
         elif kind is CLOSE and self._closing:
-            self.link.transport.close()  # the answer to our goodbye
+            self.link.finish()  # the answer to our goodbye
         # else picows has found a mistake, and goes on parsing until it closes 10 ms later
 
     def _rare(self, frame: WSFrame, kind: WSMsgType) -> None:
@@ -225,6 +226,7 @@ class Connection(WSListener):
             asyncio.get_running_loop().call_soon(self._work_off)
 
     def _work_off(self) -> None:
+        self._server.cork.hold()
         for _ in range(BURST):
             if self._backlog is None or self._held & _BY_DOOR or self._closing:
                 return
@@ -265,7 +267,7 @@ class Connection(WSListener):
     # -- pings and time ---------------------------------------------------------------------------------------------
     def _answer(self, ping: WSFrame) -> None:
         self._burst += 1
-        if self.link.get_write_buffer_size() > PONG_HIGH or (self._burst > BURST and not ping.last_in_buffer):
+        if self.link.queued > PONG_HIGH or (self._burst > BURST and not ping.last_in_buffer):
             self._pong = ping.get_payload_as_bytes()
             return
         if ping.last_in_buffer:
@@ -275,7 +277,7 @@ class Connection(WSListener):
 
     def beat(self, now: float) -> None:
         """Now and then: is the peer there, does it read, has it said goodbye?"""
-        server, waiting = self._server, self.link.get_write_buffer_size()
+        server, waiting = self._server, self.link.queued
         taken = self.link.written - waiting
         if not waiting or taken != self._taken or not self._moved:
             self._taken, self._moved = taken, now
@@ -333,7 +335,7 @@ class Connection(WSListener):
     def _fail(self, code: int, reason: str) -> None:
         self._leave(f"{code} {reason}")
         self.ws.send_close(code, reason)
-        linger(self.link.transport)
+        self.link.linger()
 
     def _broken(self) -> None:
         log.exception("The door failed on a message")
@@ -348,7 +350,7 @@ class Connection(WSListener):
             return
         self._leave(f"closed by the peer: {code} {payload[2:].decode(errors='replace')}".rstrip())
         self.ws.send_close(1000 if code == 1005 else code)
-        self.link.transport.close()
+        self.link.finish()
 
     def cut(self, reason: str) -> None:
         """Ends without goodbye."""

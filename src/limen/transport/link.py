@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from limen.transport.cork import Cork
+
+GATHERED = 2**16
+"""Bytes for one connection that wait for the end of a turn; more go out at once."""
 LINGER = 2.0
 """Seconds that the other side has to read a last word before the socket is closed."""
 LINGER_BYTES = 16 * 2**20
@@ -29,37 +33,68 @@ SILENCE = Silence()
 
 class Link:
     """An asyncio transport as picows needs it. While the kernel takes all that is sent, picows writes to the socket
-    itself and none of this runs; what it does not take comes through here, is copied once, and is counted.
+    itself and none of this runs; what it does not take comes through here, is copied once, and is counted. So does
+    what is sent while *cork* is held, and is gathered here until it is drawn.
 
     *full*: called, with the loop's next turn still to come, when more than *limit* bytes were waiting and more came.
     """
 
-    __slots__ = ("_fd", "_full", "_limit", "get_write_buffer_size", "mute", "transport", "written")
+    __slots__ = ("_cork", "_fd", "_full", "_gathered", "_limit", "_size", "_unsent", "mute", "transport", "written")
 
-    def __init__(self, transport: Any, full: Callable[[str], None], limit: int) -> None:
+    def __init__(self, transport: Any, full: Callable[[str], None], limit: int, cork: Cork) -> None:
         sock = transport.get_extra_info("socket")
         self.transport = transport
-        self.get_write_buffer_size: Callable[[], int] = transport.get_write_buffer_size
+        self._unsent: Callable[[], int] = transport.get_write_buffer_size
         self.written = 0
         self.mute = False
         self._fd: int = sock.fileno()
         self._full, self._limit = full, limit
+        self._cork = cork
+        self._gathered: list[bytes] = []
+        self._size = 0
 
     @property
-    def taken(self) -> int:
-        """Bytes written here that the kernel has taken since; moves while the other side reads."""
-        return self.written - self.get_write_buffer_size()
+    def queued(self) -> int:
+        """Bytes written here that the kernel has not taken yet."""
+        return self._unsent() + self._size
 
-    # -- what picows asks of a transport ----------------------------------------------------------------------------
-    def write(self, data: bytes) -> None:
-        if self.mute:
-            return
-        waiting = self.get_write_buffer_size()
-        if waiting > self._limit:
+    def flush(self) -> None:
+        """What was gathered goes out."""
+        gathered, self._gathered, self._size = self._gathered, [], 0
+        if gathered and not self.transport.is_closing():
+            self._write(gathered[0] if len(gathered) == 1 else b"".join(gathered))
+
+    def finish(self) -> None:
+        """Closes after all that was sent."""
+        self.flush()
+        self.transport.close()
+
+    def _write(self, data: bytes) -> None:
+        if self._unsent() > self._limit:
             self._full("left more unread than MAX_QUEUE_SIZE")
             return
         self.transport.write(data)
         self.written += len(data)
+
+    # -- what picows asks of a transport ----------------------------------------------------------------------------
+    def get_write_buffer_size(self) -> int:
+        """Not 0: picows must come here with what it sends, and not go to the socket itself."""
+        return 1 if self._cork.held else self._unsent()
+
+    def write(self, data: bytes) -> None:
+        if self.mute:
+            return
+        if not self._cork.held:
+            self._write(data)
+            return
+        if not self._gathered:
+            self._cork.add(self)
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size > GATHERED:
+            self.flush()
+        elif self._cork.overdue():
+            self._cork.flush()
 
     def writelines(self, parts: list[Any]) -> None:
         # picows hands over a view of its own buffer, and writes the next header there while uvloop may still hold it
@@ -81,6 +116,11 @@ class Link:
 
     def close(self) -> None:
         """picows has found a mistake in the framing and has said so; what comes now is noise."""
+        self.linger()
+
+    def linger(self) -> None:
+        """The last word is said (`linger`)."""
+        self.flush()
         linger(self.transport)
 
     def abort(self) -> None:

@@ -19,6 +19,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stubs 
 
 from limen.base.config import Config
 from limen.transport.connection import Connection
+from limen.transport.cork import Cork
 from limen.transport.link import SILENCE, Link
 from limen.transport.pulse import Pulse
 from limen.transport.upgrade import Upgrade, accepted, read_upgrade, refused, seen
@@ -42,6 +43,7 @@ class PicowsServer:
         self.max_stall = config.MAX_STALL
         self.ping_interval = config.PING_INTERVAL
         self.ping_timeout = config.PING_TIMEOUT
+        self.cork = Cork()
         self.pulse = Pulse(min(1.0, self.ping_interval / 4, self.ping_timeout / 4, self.max_stall / 4))
 
     def protocol(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> PicowsProtocol:
@@ -121,7 +123,7 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # unknown to its stubs
         transport.write(accepted(upgrade.key, subprotocol))
         transport.set_write_buffer_limits(WRITE_HIGH, WRITE_LOW)
         connection = Connection(self._server, self._state, peer, handshake, subprotocol)
-        connection.link = Link(transport, connection.cut, self._server.max_queue_size)
+        connection.link = Link(transport, connection.cut, self._server.max_queue_size, self._server.cork)
         self._server.pulse.add(connection)
         self.take(connection)
         connection.begin()
