@@ -1,8 +1,14 @@
-/** Autobahn-JS as a puppet. It takes the WebSocket that Node has (22 and later), else that of `ws`. */
+/** Autobahn-JS as a puppet. It takes the WebSocket that Node has (22 and later), else that of `ws`, as here. */
+import { readFileSync } from "node:fs";
 import nacl from "tweetnacl";
 import { WebSocket as WsWebSocket } from "ws";
 
-globalThis.WebSocket ??= WsWebSocket;
+let certificates;
+globalThis.WebSocket = class extends WsWebSocket {
+  constructor(url, protocols) {
+    super(url, protocols, certificates);
+  }
+};
 const { default: autobahn } = await import("autobahn");
 const { hear, obey } = await import("./lines.mjs");
 autobahn.log.warn = () => {};
@@ -27,32 +33,48 @@ const procedures = {
   hang: () => new Promise(() => {}),
 };
 
-const signing = (seed) => {
-  const key = nacl.sign.keyPair.fromSeed(Buffer.from(seed, "hex"));
-  return {
-    authmethods: ["cryptosign"],
-    authid: "device",
-    authextra: { pubkey: autobahn.auth_cryptosign.public_key(key), channel_binding: null },
-    onchallenge: (session, method, extra) => autobahn.auth_cryptosign.sign_challenge(key, extra),
-  };
+const logins = {
+  cryptosign: (seed) => {
+    const key = nacl.sign.keyPair.fromSeed(Buffer.from(seed, "hex"));
+    return {
+      authextra: { pubkey: autobahn.auth_cryptosign.public_key(key), channel_binding: null },
+      onchallenge: (session, method, extra) => autobahn.auth_cryptosign.sign_challenge(key, extra),
+    };
+  },
+  ticket: (ticket) => ({ onchallenge: () => ticket }),
+  wampcra: (secret) => ({
+    onchallenge: (session, method, { challenge, salt, iterations, keylen }) =>
+      autobahn.auth_cra.sign(
+        salt ? autobahn.auth_cra.derive_key(secret, salt, iterations, keylen) : secret,
+        challenge,
+      ),
+  }),
+  tls: () => ({}),
 };
+const loggingIn = ({ method, authid, secret }) => ({ authmethods: [method], authid, ...logins[method](secret) });
 
 await obey(
   {
-    open: ({ session, url, realm, seed }) =>
+    open: ({ session, url, realm, login, tls }) =>
       new Promise((resolve, reject) => {
+        certificates = tls && {
+          ca: readFileSync(tls.ca),
+          cert: readFileSync(tls.certificate),
+          key: readFileSync(tls.certificate),
+        };
         const connection = new autobahn.Connection({
           url,
           realm,
           serializers: [new SERIALIZERS[session.split("-")[0]]()],
-          ...(seed && signing(seed)),
+          ...(login && loggingIn(login)),
           max_retries: 0,
           on_user_error: () => {},
         });
         connections[session] = connection;
         connection.onopen = (opened, details) => {
           sessions[session] = opened;
-          resolve(Object.keys(details.roles));
+          const { roles, authid, authrole } = details;
+          resolve({ roles: Object.keys(roles), authid, authrole });
         };
         connection.onclose = (reason, details) => {
           hear(session, { closed: details.reason });

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
+from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
+passlib, utils = ModuleType("passlib"), ModuleType("passlib.utils")
+utils.saslprep = lambda text: text  # type: ignore[attr-defined]
+sys.modules |= {"passlib": passlib, "passlib.utils": utils}
+# Autobahn's SCRAM asks for passlib, asleep since 2020, for this function alone; the names here are ASCII.
+
 from autobahn.asyncio.wamp import ApplicationSession
 from autobahn.asyncio.websocket import WampWebSocketClientFactory
+from autobahn.wamp.auth import create_authenticator
 from autobahn.wamp.exception import ApplicationError
 from autobahn.wamp.serializer import CBORSerializer, JsonSerializer, MsgPackSerializer
 from autobahn.wamp.types import CallOptions, CallResult, ComponentConfig, PublishOptions, RegisterOptions
@@ -32,29 +40,63 @@ def both(result: Any) -> list[Any]:
     return [[] if result is None else [result], {}]
 
 
+class Signing:
+    """As `autobahn.wamp.cryptosign` signs; that asks for five more packages."""
+
+    def __init__(self, seed: str) -> None:
+        self.key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
+        self.authextra = {"pubkey": self.key.public_key().public_bytes_raw().hex(), "channel_binding": None}
+
+    def on_challenge(self, session: Session, challenge: Any) -> str:
+        assert challenge.method == "cryptosign"
+        message = bytes.fromhex(challenge.extra["challenge"])
+        return self.key.sign(message).hex() + message.hex()
+
+    def on_welcome(self, session: Session, authextra: Any) -> None: ...
+
+
+class Shown:
+    """TLS has shown a certificate, and there is no more to say."""
+
+    authextra: dict[str, Any] | None = None
+
+    def on_welcome(self, session: Session, authextra: Any) -> None: ...
+
+
+def authenticator(method: str, authid: str, secret: str) -> Any:
+    match method:
+        case "cryptosign":
+            return Signing(secret)
+        case "tls":
+            return Shown()
+    named = {"ticket": "ticket", "wampcra": "secret", "scram": "password"}[method]
+    return create_authenticator(method, authid=authid, **{named: secret})
+
+
 class Session(ApplicationSession):
-    def __init__(self, realm: str, name: str, seed: str | None) -> None:
+    def __init__(self, realm: str, name: str, login: dict[str, str]) -> None:
         super().__init__(ComponentConfig(realm=realm))
-        self.name = name
-        self.key = None if seed is None else Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
-        self.joined: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self.name, self.login = name, login
+        self.authenticator = authenticator(**login) if login else None
+        self.joined: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.left: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def onConnect(self) -> None:
-        if self.key is None:
+        if self.authenticator is None:
             self.join(self.config.realm)
             return
-        public = self.key.public_key().public_bytes_raw().hex()
-        self.join(self.config.realm, ["cryptosign"], "device", authextra={"pubkey": public, "channel_binding": None})
+        extra = self.authenticator.authextra
+        self.join(self.config.realm, [self.login["method"]], self.login["authid"], authextra=extra)
 
-    def onChallenge(self, challenge: Any) -> str:
-        """As `autobahn.wamp.cryptosign` signs; that asks for five more packages."""
-        assert (challenge.method, self.key is None) == ("cryptosign", False)
-        message = bytes.fromhex(challenge.extra["challenge"])
-        return self.key.sign(message).hex() + message.hex()  # type: ignore[union-attr]
+    def onChallenge(self, challenge: Any) -> Any:
+        return self.authenticator.on_challenge(self, challenge)
+
+    def onWelcome(self, welcome: Any) -> str | None:
+        said: str | None = self.authenticator and self.authenticator.on_welcome(self, welcome.authextra)
+        return said
 
     async def onJoin(self, details: Any) -> None:
-        self.joined.set_result(list(details.authrole and ["broker", "dealer"]))
+        self.joined.set_result({"roles": ["broker", "dealer"], "authid": details.authid, "authrole": details.authrole})
 
     def onLeave(self, details: Any) -> None:
         if not self.joined.done():
@@ -91,12 +133,17 @@ class Session(ApplicationSession):
 
 
 # -- verbs ------------------------------------------------------------------------------------------------------
-async def open_session(session: str, url: str, realm: str, seed: str | None = None) -> list[str]:
-    made = sessions[session] = Session(realm, session, seed)
+async def open_session(
+    session: str, url: str, realm: str, login: dict[str, str] | None = None, tls: dict[str, str] | None = None
+) -> dict[str, Any]:
+    made = sessions[session] = Session(realm, session, login or {})
     serializer = SERIALIZERS[session.partition("-")[0]]()
     factory = WampWebSocketClientFactory(lambda: made, url=url, serializers=[serializer])
-    parts = urlsplit(url)
-    await asyncio.get_running_loop().create_connection(factory, parts.hostname, parts.port)
+    parts, context = urlsplit(url), None
+    if tls is not None:
+        context = ssl.create_default_context(cafile=tls["ca"])
+        context.load_cert_chain(tls["certificate"])
+    await asyncio.get_running_loop().create_connection(factory, parts.hostname, parts.port, ssl=context)
     return await made.joined
 
 

@@ -53,7 +53,7 @@ def peers(server: Server, puppets: dict[str, Puppet]) -> dict[tuple[str, str], P
     url = f"ws://localhost:{server.port}/ws"
     peers = {name: Peer(puppets[name[0]], name[1]) for name in NAMES}
     for peer in peers.values():
-        assert sorted(peer.ask("open", url=url, realm="localhost")) == ["broker", "dealer"]
+        assert sorted(peer.ask("open", url=url, realm="localhost")["roles"]) == ["broker", "dealer"]
     return peers
 
 
@@ -66,14 +66,15 @@ def fresh_uri() -> str:
 
 
 # -- cryptosign --------------------------------------------------------------------------------------------------
-SEED = bytes(range(32)).hex()
+def device(seed: bytes) -> dict[str, str]:
+    return {"method": "cryptosign", "authid": "device", "secret": seed.hex()}
 
 
 @each("name", [name for name in NAMES if name[1] != "msgpack"])
 def test_a_peer_that_signs_has_a_user_and_roles(server: Server, puppets: dict[str, Puppet], name: Name) -> None:
     peer = Peer(puppets[name[0]], f"{name[1]}-signed")
     url = f"ws://localhost:{server.port}/ws"
-    peer.ask("open", url=url, realm="localhost", seed=SEED)
+    peer.ask("open", url=url, realm="localhost", login=device(bytes(range(32))))
     assert peer.call("whoami") == [[["device", "machine"]], {}]
     peer.ask("close")
 
@@ -83,7 +84,7 @@ def test_a_peer_that_signs_with_another_key_is_refused(server: Server, puppets: 
     peer = Peer(puppets[name[0]], f"{name[1]}-refused")
     url = f"ws://localhost:{server.port}/ws"
     with pytest.raises(Refused):
-        peer.ask("open", url=url, realm="localhost", seed=bytes(32).hex())
+        peer.ask("open", url=url, realm="localhost", login=device(bytes(32)))
 
 
 @each("name", NAMES[:1])  # one: each attempt counts
@@ -209,5 +210,6 @@ def test_a_goodbye_is_answered(server: Server, peers: Peers, name: Name) -> None
     peer = peers[name]
     peer.ask("close")
     assert peer.hears().keys() == {"closed"}
-    assert sorted(peer.ask("open", url=f"ws://localhost:{server.port}/ws", realm="localhost")) == ["broker", "dealer"]
+    welcome = peer.ask("open", url=f"ws://localhost:{server.port}/ws", realm="localhost")
+    assert sorted(welcome["roles"]) == ["broker", "dealer"]
     assert peer.call("add", 1) == [[1], {}]

@@ -1,9 +1,11 @@
 /** Wampy as a puppet. */
+import { readFileSync } from "node:fs";
 import nacl from "tweetnacl";
 import { Wampy } from "wampy";
 import { CborSerializer } from "wampy/CborSerializer.js";
 import { JsonSerializer } from "wampy/JsonSerializer.js";
 import { sign } from "wampy/cryptosign.js";
+import { sign as answer } from "wampy/wampcra.js";
 import { MsgpackSerializer } from "wampy/MsgpackSerializer.js";
 import { WebSocket } from "ws";
 import { hear, obey } from "./lines.mjs";
@@ -26,30 +28,49 @@ const procedures = {
   hang: () => new Promise(() => {}),
 };
 
-const signing = (seed) => {
-  const { publicKey } = nacl.sign.keyPair.fromSeed(Buffer.from(seed, "hex"));
-  return {
-    authid: "device",
-    authmethods: ["cryptosign"],
-    authextra: { pubkey: Buffer.from(publicKey).toString("hex"), channel_binding: null },
-    authPlugins: { cryptosign: sign(seed) },
-    authMode: "auto",
-  };
+const logins = {
+  cryptosign: (seed) => {
+    const { publicKey } = nacl.sign.keyPair.fromSeed(Buffer.from(seed, "hex"));
+    return {
+      authextra: { pubkey: Buffer.from(publicKey).toString("hex"), channel_binding: null },
+      authPlugins: { cryptosign: sign(seed) },
+    };
+  },
+  ticket: (ticket) => ({ authPlugins: { ticket: () => ticket } }),
+  wampcra: (secret) => ({ authPlugins: { wampcra: answer(secret) } }),
+  tls: () => ({ authPlugins: { tls: () => "" } }),
 };
+const loggingIn = ({ method, authid, secret }) => ({
+  authid,
+  authmethods: [method],
+  authMode: "auto",
+  ...logins[method](secret),
+});
+
+/** The WebSocket that shows a certificate: wampy's own options for that are of another package than `ws`. */
+const showing = (tls) =>
+  tls == null
+    ? WebSocket
+    : class extends WebSocket {
+        constructor(url, protocols) {
+          const pem = readFileSync(tls.certificate);
+          super(url, protocols, { ca: readFileSync(tls.ca), cert: pem, key: pem });
+        }
+      };
 
 await obey(
   {
-    open: async ({ session, url, realm, seed }) => {
+    open: async ({ session, url, realm, login, tls }) => {
       const wampy = (sessions[session] = new Wampy(url, {
         realm,
-        ws: WebSocket,
+        ws: showing(tls),
         serializer: new SERIALIZERS[session.split("-")[0]](),
-        ...(seed && signing(seed)),
+        ...(login && loggingIn(login)),
         autoReconnect: false,
         onClose: () => hear(session, { closed: null }),
       }));
-      const welcome = await wampy.connect();
-      return Object.keys(welcome.roles);
+      const { roles, authid, authrole } = await wampy.connect();
+      return { roles: Object.keys(roles), authid, authrole };
     },
     register: ({ session, uri, kind }) => sessions[session].register(uri, procedures[kind]).then(() => null),
     unregister: ({ session, uri }) => sessions[session].unregister(uri).then(() => null),

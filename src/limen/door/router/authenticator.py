@@ -65,7 +65,7 @@ async def ask(call: Call, users: Users, authid: str, details: dict[str, Any]) ->
 
 def takes(authenticator: Authenticator | None, method: str) -> bool:
     """Whether *method*, as HELLO has it, is asked about there."""
-    return authenticator is not None and ("scram" if method in scram.FORMS else method) in authenticator.methods
+    return authenticator is not None and method in authenticator.methods
 
 
 def _known(users: Users, authid: str, method: str, answer: object) -> Known:

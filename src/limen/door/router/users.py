@@ -69,8 +69,6 @@ class Users:
     def _methods(self) -> tuple[str, ...]:
         authenticator, names = self.settings.authenticator, self._names.values()
         asked = set[str](() if authenticator is None else authenticator.methods)
-        if "scram" in asked:
-            asked |= scram.FORMS.keys()
         taken = {
             ANONYMOUS: bool(self.settings.anonymous),
             ticket.METHOD: any(known.ticket is not None for known in names),
