@@ -7,23 +7,21 @@ import json
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
-from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-passlib, utils = ModuleType("passlib"), ModuleType("passlib.utils")
-utils.saslprep = lambda text: text  # type: ignore[attr-defined]
-sys.modules |= {"passlib": passlib, "passlib.utils": utils}
-# Autobahn's SCRAM asks for passlib, asleep since 2020, for this function alone; the names here are ASCII.
-
+from argon2 import Type
+from argon2.low_level import hash_secret
 from autobahn.asyncio.wamp import ApplicationSession
 from autobahn.asyncio.websocket import WampWebSocketClientFactory
-from autobahn.wamp.auth import create_authenticator
+from autobahn.wamp import auth
 from autobahn.wamp.exception import ApplicationError
 from autobahn.wamp.serializer import CBORSerializer, JsonSerializer, MsgPackSerializer
 from autobahn.wamp.types import CallOptions, CallResult, ComponentConfig, PublishOptions, RegisterOptions
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+# Autobahn's SCRAM asks for passlib, asleep since 2020, for one function; the names here are ASCII, and prepared.
+auth.HAS_ARGON, auth.Type, auth.hash_secret, auth.saslprep = True, Type, hash_secret, str
 SERIALIZERS = {"json": JsonSerializer, "msgpack": MsgPackSerializer, "cbor": CBORSerializer}
 sessions: dict[str, Session] = {}
 kept: dict[str, Any] = {}
@@ -70,7 +68,7 @@ def authenticator(method: str, authid: str, secret: str) -> Any:
         case "tls":
             return Shown()
     named = {"ticket": "ticket", "wampcra": "secret", "scram": "password"}[method]
-    return create_authenticator(method, authid=authid, **{named: secret})
+    return auth.create_authenticator(method, authid=authid, **{named: secret})
 
 
 class Session(ApplicationSession):
@@ -116,6 +114,9 @@ class Session(ApplicationSession):
 
     def fail(self, *args: Any, details: Any) -> None:
         raise ApplicationError("com.example.broken", *args, n=7)
+
+    def swell(self, size: int, details: Any) -> str:
+        return "x" * size
 
     async def stream(self, to: int, details: Any) -> str:
         for n in range(to):

@@ -158,19 +158,34 @@ async def test_a_challenge_that_is_aborted_is_answered_by_nothing() -> None:
             await client.hear()
 
 
-async def test_guesses_at_one_name_are_slowed_from_wherever_they_come() -> None:
+async def test_guesses_at_one_name_are_slowed_also_those_that_come_at_once() -> None:
     async with routing(realm()) as at:
         door(at)
         at.router.config.MAX_ORIGIN_ABUSE_LEVEL = 1000
+        clients = [await at.knock() for _ in range(12)]
+        for client in clients:
+            await challenged(client, "ticket", "tina", {})
         told = []
-        for n in range(8):
-            message, _ = await log_in(at, "ticket", "tina", f"guess {n}")
-            assert type(message) is m.Abort
-            told.append(message.reason)
-        assert told[0] == DENIED
-        assert told[-1] == "limen.error.abusive"
+        for n, client in enumerate(clients):
+            await client.say(m.Authenticate(f"guess {n}", {}))
+            told.append((await client.hear()).reason)  # type: ignore[union-attr]
+        assert told == [DENIED] * 5 + ["limen.error.abusive"] * 7
+        late, _ = await log_in(at, "ticket", "tina")
+        assert type(late) is m.Abort
+        assert late.reason == "limen.error.abusive"
         other, _ = await log_in(at, "wampcra", "carl")
         assert type(other) is m.Welcome
+
+
+async def test_a_fleet_that_has_one_name_comes_in_at_once() -> None:
+    async with routing(realm()) as at:
+        door(at)
+        clients = [await at.knock() for _ in range(40)]
+        for client in clients:
+            await challenged(client, "ticket", "tina", {})
+        for client in clients:
+            await client.say(m.Authenticate(PASSWORD, {}))
+        assert {type(await client.hear()) for client in clients} == {m.Welcome}
 
 
 async def test_what_a_realm_takes_is_what_its_users_have() -> None:

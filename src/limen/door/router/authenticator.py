@@ -22,7 +22,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from limen import exc
-from limen.core.wamp.auth import cryptosign, scram, ticket, tls, wampcra
+from limen.core.wamp.auth import cryptosign, ticket, tls, wampcra
 
 from .users import Known, Users, records
 

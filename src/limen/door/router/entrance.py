@@ -73,20 +73,33 @@ class RouterEntrance:
     # -- logins -----------------------------------------------------------------------------------------------------
     async def _log_in(self, connection: Knocking, greeting: Greeting) -> Admitted:
         gate, domain, origin = connection.hub.gate, connection.domain, connection.origin
+        guessed = greeting.method in GUESSED
         await gate.slow_down(domain, origin)
-        if greeting.method in GUESSED:
-            account = account_key(self._secret, domain, greeting.authid)
-            entry = gate.ledger.issue(domain, origin, Kind.KE2, time.time(), account=account)
-        else:
-            entry = gate.ledger.issue(domain, origin, Kind.KK1, time.time())
+        self._may_guess(connection, greeting)
+        entry = gate.ledger.issue(domain, origin, Kind.KE2 if guessed else Kind.KK1, time.time())
+        account = account_key(self._secret, domain, greeting.authid)
         try:
             who, extra = await self._prove(connection, greeting)
-        except BaseException:
+        except BaseException as error:
             gate.ledger.lapse(entry, time.time())
+            if guessed and isinstance(error, exc.InvalidCredential):
+                gate.ledger.account_failed(domain, account, origin, time.time())
             raise
         gate.ledger.succeed(entry, time.time())
+        if guessed:
+            gate.ledger.account_succeeded(domain, account, origin, time.time())
         said = {**(who.extra or {}), **(extra or {})}
         return Admitted(who.authid, who.roles, greeting.method, who.provider, user=who.authid, extra=said or None)
+
+    def _may_guess(self, connection: Knocking, greeting: Greeting) -> None:
+        """Asked when a login begins, and again before its answer is looked at: however many begin at once (a fleet
+        that has one name, or somebody who guesses), those that fail are counted one by one. Raises `exc.Abusive`."""
+        if greeting.method not in GUESSED:
+            return
+        domain, account = connection.domain, account_key(self._secret, connection.domain, greeting.authid)
+        wait = connection.hub.gate.ledger.account_wait(domain, account, connection.origin, time.time())
+        if wait > 0:
+            raise exc.Abusive("That login was tried too often; wait a little.", retry_after=wait)
 
     async def _prove(self, connection: Knocking, greeting: Greeting) -> tuple[Known, dict[str, Any] | None]:
         """Who it is, and what WELCOME shows of the proof. Raises `exc.Error`."""
@@ -99,6 +112,7 @@ class RouterEntrance:
         if method != tls.METHOD:
             exam = _exam(connection, greeting, users, found)
             answer = await connection.challenge(method, exam.challenge())
+            self._may_guess(connection, greeting)
             if dynamic and method == ticket.METHOD:
                 found = await self._ask(users, connection, greeting, ticket=answer.signature)
                 passed = found is not None and (found.ticket is None or ticket.equal(found.ticket, answer.signature))
