@@ -67,6 +67,8 @@ class Hub:
         """What the other processes of this server are told."""
         self.across: Across | None = None
         """What this process does for the others, where there are others; set before the first connection."""
+        self.settings_of: Callable[[str], dict[str, Any]] = lambda domain: {}
+        """What else the realm of a domain is made with: keywords of `Realm`."""
         self.ask: Callable[[Realm, Ask], None] = lambda realm, ask: self.act(realm, realm.decide(ask.session, DENIED))
         """Finds out whether a session may, where *authorize* could not say; then `Realm.decide`."""
         self.happened: Callable[..., None] = lambda event, principal=None, **about: None
@@ -114,15 +116,16 @@ class Hub:
         """The realm of *domain*, made when first asked for. The caller has checked that the domain exists."""
         found = self._realms.get(domain)
         if found is None:
-            found = self._realms[domain] = Realm(
-                domain,
-                rng=lambda: secrets.randbelow(2**53 - 1) + 1,
-                procedures=self._procedure,
-                authorize=self.authorize,
-                now=self.loop.time,
-                max_pending=self.config.domain(domain).MAX_PENDING_CALLS,
-                shared=self.across is not None,
-            )
+            settings: dict[str, Any] = {
+                "rng": lambda: secrets.randbelow(2**53 - 1) + 1,
+                "procedures": self._procedure,
+                "authorize": self.authorize,
+                "now": self.loop.time,
+                "max_pending": self.config.domain(domain).MAX_PENDING_CALLS,
+                "shared": self.across is not None,
+                **self.settings_of(domain),
+            }
+            found = self._realms[domain] = Realm(domain, **settings)
         return found
 
     def known_realm(self, domain: str) -> Realm | None:
@@ -239,9 +242,7 @@ class Hub:
         for session in tuple(realm.sessions.values()) if realm is not None else ():
             if session.principal is None:
                 continue  # it stands for sessions of another process, which looks at them itself
-            does = [("subscribe", s.uri, options(s)) for s in session.subscriptions.values()]
-            does += [("register", registration.uri, {}) for registration in session.registrations.values()]
-            verdicts = [self.authorize(session, *action) for action in does]
+            verdicts = [self.authorize(session, *what) for what in does(session)]
             if not all(verdict is None or verdict.allow for verdict in verdicts):
                 session.peer.goodbye(CHANGED, {})
 
@@ -264,3 +265,9 @@ def _machines() -> Entrance:
     from .machines import Machines  # needs cryptography, a router perhaps not
 
     return Machines()
+
+
+def does(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
+    """What *session* listens to and answers: action, URI, options, as `authorize` takes them."""
+    subscribed = [("subscribe", one.uri, {"match": one.match}) for one in session.subscriptions.values()]
+    return subscribed + [("register", one.uri, {"match": one.match}) for one in session.registrations.values()]

@@ -39,6 +39,9 @@ log = logging.getLogger("limen.door")
 
 WRONG_KIND = "text frames carry json, binary frames the other encodings"
 
+MAX_HELD, MAX_HELD_BYTES = 64, 2**20
+"""Messages of a session, and bytes of them, that wait for a verdict before its peer is not read from."""
+
 VERDICTS = {
     exc.InvalidCredential: "wamp.error.authentication_denied",
     exc.InternalError: "wamp.error.authentication_failed",
@@ -58,6 +61,7 @@ class Connection(Answering):
 
     __slots__ = (
         "_greeting",
+        "_held",
         "_inbox",
         "bytes_in",
         "bytes_out",
@@ -99,6 +103,8 @@ class Connection(Answering):
         self.since = 0.0
         self.bytes_in = self.bytes_out = self.messages_in = self.messages_out = 0
         """Of payload, since it opened (`door/hub/counts.py`)."""
+        self._held = 0
+        """Bytes of what waits for a verdict."""
         self._greeting: asyncio.Task[None] | None = None
         self._inbox: asyncio.Future[tuple[bytes, bool]] | None = None
         self.wire: Wire
@@ -152,9 +158,25 @@ class Connection(Answering):
             return
         realm = self.realm
         if error is None:
-            self.hub.act(realm, realm.receive(self.session, message))
+            effects = realm.receive(self.session, message)
         else:
-            self.hub.act(realm, realm.refuse(self.session, message, error))
+            effects = realm.refuse(self.session, message, error)
+        if effects:
+            self.hub.act(realm, effects)
+        elif self.session.held is not None:
+            self.hold(len(data))
+
+    def hold(self, size: int = 0) -> None:
+        """A message of *size* bytes waits for a verdict on one before it (`core/wamp/realm.py`, `Ask`), or, with 0,
+        none may wait any more: while much does, the peer is not read from."""
+        held = self.session.held if self.session is not None else None
+        if held is None:
+            self._held = 0
+            self.wire.resume()
+            return
+        self._held += size
+        if len(held) >= MAX_HELD or self._held > MAX_HELD_BYTES:
+            self.wire.pause()
 
     def busy(self, yes: bool) -> None:
         if self.session is not None:
