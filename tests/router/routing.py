@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from itertools import count
 from typing import Any
 
@@ -25,19 +25,29 @@ async def routing(*realms: Any, **more: Any) -> AsyncIterator[Routing]:
     router = Router(Settings(realms=made, **more))
     async with router.alive() as where:
         at = Routing(router, where)
-        yield at
-        for client in at.clients:
-            await client.gone()  # else the router waits for their good manners
+        try:
+            yield at
+        finally:
+            for task in at.tasks:
+                task.cancel()
+            await asyncio.gather(*at.tasks, return_exceptions=True)
+            for client in at.clients:
+                await client.gone()  # else the router waits for their good manners
 
 
 class Routing:
     def __init__(self, router: Router, where: list[str]) -> None:
         self.router, self.where = router, where
         self.clients: list[Client] = []
+        self.tasks: list[asyncio.Task[None]] = []
 
     @property
     def port(self) -> int:
         return int(self.where[0].split(":")[2].partition("/")[0])
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Done until it is done, or the test is."""
+        self.tasks.append(asyncio.get_running_loop().create_task(work))
 
     async def knock(self, encoding: str = "json", path: str = "/ws", **more: Any) -> Client:
         socket = await SocketClient.connect(self.port, path, [f"wamp.2.{encoding}"], **more)
@@ -61,8 +71,8 @@ class Client:
     async def say(self, message: m.Message) -> None:
         await self.socket.send(self.codec.encode(message), self.codec.text)
 
-    async def hear(self) -> m.Message:
-        async with asyncio.timeout(10):
+    async def hear(self, patience: float = 10) -> m.Message:
+        async with asyncio.timeout(patience):
             data, _ = await self.socket.receive()
         return self.codec.decode(data)
 

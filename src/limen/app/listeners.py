@@ -6,21 +6,24 @@ import contextlib
 import ipaddress
 import os
 import socket
+import ssl
 import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
+from limen.app.app import SUBPROTOCOLS
 from limen.app.origins import host_name, is_loopback, origin_of
 from limen.door.http.crosssite import is_own
 from limen.door.ws.connection import Connection
 from limen.transport import listening
+from limen.transport.batched import Batched
 from limen.transport.wire import Refusal
 
 if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.door.hub.hub import Hub
-    from limen.door.router.config import Listener
+    from limen.door.router.config import Listener, Tls
     from limen.transport.wire import Handshake, Peer
 
 TEXT: Final = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
@@ -32,22 +35,28 @@ class Door:
     def __init__(self, hub: Hub, listener: Listener) -> None:
         self._hub, self._listener = hub, listener
         self._hosts = frozenset(host.lower() for host in (*listener.hosts, listener.host))
-        self._encodings = {f"wamp.2.{encoding}": encoding for encoding in listener.encodings}
+        self._subprotocols = {
+            name: (encoding, batched)
+            for name, (encoding, sealed, batched) in SUBPROTOCOLS.items()
+            if encoding in listener.encodings and not sealed
+        }
 
     def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:
         listener, hub = self._listener, self._hub
-        if handshake.path and handshake.path not in listener.paths:
+        if handshake.framing == "websocket" and handshake.path not in listener.paths:
             return Refusal(404, TEXT, f"There is a router at {' and '.join(listener.paths)}.".encode())
         if handshake.origin is not None and not self._may_show(handshake.origin, handshake):
             return Refusal(403, TEXT, b"Pages of this origin may not come in: see `origins` of the listener.")
         for subprotocol in handshake.subprotocols:
-            encoding = self._encodings.get(subprotocol)
-            if encoding is not None:
+            kind = self._subprotocols.get(subprotocol)
+            if kind is not None:
+                encoding, batched = kind
                 client = origin_of(handshake.client)
                 if hub.is_crowded(client):
                     return Refusal(503, (*TEXT, ("retry-after", "60")), b"Too many connections come from there.")
-                return subprotocol, Connection(hub, "", client, encoding, sealed=False)
-        return Refusal(400, TEXT, f"Offer one of the subprotocols {', '.join(self._encodings)}.".encode())
+                connection = Connection(hub, "", client, encoding, sealed=False)
+                return subprotocol, Batched(connection) if batched else connection
+        return Refusal(400, TEXT, f"Offer one of the subprotocols {', '.join(self._subprotocols)}.".encode())
 
     def _may_show(self, origin: str, handshake: Handshake) -> bool:
         """Whether a page of *origin* may speak to this router, with all that the browser's machine can reach.
@@ -118,41 +127,64 @@ def _answers(path: str) -> bool:
         return True
 
 
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Raises `exc.InvalidAddress` for files that can't be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers(listening.CIPHERS)
+    try:
+        context.load_cert_chain(tls.certificate, tls.key)
+        if tls.client_ca:
+            context.load_verify_locations(tls.client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED if tls.client == "required" else ssl.CERT_OPTIONAL
+    except OSError as error:  # ssl.SSLError is one
+        names = ", ".join(filter(None, (tls.certificate, tls.key, tls.client_ca)))
+        raise exc.InvalidAddress(f"TLS: {names} can't be used: {error}.") from None
+    return context
+
+
 class Standing:
     """A listener with its socket, for the length of a `with` block."""
 
     def __init__(self, hub: Hub, listener: Listener, config: Config) -> None:
-        self.listener = listener
+        self.settings = listener
         door = Door(hub, listener)
-        self._http = listening.HttpListener(door.asgi, door.accept, config)
+        self._tls = None if listener.tls is None else tls_context(listener.tls)
+        self._listener: listening.Listener
+        if listener.type == "rawsocket":
+            self._listener = listening.RawListener(door.accept, config)
+        else:
+            self._listener = listening.HttpListener(door.asgi, door.accept, config)
         self._sock = bind(listener)
+        self.where = where(listener, self._sock)
+        """Its URL."""
 
     def __enter__(self) -> Standing:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._sock.close()
-        if self.listener.unix:
+        if self.settings.unix:
             with contextlib.suppress(OSError):
-                os.unlink(self.listener.unix)
-
-    @property
-    def where(self) -> str:
-        """Its URL."""
-        listener = self.listener
-        if listener.unix:
-            return f"unix:{listener.unix}"
-        name = f"[{listener.host}]" if ":" in listener.host else listener.host
-        return f"ws://{name}:{self._sock.getsockname()[1]}{listener.paths[0]}"
+                os.unlink(self.settings.unix)
 
     async def open(self) -> None:
         """Lets people in from now on."""
-        await self._http.listen(self._sock)
+        await self._listener.listen(self._sock, self._tls)
 
     def stop(self) -> None:
         """Lets nobody in any more."""
-        self._http.stop()
+        self._listener.stop()
 
     async def close(self, patience: float) -> None:
         """Ends its connections."""
-        await self._http.close(patience)
+        await self._listener.close(patience)
+
+
+def where(listener: Listener, sock: socket.socket) -> str:
+    """The URL of *listener*, as clients are told it."""
+    raw = listener.type == "rawsocket"
+    scheme = ("rs" if raw else "ws") + ("s" if listener.tls is not None else "")
+    if listener.unix:
+        return f"{scheme}+unix://{os.path.abspath(listener.unix)}"
+    name = f"[{listener.host}]" if ":" in listener.host else listener.host
+    return f"{scheme}://{name}:{sock.getsockname()[1]}{'' if raw else listener.paths[0]}"

@@ -11,23 +11,27 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from limen import exc
 from limen.base.config import Config
-from limen.core.wamp.verdict import ALLOWED
-from limen.door.hub.entrance import Admitted
+from limen.core.wamp.verdict import DENIED
 from limen.door.hub.hub import Hub
+from limen.door.router.entrance import RouterEntrance
 from limen.door.router.gate import open_gate
+from limen.door.router.inside import Inside
+from limen.door.router.policy import Policy
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 
 from .listeners import Standing
 
 if TYPE_CHECKING:
-    from limen.core.wamp.session import Greeting
-    from limen.door.hub.entrance import Knocking
+    from limen.core.wamp.effects import Ask
+    from limen.core.wamp.messages import Kwargs, Result
+    from limen.core.wamp.realm import Realm
+    from limen.core.wamp.session import Session
+    from limen.core.wamp.verdict import Verdict
     from limen.door.router.config import Settings
 
 log = logging.getLogger("limen")
@@ -45,7 +49,35 @@ class Router:
         registry, pipeline = Registry(self.config), Pipeline(self.config)
         nothing: Any = None  # there are no services, so that no call has files
         gate = open_gate(self.config)
-        self.hub = Hub(self.config, registry, pipeline, gate, lambda *_: ALLOWED, nothing, {}, _Anyone(self))
+        self.entrance = RouterEntrance(settings, self._call, None)
+        self.hub = Hub(self.config, registry, pipeline, gate, self._authorize, nothing, {}, self.entrance)
+        self.hub.settings_of, self.hub.ask = self._realm, self._ask
+        self._inside = Inside(self.hub)
+        self._policies = {realm.name: Policy(self.hub, self._call, realm) for realm in settings.realms}
+
+    async def _call(self, realm: str, uri: str, args: list[Any], kwargs: Kwargs, seconds: float) -> Result:
+        return await self._inside.call(realm, uri, args, kwargs, seconds)
+
+    def _realm(self, name: str) -> dict[str, Any]:
+        """What the realm *name* is made with."""
+        settings = self.settings.realm(name)
+        assert settings is not None  # nobody else comes in
+        limits = settings.limits
+        return {
+            "authorize": self._policies[name].authorize,
+            "max_pending": limits.pending_calls,
+            "max_invocations": limits.invocations,
+            "max_registrations": limits.registrations,
+            "max_subscriptions": limits.subscriptions,
+        }
+
+    def _authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict | None:
+        who = session.principal
+        policy = None if who is None else self._policies.get(who.domain)
+        return DENIED if policy is None else policy.authorize(session, action, uri, options)
+
+    def _ask(self, realm: Realm, ask: Ask) -> None:
+        self._policies[realm.name].ask(realm, ask)
 
     @contextlib.asynccontextmanager
     async def alive(self) -> AsyncIterator[list[str]]:
@@ -61,6 +93,7 @@ class Router:
             finally:
                 for listener in listeners:
                     listener.stop()
+                await asyncio.gather(*(policy.close() for policy in self._policies.values()))
                 await self.hub.drain()
                 await asyncio.gather(*(listener.close(PATIENCE) for listener in listeners))
                 sweeper.cancel()
@@ -79,22 +112,6 @@ class Router:
                 self.hub.logins.sweep()
             except Exception:
                 log.exception("the once-a-second work failed; it goes on")
-
-
-class _Anyone:
-    def __init__(self, router: Router) -> None:
-        self._router = router
-
-    def methods(self, connection: Knocking, realm: str) -> Collection[str] | None:
-        return ("anonymous",) if self._router.settings.realm(realm) is not None else None
-
-    def admit(self, connection: Knocking, greeting: Greeting) -> Admitted:
-        retry_after = connection.hub.gate.refused(connection.domain, connection.origin)
-        if retry_after is not None:
-            raise exc.Abusive(retry_after=round(retry_after))
-        realm = self._router.settings.realm(greeting.realm)
-        assert realm is not None
-        return Admitted(f"anonymous-{connection.session_id}", (realm.anonymous,), "anonymous", "static")
 
 
 def _config(settings: Settings) -> Config:

@@ -28,7 +28,7 @@ from limen import exc
 from limen.app.calllog import Indented
 from limen.base.config import Config
 from limen.transport.http_server import HttpServer
-from limen.transport.listening import BACKLOG, TLS_HANDSHAKE_TIMEOUT, bind
+from limen.transport.listening import BACKLOG, CIPHERS, TLS_HANDSHAKE_TIMEOUT, bind
 from limen.transport.picows_ws import PicowsServer
 from limen.transport.wire import Accept
 
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 
     from .evenly import Evenly
 
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2: forward secret and authenticated ones only. Those of TLS 1.3 are so anyway; older versions are refused by
-Python's own defaults."""
 PATIENCE = 10
 """Seconds that calls have to finish when the server is told to end."""
 INHERITED = "LIMEN_SOCKET"

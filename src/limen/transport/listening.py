@@ -1,5 +1,5 @@
-"""One listening socket with HTTP and WebSockets, in a process that has several: uvicorn's protocols without its server,
-which wants the process for itself.
+"""Listening sockets of a process that has several: for HTTP and WebSockets (uvicorn's protocols without its server,
+which wants the process for itself), or for RawSockets.
 
     listener = HttpListener(asgi, accept, config)
     await listener.listen(sock, tls)
@@ -14,7 +14,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 from uvicorn.server import ServerState
@@ -22,12 +22,16 @@ from uvicorn.server import ServerState
 from limen import exc
 from limen.transport.http_server import HttpServer
 from limen.transport.picows_ws import PicowsServer
+from limen.transport.rawsocket import RawSocketServer
 
 if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.transport.wire import Accept
 
 BACKLOG = 2048
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2: forward secret and authenticated ones only. Those of TLS 1.3 are so anyway; older versions are refused by
+Python's own defaults."""
 TLS_HANDSHAKE_TIMEOUT = 10.0
 """Seconds; a client that never speaks on a TLS port is gone after it."""
 
@@ -44,7 +48,55 @@ def bind(host: str, port: int) -> socket.socket:
         raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}.") from None
 
 
-class HttpListener:
+class Listener(Protocol):
+    """What listens."""
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Takes what comes at *sock*, which is bound, from now on."""
+        ...
+
+    def stop(self) -> None:
+        """Takes nobody any more."""
+        ...
+
+    async def close(self, patience: float) -> None:
+        """Ends all connections after what is queued; that, and requests under way, have *patience* seconds."""
+        ...
+
+
+class _Listener:
+    _server: asyncio.Server | None = None
+
+    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        more: dict[str, Any] = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": TLS_HANDSHAKE_TIMEOUT}
+        loop = asyncio.get_running_loop()
+        make = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        self._server = await make(self._protocol, sock=sock, backlog=BACKLOG, **more)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    def _protocol(self) -> asyncio.Protocol:
+        raise NotImplementedError
+
+
+class RawListener(_Listener):
+    """RawSockets. *accept*: the door. *config*: see `RawSocketServer`."""
+
+    def __init__(self, accept: Accept, config: Config) -> None:
+        self._sockets = RawSocketServer(accept, config)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self._sockets.protocol()
+
+    async def close(self, patience: float) -> None:
+        self.stop()
+        self._sockets.shutdown()
+        await _until(lambda: not self._sockets.pulse.members, patience)
+
+
+class HttpListener(_Listener):
     """*app*: ASGI, for plain requests. *accept*: the door of WebSockets. *config*: see `HttpServer`, `PicowsServer`."""
 
     def __init__(self, app: Callable[..., Any], accept: Accept, config: Config) -> None:
@@ -61,14 +113,6 @@ class HttpListener:
             proxy_headers=False,  # a stranger's X-Forwarded-For says nothing
         )
         self._state = ServerState()
-        self._server: asyncio.Server | None = None
-
-    async def listen(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Takes what comes at *sock*, which is bound, from now on."""
-        more: dict[str, Any] = {} if tls is None else {"ssl": tls, "ssl_handshake_timeout": TLS_HANDSHAKE_TIMEOUT}
-        loop = asyncio.get_running_loop()
-        make = loop.create_unix_server if sock.family.name == "AF_UNIX" else loop.create_server
-        self._server = await make(self._protocol, sock=sock, backlog=BACKLOG, **more)
 
     def _protocol(self) -> asyncio.Protocol:
         if not self._config.loaded:
@@ -77,18 +121,16 @@ class HttpListener:
             config=self._config, server_state=self._state, app_state={}
         )
 
-    def stop(self) -> None:
-        """Takes nobody any more."""
-        if self._server is not None:
-            self._server.close()
-
     async def close(self, patience: float) -> None:
-        """Ends all connections after what is queued; requests under way have *patience* seconds."""
         self.stop()
         for connection in list(self._state.connections):
             connection.shutdown()
-        until = asyncio.get_running_loop().time() + patience
-        while (self._state.connections or self._state.tasks) and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(0.02)  # uvicorn's protocols tell nobody of their end
+        await _until(lambda: not self._state.connections and not self._state.tasks, patience)
         for task in self._state.tasks:
             task.cancel()
+
+
+async def _until(true: Callable[[], bool], patience: float) -> None:
+    until = asyncio.get_running_loop().time() + patience
+    while not true() and asyncio.get_running_loop().time() < until:
+        await asyncio.sleep(0.02)  # connections tell nobody of their end

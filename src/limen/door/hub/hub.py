@@ -269,5 +269,9 @@ def _machines() -> Entrance:
 
 def does(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
     """What *session* listens to and answers: action, URI, options, as `authorize` takes them."""
-    subscribed = [("subscribe", one.uri, {"match": one.match}) for one in session.subscriptions.values()]
-    return subscribed + [("register", one.uri, {"match": one.match}) for one in session.registrations.values()]
+    all_of: dict[str, Mapping[int, Any]] = {"subscribe": session.subscriptions, "register": session.registrations}
+    return [
+        (action, one.uri, {"match": getattr(one, "match", "exact")})
+        for action, those in all_of.items()
+        for one in those.values()
+    ]

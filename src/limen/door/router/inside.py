@@ -58,7 +58,8 @@ class _Line:
         answer = self._waiting[request] = self._hub.loop.create_future()
         self._hub.act(self.realm, self.realm.receive(self.session, Call(request, {}, uri, args, kwargs)))
         try:
-            return await answer
+            result: Result = await answer
+            return result
         finally:
             del self._waiting[request]
             if answer.cancelled():

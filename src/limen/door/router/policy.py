@@ -124,7 +124,8 @@ class Policy:
             result = await self._call(self._settings.name, authorizer.procedure, args, None, authorizer.timeout)
             return answer(result.args[0] if result.args else None)
         except exc.Error as error:
-            self._hub.gate.note("authorizer failed", procedure=authorizer.procedure, why=error.exc, said=str(error)[:200])
+            said = str(error)[:200]
+            self._hub.gate.note("authorizer failed", procedure=authorizer.procedure, why=error.exc, said=said)
         return FAILED, False
 
     def _remembered(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict | None:
@@ -194,7 +195,5 @@ def answer(said: object) -> tuple[Verdict, bool]:
             raise exc.InvalidValue(f'"{name}" of an authorizer\'s answer is true or false.')
     if trust is not None and (type(trust) is not int or trust < 0):
         raise exc.InvalidValue('"trust" of an authorizer\'s answer is a whole number from 0.')
-    verdict = Verdict(
-        said["allow"], disclose=said.get("disclose") is True, may_disclose=said.get("disclose_me") is not False, trust=trust
-    )
-    return verdict, said.get("cache") is True
+    disclose, may_disclose = said.get("disclose") is True, said.get("disclose_me") is not False
+    return Verdict(said["allow"], disclose, may_disclose, trust), said.get("cache") is True

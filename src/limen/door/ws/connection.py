@@ -157,13 +157,11 @@ class Connection(Answering):
             self.farewell(message)
             return
         realm = self.realm
-        if error is None:
-            effects = realm.receive(self.session, message)
-        else:
-            effects = realm.refuse(self.session, message, error)
+        session = self.session
+        effects = realm.receive(session, message) if error is None else realm.refuse(session, message, error)
         if effects:
             self.hub.act(realm, effects)
-        elif self.session.held is not None:
+        elif session.held is not None:
             self.hold(len(data))
 
     def hold(self, size: int = 0) -> None:
