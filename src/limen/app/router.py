@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from limen.base.config import Config
+from limen.core.wamp.history import History
+from limen.core.wamp.keeping import Keeping
 from limen.core.wamp.verdict import DENIED
 from limen.door.hub.hub import Hub
 from limen.door.router.entrance import RouterEntrance
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from limen.core.wamp.realm import Realm
     from limen.core.wamp.session import Session
     from limen.core.wamp.verdict import Verdict
-    from limen.door.router.config import Settings
+    from limen.door.router.config import RealmSettings, Settings
 
 log = logging.getLogger("limen")
 
@@ -69,6 +71,7 @@ class Router:
             "max_invocations": limits.invocations,
             "max_registrations": limits.registrations,
             "max_subscriptions": limits.subscriptions,
+            "keeping": _keeping(settings),
         }
 
     def _authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict | None:
@@ -112,6 +115,19 @@ class Router:
                 self.hub.logins.sweep()
             except Exception:
                 log.exception("the once-a-second work failed; it goes on")
+
+
+def _keeping(realm: RealmSettings) -> Keeping:
+    """What the realm keeps of events and for sessions that are gone."""
+    limits = realm.limits
+    return Keeping(
+        retained=limits.retained_events,
+        retained_bytes=limits.retained_bytes,
+        history=tuple(History(one.uri, one.match, one.limit) for one in realm.history),
+        history_bytes=limits.history_bytes,
+        testaments=limits.testaments,
+        testament_bytes=limits.testament_bytes,
+    )
 
 
 def _config(settings: Settings) -> Config:

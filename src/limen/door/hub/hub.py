@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.core.wamp.effects import Ask, Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
 from limen.core.wamp.realm import Realm
-from limen.core.wamp.subscriptions import options
 from limen.core.wamp.verdict import DENIED
 
 from .bus import Alone, Bus
@@ -270,8 +269,4 @@ def _machines() -> Entrance:
 def does(session: Session) -> list[tuple[str, str, dict[str, Any]]]:
     """What *session* listens to and answers: action, URI, options, as `authorize` takes them."""
     all_of: dict[str, Mapping[int, Any]] = {"subscribe": session.subscriptions, "register": session.registrations}
-    return [
-        (action, one.uri, {"match": getattr(one, "match", "exact")})
-        for action, those in all_of.items()
-        for one in those.values()
-    ]
+    return [(action, one.uri, {"match": one.match}) for action, those in all_of.items() for one in those.values()]

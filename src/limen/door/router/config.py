@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 from limen.base.config import Config
+from limen.core.wamp.keeping import USUAL
 
 Action: TypeAlias = Literal["call", "register", "publish", "subscribe"]
 ACTIONS: Final[tuple[Action, ...]] = ("call", "register", "publish", "subscribe")
@@ -128,24 +129,27 @@ class Role(Table, frozen=True):
 
 # -- realms -----------------------------------------------------------------------------------------------------------
 class History(Table, frozen=True):
-    """The realm keeps the last *limit* events of what *topic* matches, each for *age* seconds."""
+    """The realm keeps the last *limit* events of each topic or pattern."""
 
-    topic: str
+    uri: str
     match: Literal["exact", "prefix", "wildcard"] = "exact"
     limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 1000
-    age: Annotated[float, Meta(gt=0)] | None = None
 
 
 class RealmLimits(Table, frozen=True):
-    """*sessions*, *retained_events*: of the realm; the others of one session. *pending_calls*: that it waits for;
-    *invocations*: that wait for it."""
+    """*sessions*, *retained_…*, *history_bytes*: of the realm; the others of one session. *pending_calls*: that it
+    waits for; *invocations*: that wait for it."""
 
     sessions: Count = Config.MAX_SESSIONS
     pending_calls: Count = 4096
     invocations: Count = 32_768
     registrations: Count = 4096
     subscriptions: Count = 4096
-    retained_events: Count = 10_000
+    retained_events: Count = USUAL.retained
+    retained_bytes: Count = USUAL.retained_bytes
+    history_bytes: Count = USUAL.history_bytes
+    testaments: Count = USUAL.testaments
+    testament_bytes: Count = USUAL.testament_bytes
 
 
 class RealmSettings(Table, frozen=True):
