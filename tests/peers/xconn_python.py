@@ -85,7 +85,10 @@ async def publish(session: str, topic: str, args: list[Any], kwargs: dict[str, A
 
 
 async def close(session: str) -> None:
-    await sessions[session].leave()
+    leaving = sessions[session]
+    await leaving.leave()  # waits for GOODBYE, gives up after 10 s, and calls no callback
+    assert leaving._goodbye_request.result() is None
+    write(heard={"session": session, "closed": None})
 
 
 VERBS: dict[str, Callable[..., Awaitable[Any]]] = {
