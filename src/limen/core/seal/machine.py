@@ -16,8 +16,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from limen import exc
@@ -107,20 +107,6 @@ def ed25519_id(public: bytes) -> bytes:
 def ed25519_public(private: bytes) -> bytes:
     """The public half of 32 random bytes."""
     return Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
-
-
-def ed25519_verifies(public: bytes, signature: bytes, message: bytes) -> bool:
-    """Whether *signature* (64 bytes) is of *message* and *public*; False for what is no key.
-
-    >>> private = Ed25519PrivateKey.from_private_bytes(bytes(32))
-    >>> ed25519_verifies(ed25519_public(bytes(32)), private.sign(b"it is me"), b"it is me")
-    True
-    """
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
 
 
 # -- secrets of signed requests -----------------------------------------------------------------------------------

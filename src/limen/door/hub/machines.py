@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from limen import exc
 from limen.base.principal import ANONYMOUS
 from limen.core.guard.ledger import Kind
-from limen.core.seal.machine import PUBLIC, ed25519_id, ed25519_verifies
+from limen.core.seal.machine import ed25519_id
+from limen.core.wamp.auth import cryptosign
 
 from .entrance import Admitted, Knocking
 from .identity import machine
@@ -27,9 +28,7 @@ from .identity import machine
 if TYPE_CHECKING:
     from limen.core.wamp.session import Greeting
 
-CRYPTOSIGN: Final = "cryptosign"
-SIGNATURE: Final = 64
-METHODS: Final = (ANONYMOUS, CRYPTOSIGN)
+METHODS: Final = (ANONYMOUS, cryptosign.METHOD)
 
 
 class Machines:
@@ -56,16 +55,18 @@ async def _sign_in(connection: Knocking, greeting: Greeting) -> Admitted:
     gate, domain = connection.hub.gate, connection.domain
     if greeting.extra.get("channel_binding") is not None:
         raise exc.InvalidCredential("cryptosign is without channel binding here; a sealed session has its own.")
-    public = _hexadecimal(greeting.extra.get("pubkey"), PUBLIC)
+    try:
+        public = cryptosign.public_key(greeting.extra)
+    except cryptosign.Refused:
+        raise exc.InvalidCredential from None
     await gate.slow_down(domain, connection.origin)
     entry = gate.ledger.issue(domain, connection.origin, Kind.KK1, time.time())
     try:
         found = await gate.on_thread(machine, gate, domain, ed25519_id(public), "ed25519")
         entry.user = found[0].user if found is not None else None
-        challenge = secrets.token_bytes(32)
-        asked = {"challenge": challenge.hex(), "channel_binding": None}
-        message = await connection.challenge(CRYPTOSIGN, asked)
-        signed = _is_signed(message.signature, public, challenge)
+        exam = cryptosign.Server(public, secrets.token_bytes(cryptosign.SIZE))
+        message = await connection.challenge(cryptosign.METHOD, exam.challenge())
+        signed = exam.passed(message.signature, message.extra)
         found = await gate.settled(machine, gate, domain, ed25519_id(public), "ed25519")
         if found is None or not signed or greeting.authid not in ("", found[1].user):
             raise exc.InvalidCredential
@@ -78,26 +79,10 @@ async def _sign_in(connection: Knocking, greeting: Greeting) -> Admitted:
     return Admitted(
         account.user,
         who.roles,
-        CRYPTOSIGN,
+        cryptosign.METHOD,
         "limen",
         user=who.user,
         profile=who.profile,
         details={"x_roles": list(who.roles)},
         key=key.id,
     )
-
-
-def _is_signed(signature: object, public: bytes, challenge: bytes) -> bool:
-    """Signature and challenge, or the signature alone, as some clients send it."""
-    raw = _hexadecimal(signature, SIGNATURE, SIGNATURE + len(challenge))
-    return ed25519_verifies(public, raw[:SIGNATURE], challenge) and raw[SIGNATURE:] in (b"", challenge)
-
-
-def _hexadecimal(value: object, *sizes: int) -> bytes:
-    try:
-        raw = bytes.fromhex(value) if isinstance(value, str) else b""
-    except ValueError:
-        raw = b""
-    if len(raw) not in sizes:
-        raise exc.InvalidCredential
-    return raw
