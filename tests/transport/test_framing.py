@@ -227,3 +227,14 @@ async def test_the_end_of_a_silent_client_is_seen() -> None:
         assert await door.peers[0].until_lost() == "the connection was lost"
         with pytest.raises(ClosedError):
             await client.receive()
+
+
+@pytest.mark.parametrize("first", [closing(1000), closing(3001, b"bye"), frame(8)], ids=["1000", "3001", "none"])
+@pytest.mark.parametrize("second", [closing(1000), frame(8), frame(5), b"\xff" * 14])
+async def test_what_comes_behind_a_goodbye_in_the_same_read_does_not_matter(first: bytes, second: bytes) -> None:
+    door = Door()
+    async with serving(door) as port:
+        client = await SocketClient.connect(port)
+        await client.raw(first + second)
+        assert (await ending(client)).code == (3001 if b"bye" in first else 1000)
+        assert "closed by the peer" in await door.peers[0].until_lost()

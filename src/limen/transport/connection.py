@@ -28,7 +28,7 @@ CONTINUATION, PING, PONG, CLOSE = WSMsgType.CONTINUATION, WSMsgType.PING, WSMsgT
 
 BURST = 64
 """Messages of one peer that are worked off in one go; then others get their turn."""
-MAX_FRAGMENTS = 65536
+MAX_FRAGMENTS = 2**17
 """Fragments of one message: empty ones would never reach the limit of size."""
 PONG_HIGH = 16384
 """Bytes queued from which on only the latest ping is answered (RFC 6455, section 5.5.3), once there is room."""
@@ -161,7 +161,8 @@ class Connection(WSListener):
         elif kind is PING:
             self._answer(frame)
         elif kind is CLOSE:
-            self._goodbye(frame.get_payload_as_bytes())
+            payload = frame.get_payload_as_bytes()
+            self._goodbye(int.from_bytes(payload[:2]) if payload else None, payload[2:].decode(errors="replace"))
         else:
             self._fragment(frame, kind)
         if self._slim and not frame.tail_size and not self._closing:
@@ -342,15 +343,21 @@ class Connection(WSListener):
         if not self._closing:
             self._fail(1011, "internal error")
 
-    def _goodbye(self, payload: bytes) -> None:
-        """The peer's CLOSE frame: picows has checked its length and the UTF-8 of its reason."""
-        code = int.from_bytes(payload[:2]) if payload else 1005
-        if payload and not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
+    def _goodbye(self, code: int | None, reason: str) -> None:
+        """The peer's CLOSE frame. picows has checked its length and the UTF-8 of its reason."""
+        if code is not None and not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
             self._fail(1002, "not a close code")
             return
-        self._leave(f"closed by the peer: {code} {payload[2:].decode(errors='replace')}".rstrip())
-        self.ws.send_close(1000 if code == 1005 else code)
+        self._leave(f"closed by the peer: {code or 1005} {reason}".rstrip())
+        self.ws.send_close(code or 1000)
         self.link.finish()
+
+    def mistaken(self) -> None:
+        """picows has found a mistake and is about to say so. It parses one frame ahead: where the peer has said goodbye
+        before it, that is answered, and what comes after it does not matter (RFC 6455, section 5.5.1)."""
+        handshake = self.ws.close_handshake
+        if handshake is not None and handshake.recv is not None and not self._closing:
+            self._goodbye(int(handshake.recv.code) or None, handshake.recv.reason or "")
 
     def cut(self, reason: str) -> None:
         """Ends without goodbye."""

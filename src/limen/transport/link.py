@@ -19,6 +19,8 @@ LINGER_BYTES = 16 * 2**20
 class Silence:
     """A logger that says nothing. picows makes a logger for each connection, and logs each mistake of a peer."""
 
+    __slots__ = ()
+
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # logging's name
         return False
 
@@ -28,7 +30,17 @@ class Silence:
     log = info = warning = error = exception = debug
 
 
-SILENCE = Silence()
+class Mistakes(Silence):
+    """A logger that is told of a mistake in the framing before picows answers it, and hands that on to *told*."""
+
+    __slots__ = ("told",)
+
+    def __init__(self) -> None:
+        self.told: Callable[[], None] | None = None
+
+    def error(self, *args: Any, **kwargs: Any) -> None:
+        if self.told is not None:
+            self.told()
 
 
 class Link:

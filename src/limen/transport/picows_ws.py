@@ -20,7 +20,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stubs 
 from limen.base.config import Config
 from limen.transport.connection import Connection
 from limen.transport.cork import Cork
-from limen.transport.link import SILENCE, Link
+from limen.transport.link import Link, Mistakes
 from limen.transport.pulse import Pulse
 from limen.transport.upgrade import Upgrade, accepted, read_upgrade, refused, seen
 from limen.transport.wire import WRITE_HIGH, WRITE_LOW, Accept, Handshake, Peer, Refusal
@@ -76,18 +76,19 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # unknown to its stubs
     picows itself only sees a short request made here: its read buffer would grow to hold a real one, and never shrinks.
     """
 
-    __slots__ = ("_connection", "_server", "_state", "_transport")
+    __slots__ = ("_connection", "_mistakes", "_server", "_state", "_transport")
 
     def __init__(self, server: PicowsServer, state: Any) -> None:
         self._server, self._state = server, state
         self._transport: Any = None
         self._connection: Connection | None = None
+        self._mistakes = Mistakes()
         super().__init__(
             None,  # host and port
             None,  # path
             False,  # is_client_side
             lambda _request: self._connection,  # picows forgets it once it was called
-            SILENCE,
+            self._mistakes,
             False,  # disconnect_on_exception: nothing that it calls raises
             None,  # websocket_handshake_timeout: it is over when picows comes in
             False,  # enable_auto_ping: one timer does it for all
@@ -145,8 +146,10 @@ class PicowsProtocol(WSProtocol):  # type: ignore[misc]  # unknown to its stubs
         self.buffer_updated(len(_REQUEST))
         link.mute = False
         connection.ws = self.transport
+        self._mistakes.told = connection.mistaken
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._mistakes.told = None
         if self._connection is not None:
             super().connection_lost(exc)
 
