@@ -33,6 +33,14 @@ const procedures = {
   hang: () => new Promise(() => {}),
 };
 
+/** Where a URL leads, in Autobahn-JS's words; its RawSocket speaks JSON only. */
+const transport = (url, encoding) => {
+  const { protocol, hostname, port, pathname } = new URL(url);
+  if (protocol === "unix:") return { transports: [{ type: "rawsocket", path: pathname }] };
+  if (protocol === "rs:") return { transports: [{ type: "rawsocket", host: hostname, port: Number(port) }] };
+  return { url, serializers: [new SERIALIZERS[encoding]()] };
+};
+
 const logins = {
   cryptosign: (seed) => {
     const key = nacl.sign.keyPair.fromSeed(Buffer.from(seed, "hex"));
@@ -63,9 +71,8 @@ await obey(
           key: readFileSync(tls.certificate),
         };
         const connection = new autobahn.Connection({
-          url,
+          ...transport(url, session.split("-")[0]),
           realm,
-          serializers: [new SERIALIZERS[session.split("-")[0]]()],
           ...(login && loggingIn(login)),
           max_retries: 0,
           on_user_error: () => {},

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from argon2 import Type
 from argon2.low_level import hash_secret
+from autobahn.asyncio.rawsocket import WampRawSocketClientFactory
 from autobahn.asyncio.wamp import ApplicationSession
 from autobahn.asyncio.websocket import WampWebSocketClientFactory
 from autobahn.wamp import auth
@@ -139,12 +140,18 @@ async def open_session(
 ) -> dict[str, Any]:
     made = sessions[session] = Session(realm, session, login or {})
     serializer = SERIALIZERS[session.partition("-")[0]]()
-    factory = WampWebSocketClientFactory(lambda: made, url=url, serializers=[serializer])
-    parts, context = urlsplit(url), None
+    parts, loop, context = urlsplit(url), asyncio.get_running_loop(), None
     if tls is not None:
         context = ssl.create_default_context(cafile=tls["ca"])
         context.load_cert_chain(tls["certificate"])
-    await asyncio.get_running_loop().create_connection(factory, parts.hostname, parts.port, ssl=context)
+    raw = WampRawSocketClientFactory(lambda: made, serializer)
+    if parts.scheme == "unix":
+        await loop.create_unix_connection(raw, parts.path)
+    elif parts.scheme == "rs":
+        await loop.create_connection(raw, parts.hostname, parts.port, ssl=context)
+    else:
+        factory = WampWebSocketClientFactory(lambda: made, url=url, serializers=[serializer])
+        await loop.create_connection(factory, parts.hostname, parts.port, ssl=context)
     return await made.joined
 
 
@@ -215,7 +222,7 @@ VERBS: dict[str, Callable[..., Awaitable[Any]]] = {
 
 async def obey() -> None:
     loop = asyncio.get_running_loop()
-    lines = asyncio.StreamReader()
+    lines = asyncio.StreamReader(limit=2**24)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
 
     async def one(id: int, do: str, **what: Any) -> None:

@@ -115,6 +115,7 @@ async def _refuse(scope: Message, send: Send, refusal: Refusal) -> None:
 class AsgiConnection:
     """The `Wire` of one ASGI WebSocket: one task reads, one writes, and `run` owns both."""
 
+    transport = "websocket"
     largest = sys.maxsize
 
     def __init__(self, server: AsgiWebSockets, peer: Peer, handshake: Handshake, subprotocol: str | None) -> None:

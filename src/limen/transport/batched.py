@@ -151,13 +151,14 @@ class BatchedWire:
         "mark",
         "subprotocol",
         "tls",
+        "transport",
         "wire",
     )
 
     def __init__(self, wire: Wire, batched: Batched) -> None:
         self.wire, self._batched = wire, batched
         self.subprotocol, self.client, self.host, self.tls = wire.subprotocol, wire.client, wire.host, wire.tls
-        self.largest = wire.largest - 4
+        self.transport, self.largest = wire.transport, wire.largest - 4
         self.mark = RECORD
         self._out: list[bytes] = []
         self._waiting = 0

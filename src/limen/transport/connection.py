@@ -50,6 +50,7 @@ class Connection(WSListener):
 
     link: Link
     ws: Any
+    transport = "websocket"
     largest = sys.maxsize
 
     def __init__(

@@ -122,6 +122,7 @@ class MemoryClient:
 class MemoryWire:
     """The door's end: a `Wire`."""
 
+    transport = "websocket"
     largest = sys.maxsize
 
     def __init__(self, client: MemoryClient, handshake: Handshake, subprotocol: str | None, config: Config) -> None:

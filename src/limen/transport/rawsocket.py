@@ -137,6 +137,7 @@ class RawSocket(asyncio.Protocol):
         "_written", "client", "host", "largest", "subprotocol", "tls",
     )  # fmt: skip
 
+    transport = "rawsocket"
     _peer: Peer
     _transport: Any
 

@@ -78,6 +78,8 @@ class Wire(Protocol):
     """The Host header of the handshake."""
     tls: bool
     """The transport is encrypted."""
+    transport: str
+    """"websocket" or "rawsocket": what people are told."""
     largest: int
     """Bytes of the largest message that the other end takes; a larger one is not sent."""
 

@@ -111,7 +111,7 @@ class Connection(Answering):
 
     @property
     def transport(self) -> str:
-        return getattr(self.wire, "transport", "websocket")
+        return self.wire.transport
 
     @property
     def tls(self) -> bool:
