@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import ssl
 import sys
 from pathlib import Path
 
-from limen.app.listeners import Door
 from limen.app.router import Router
 from limen.core.wamp.auth import wampcra
-from limen.door.router.config import Cra, Listener, RealmSettings, Role, Rule, Scram, Secret, Settings, User
-from limen.door.router.entrance import RouterEntrance
-from limen.transport.listening import HttpListener, bind
+from limen.door.router.config import Cra, Listener, RealmSettings, Role, Rule, Scram, Secret, Settings, Tls, User
 
 SECRET = Secret(value="correct horse battery")
 SALTED = wampcra.salted(SECRET.value, "salt123", 1000)
@@ -44,24 +40,21 @@ REALM = RealmSettings(
 
 
 async def main(folder: Path) -> None:
-    plain = Listener(port=0)
-    router = Router(Settings(realms=(REALM,), listeners=(plain,)))
+    tls = Tls(
+        certificate=str(folder / "server.pem"),
+        key=str(folder / "server.pem"),
+        client_ca=str(folder / "ca.pem"),
+        client="optional",
+    )
+    router = Router(
+        Settings(realms=(REALM,), listeners=(Listener(port=0), Listener(host="localhost", port=0, tls=tls)))
+    )
     router.config.MAX_ORIGIN_ABUSE_LEVEL = 1000  # all who are refused here come from one address
-    router.hub.entrance = RouterEntrance(router.settings, None, bytes(32))  # type: ignore[arg-type]  # asks nobody
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
-    tls.verify_mode = ssl.CERT_OPTIONAL
-    tls.load_cert_chain(folder / "server.pem")
-    async with router.alive() as (where,):
-        door = Door(router.hub, plain)
-        secure, sock = HttpListener(door.asgi, door.accept, router.config), bind("localhost", 0)
-        await secure.listen(sock, tls)
+    async with router.alive() as (plain, secure):
         stopping = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-        print(f"TLS: wss://localhost:{sock.getsockname()[1]}/ws", flush=True)
-        print(f"Limen listens on {where}", flush=True)
+        print(f"TLS: {secure}\nLimen listens on {plain}", flush=True)
         await stopping.wait()
-        secure.stop()
-    await secure.close(5.0)
 
 
 asyncio.run(main(Path(sys.argv[1])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -161,3 +162,39 @@ async def test_its_words_are_in_no_log(caplog: pytest.LogCaptureFixture) -> None
         Asked(at, lambda realm, authid, details: exc.InternalError(f"KeyError: {details['ticket']!r}"))
         await log_in(at, "ticket", "dora")
         assert PASSWORD not in caplog.text
+
+
+# -- a real one -------------------------------------------------------------------------------------------------
+async def test_the_procedure_of_a_client_says_who_comes_in_and_who_does_not() -> None:
+    patient = Authenticator(procedure="com.example.authenticate", timeout=0.2)
+    async with routing(realm(authenticator=patient)) as at:
+        _, callee = await log_in(at, "ticket", "tina")
+        assert type(await callee.ask(m.Register, "com.example.authenticate")) is m.Registered
+        joining = asyncio.ensure_future(log_in(at, "ticket", "dora", "magic", encoding="cbor"))
+        invocation = await callee.hear()
+        assert type(invocation) is m.Invocation
+        assert invocation.args is not None
+        asked_of, authid, details = invocation.args
+        assert (asked_of, authid, details["ticket"], details["authmethod"]) == ("realm1", "dora", "magic", "ticket")
+        assert details["transport"] == {"protocol": "wamp.2.cbor", "client": "127.0.0.1", "tls": False}
+        await callee.say(m.Yield(invocation.request, {}, [{"role": "guest", "extra": {"shift": 3}}]))
+        welcome, client = await joining
+        assert type(welcome) is m.Welcome
+        assert (welcome.details["authrole"], welcome.details["authextra"]) == ("guest", {"shift": 3})
+        assert details["session"] == welcome.session
+        assert type(await client.ask(m.Subscribe, "com.example.news")) is m.Subscribed
+
+        joining = asyncio.ensure_future(log_in(at, "ticket", "eve", "x"))
+        invocation = await callee.hear()
+        assert type(invocation) is m.Invocation
+        await callee.say(m.Error(68, invocation.request, {}, "com.example.no", ["eve is unknown in table 7"]))
+        refused, _ = await joining
+        assert type(refused) is m.Abort
+        assert refused.reason == DENIED
+        assert "7" not in str(refused)
+
+        joining = asyncio.ensure_future(log_in(at, "wampcra", "fay"))
+        assert type(await callee.hear()) is m.Invocation  # and it never answers
+        assert (await joining)[0].reason == FAILED  # type: ignore[union-attr]
+        await callee.gone()
+        assert (await log_in(at, "ticket", "gus"))[0].reason == FAILED  # type: ignore[union-attr]

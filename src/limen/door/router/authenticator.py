@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Call: TypeAlias = "Callable[[str, str, list[Any], dict[str, Any], float], Awaitable[Result]]"
 """(realm, uri, args, kwargs, seconds) to RESULT; raises `exc.Error`."""
 
-ABSENT: Final = (exc.NotFound, exc.Timeout, exc.Busy, exc.Canceled)
+ABSENT: Final = (exc.NotFound, exc.Timeout, exc.Busy, exc.Canceled, exc.ConnectionLost)
 """Errors of the authenticator itself, which say nothing of the user who asks."""
 
 log = logging.getLogger("limen.door")
