@@ -145,9 +145,12 @@ class Server:
         if not isinstance(mine, str) or not _is_nonce(mine):
             raise Refused("SCRAM needs authextra.nonce, a random text of the client's")
         kind = hello.get("channel_binding") or None
-        if kind is not None and (not form.binds or kind not in (bindings or {})):
-            raise Refused("that channel binding can't be had here")
-        self._binding = None if kind is None else Binding(kind, (bindings or {})[kind])
+        self._binding = None
+        if kind is not None:
+            data = (bindings or {}).get(kind) if form.binds and isinstance(kind, str) else None
+            if data is None:
+                raise Refused("that channel binding can't be had here")
+            self._binding = Binding(kind, data)
         self._form, self._credential, self._nonce = form, credential, mine + nonce
         salt = base64.b64encode(credential.salt).decode()
         try:
