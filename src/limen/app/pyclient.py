@@ -30,6 +30,7 @@ from limen.client.core import NOBODY, AsyncClient, Transport, Who
 from limen.client.files import Download, at_hand
 from limen.client.stream import Push
 from limen.client.sync import Client
+from limen.client.tracing import here
 from limen.core.seal.machine import Credentials
 from limen.core.wamp.uris import is_uri
 from limen.web.opened import open_file
@@ -88,6 +89,7 @@ class PyTransport(Transport):
                     {name: _argument(value) for name, value in kwargs.items()},
                     progress=None if push is None else lambda value: push(_across(value)),
                     cancellation=Cancellation(),
+                    trace=here.get(),
                 )
                 value = await outcome if inspect.isawaitable(outcome) else outcome
                 return await asyncio.to_thread(_download, value) if isinstance(value, File) else _across(value)

@@ -99,6 +99,8 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             await hub.across.begin()
         hub.bus.hear("session.over", hub.logins.heard_over)
         seen.begin(hub)
+        if app.config.TRACES:
+            stack.callback(seen.trace(hub))
         hub.gate.epoch = app.vault.mark.epoch
         app.vault.recover()
         app.vault.load_ledger()

@@ -10,6 +10,8 @@ from limen.door.hub.counts import Picture, picture, together
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from opentelemetry.trace import TracerProvider
+
     from limen.door.hub.hub import Hub
 
     from .operations import Operation
@@ -23,6 +25,23 @@ def begin(hub: Hub) -> None:
         return picture(hub)
 
     hub.bus.answer("picture", answer)
+
+
+def trace(hub: Hub, provider: TracerProvider | None = None) -> Callable[[], None]:
+    """Calls and events are spans from now on, by *provider* or the program's global one; gives what ends that."""
+    from limen.door.hub.tracing import Tracing
+    from limen.observe import traces
+
+    hub.pipeline.spans = spans = traces(provider)
+    hub.watching.traces = tracing = Tracing(spans)
+    hub.watching.settle()
+
+    def end() -> None:
+        tracing.sweep()
+        hub.pipeline.spans = hub.watching.traces = None
+        hub.watching.settle()
+
+    return end
 
 
 async def whole(hub: Hub) -> Picture:

@@ -26,6 +26,7 @@ from weakref import ref
 from limen import exc
 from limen.base.names import domain_name
 from limen.base.principal import get_state, in_call
+from limen.base.spans import Span, spans_here
 from limen.core.record.port import Conflict, Stale
 from limen.core.record.reader import ModelRegistry
 from limen.core.record.unit import Unit
@@ -121,6 +122,7 @@ class UnitOfWork:
         "_reason",
         "_registry",
         "_running",
+        "_span",
         "_token",
         "_unit",
     )
@@ -132,6 +134,7 @@ class UnitOfWork:
         self._token: Token[_Running | None] | None = None
         self._running: _Running | None = None
         self._held: ref[Any] | None = None
+        self._span: Span | None = None
 
     def __getattr__(self, name: str) -> NoReturn:
         if hasattr(Unit, name) and name[:1] != "_":
@@ -169,11 +172,21 @@ class UnitOfWork:
         self._unit = unit = Unit(self._registry, who, _new_uuid, time.time)
         self._running = _Running(self._registry, domain, thread, task, self._held or ref(self), unit, outer)
         self._token = _running.set(self._running)
+        spans = spans_here.get()
+        if spans is not None:
+            self._span = spans.work(reason)
         return unit
 
     def _exit(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._leave(error):
-            self._unit.commit()  # type: ignore[union-attr]
+        try:
+            if self._leave(error):
+                self._unit.commit()  # type: ignore[union-attr]
+        except BaseException as failed:
+            error = failed
+            raise
+        finally:
+            if self._span is not None:
+                self._span.end(None if error is None else type(error).__qualname__)
 
     async def __aenter__(self) -> AsyncUnit:
         return AsyncUnit(self.__enter__())
@@ -181,6 +194,16 @@ class UnitOfWork:
     async def _aexit(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            await self._commit(error)
+        except BaseException as failed:
+            error = failed
+            raise
+        finally:
+            if self._span is not None:
+                self._span.end(None if error is None else type(error).__qualname__)
+
+    async def _commit(self, error: BaseException | None) -> None:
         if not self._leave(error):
             return
         unit = self._unit

@@ -41,6 +41,9 @@ class Config:
     OBSERVE_ROLES: tuple[str, ...] = ()
     """Users with one of these roles may see what happens here: sessions, calls, events and what each costs, of their
     domain; those of `DOMAIN` the metrics of the whole server."""
+    TRACES: bool = False
+    """Calls, events and units of work are spans of OpenTelemetry; where they go, its own settings say. Needs the extra
+    `observe`."""
     METRICS: str = ""
     """Port, or HOST:PORT, at which metrics for Prometheus are found, by whoever reaches it; without a host on loopback.
     Needs the extra `observe`."""

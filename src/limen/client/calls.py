@@ -16,6 +16,7 @@ import msgspec
 from limen import exc
 from limen.client.address import uri
 from limen.client.stream import Push
+from limen.client.tracing import with_trace
 from limen.core.wamp.messages import Call, Cancel, Result
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ class Calls:
         options = call.options()
         if timeout is not None:
             options["timeout"] = max(1, round(timeout * 1000))
+        if line.settings.spans is not None:
+            options = with_trace(options)
         request = line.request + 1
         call.data = line.codec.encode(Call(request, options, uri(name), list(args), kwargs or None))
         if line.connection is None:

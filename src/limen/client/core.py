@@ -19,8 +19,11 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from limen import exc
+from limen.base.spans import Spans
+from limen.client.address import uri
 from limen.client.events import Events, Handler, Undo
 from limen.client.stream import Push, Stream
+from limen.client.tracing import within
 from limen.core.seal.machine import Credentials
 
 log = logging.getLogger("limen.client")
@@ -52,6 +55,8 @@ class Transport(ABC):
     over: exc.Error | None = None
     """Why a session has ended that nobody here ended: calls raise it until someone logs in or out, so that nothing that
     was meant to be sealed goes out in the open."""
+    spans: Spans | None = None
+    """Makes a span of each call, where the client is traced and the session does not do it."""
     emit: Callable[..., None] = staticmethod(lambda event, *details: None)
     """Tells the client's handlers of an event; set by the client."""
 
@@ -88,6 +93,10 @@ class Transport(ABC):
     async def become(self, user: str | None) -> None:
         """Acts as *user*; None: as oneself again. Sets `who`."""
         raise self.unable("act as another user")
+
+    def trace_by(self, spans: Spans) -> None:
+        """Calls and publications are spans of *spans* from now on; see `limen.observe.traced`."""
+        self.spans = spans
 
     async def close(self) -> None:  # noqa: B027  # there may be nothing to end
         """Ends everything; nothing of it is left."""
@@ -243,7 +252,10 @@ class AsyncClient:
     ) -> Any:
         if self._transport.over is not None:
             raise self._transport.over
-        return await self._transport.call(name, args, kwargs, timeout, push)
+        if self._transport.spans is None:
+            return await self._transport.call(name, args, kwargs, timeout, push)
+        with within(self._transport.spans.call(uri(name), self.domain)):
+            return await self._transport.call(name, args, kwargs, timeout, push)
 
     def _must_be_signed_in(self) -> None:
         if self._transport.over is not None:
@@ -263,7 +275,11 @@ class AsyncClient:
         """Publishes an event, where clients may; comes back when the server has taken it."""
         if self._transport.over is not None:
             raise self._transport.over
-        await self._transport.publish(topic, args, kwargs)
+        if self._transport.spans is None:
+            await self._transport.publish(topic, args, kwargs)
+            return
+        with within(self._transport.spans.send(uri(topic), self.domain)):
+            await self._transport.publish(topic, args, kwargs)
 
     def on(self, event: str, handler: Handler) -> Undo:
         """Calls *handler* when something happens to the session; gives the undo.

@@ -29,6 +29,7 @@ from limen.client.calls import answer
 from limen.client.exchange import Answer, Exchange, Request
 from limen.client.handshake import NOT_TAKEN, ROLES
 from limen.client.password import password_min
+from limen.client.tracing import with_trace
 from limen.core.seal.channel import BadFrame
 from limen.core.seal.lane import LANE, WINDOW, AnswerReader, Caller, Sealed
 from limen.core.seal.login import ClientKey, ClientLogin, ClientResume, LoginRefused
@@ -72,7 +73,6 @@ _NOT_RUN: Final = (
     exc.NotFound,
 )
 """Unsealed verdicts that say that nothing ran. As an ABORT they may be anyone's on the way, and are shown as such."""
-
 
 _GOES_ON: Final = ("wamp.close.system_shutdown", "limen.close.changed")
 _GATEWAY: Final = (502, 503, 504)
@@ -239,7 +239,7 @@ class LaneSession:
         Raises the service's error by its name, exc.Timeout, exc.ConnectionLost (it was not sent), exc.OutcomeUnknown
         (it may have run or not), exc.UnknownSession (the session has ended). Cancelled: the server is told.
         """
-        options: dict[str, Any] = {} if push is None else {"receive_progress": True}
+        options = with_trace({} if push is None else {"receive_progress": True})
         if timeout is not None:
             options["timeout"] = max(1, round(timeout * 1000))
         await self._room()
@@ -258,7 +258,7 @@ class LaneSession:
 
     async def publish(self, topic: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> None:
         """Publishes an event, where clients may; comes back when the server has taken it."""
-        options = {"acknowledge": True}
+        options = with_trace({"acknowledge": True})
         message = await self._only(lambda n: Publish(n, options, uri(topic), list(args), dict(kwargs or {}) or None))
         if type(message) is not Published:
             raise _unexpected(message)

@@ -19,6 +19,7 @@ from ssl import SSLContext
 from typing import Final, Protocol
 
 from limen import exc
+from limen.base.spans import Spans
 from limen.base.values import Encoding
 from limen.client import handshake
 from limen.client.address import endpoint
@@ -48,6 +49,8 @@ class Settings:
     ssl: SSLContext | None = None
     force: bool = False
     """A login ends the user's oldest session where they have as many as are allowed."""
+    spans: Spans | None = None
+    """Makes spans of calls and events (`limen.observe.traced`)."""
 
 
 class Owner(Protocol):

@@ -16,6 +16,7 @@ from limen.client.exchange import Answer, Exchange, Request
 from limen.client.files import holds
 from limen.client.forms import downloaded, with_files
 from limen.client.stream import Push
+from limen.client.tracing import here
 
 TYPE: Final = "application/limen+json"
 LINES: Final = "application/limen+ndjson"
@@ -26,12 +27,14 @@ async def call(
     exchange: Exchange, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], push: Push | None, max_size: int
 ) -> Any:
     """One call. *push* takes the values of a stream. *max_size*: bytes of an answer, of a line of a stream."""
+    trace = tuple((here.get() or {}).items())
     if holds(args, kwargs):
         request = with_files(exchange.prefix + path(name), args, kwargs)
+        request = request._replace(headers=(*request.headers, *trace))
         return await _result(exchange, await exchange.send(request), max_size)
     body = msgspec.json.encode({"$call": [tag(list(args), "json"), tag(dict(kwargs), "json")]})
     accept = TYPE if push is None else f"{LINES}, {TYPE}"
-    headers = (("content-type", TYPE), ("accept", accept))
+    headers = (("content-type", TYPE), ("accept", accept), *trace)
     answer = await exchange.send(Request("POST", exchange.prefix + path(name), headers, body))
     if answer.media_type == LINES and push is not None:
         return await _values(answer, push, max_size)

@@ -15,11 +15,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Literal
 
 from limen import exc
+from limen.base.spans import Spans
 from limen.base.values import Encoding
 from limen.client import handshake, machine
 from limen.client.address import uri
@@ -30,6 +33,7 @@ from limen.client.line import Line, Settings
 from limen.client.password import change, password_min
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Subscriptions
+from limen.client.tracing import begun, with_trace, within
 from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.messages import (
@@ -182,8 +186,10 @@ class Session:
         def raw(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
             return self._calls.call(name, args, dict(kwargs), timeout)
 
-        args, kwargs = await ahead(raw, args, kwargs)
-        return received(raw, await self._calls.call(name, args, dict(kwargs), timeout))
+        spans = self._line.settings.spans
+        with nullcontext() if spans is None else within(spans.call(uri(name), self.domain)):
+            args, kwargs = await ahead(raw, args, kwargs)
+            return received(raw, await self._calls.call(name, args, dict(kwargs), timeout))
 
     def stream(self, name: str, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """The values of a streaming service as they come; begins when the first is asked for. Errors as `call`."""
@@ -193,7 +199,11 @@ class Session:
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], push: Push
     ) -> tuple[asyncio.Future[Any], Callable[[], object]]:
         """Begins a call whose values go to *push*: the future of its result, and what cancels it."""
-        return self._calls.stream(name, args, dict(kwargs), None, push)
+        spans = self._line.settings.spans
+        if spans is None:
+            return self._calls.stream(name, args, dict(kwargs), None, push)
+        span = spans.call(uri(name), self.domain)
+        return begun(span, lambda: self._calls.stream(name, args, dict(kwargs), None, push))
 
     # -- topics, events -----------------------------------------------------------------------------------------
     async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Undo:
@@ -220,9 +230,20 @@ class Session:
             else:
                 taken.set_result(None)
 
-        options = {"acknowledge": True}
-        self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
-        await taken
+        spans = self._line.settings.spans
+        with nullcontext() if spans is None else within(spans.send(uri(topic), self.domain)):
+            options = with_trace({"acknowledge": True})
+            self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
+            await taken
+
+    def trace_by(self, spans: Spans) -> None:
+        """Calls, publications and handlers are spans of *spans* from now on; see `limen.observe.traced`."""
+        self._line.settings = replace(self._line.settings, spans=spans)
+
+    @property
+    def spans(self) -> Spans | None:
+        """What makes them, where this session is traced."""
+        return self._line.settings.spans
 
     def on(self, event: str, handler: Handler) -> Undo:
         """Calls *handler* when something happens to the session; gives the undo.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.client.events import Handler, Undo
+from limen.client.tracing import handled
 from limen.core.wamp.messages import Event, Subscribe, Unsubscribe
+from limen.core.wamp.trace import headers
 
 if TYPE_CHECKING:
     from limen.client.session import Session
@@ -95,8 +97,13 @@ class Subscriptions:
         topic = self._by_id.get(message.subscription)
         if topic is None:
             return
+        spans = self._session.spans
         for handler in tuple(topic.handlers):
-            self.run(handler, *(message.args or ()), **(message.kwargs or {}))
+            if spans is None:
+                self.run(handler, *(message.args or ()), **(message.kwargs or {}))
+            else:
+                span = spans.hear(topic.uri, self._session.domain, headers(message.details))
+                handled(span, handler, self.run, *(message.args or ()), **(message.kwargs or {}))
 
     def run(self, handler: Handler, *args: Any, **kwargs: Any) -> None:
         """Runs a handler; one that is a coroutine function gets a task. What it raises is logged."""

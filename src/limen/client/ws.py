@@ -9,6 +9,7 @@ from dataclasses import replace
 from ssl import SSLContext
 from typing import Any
 
+from limen.base.spans import Spans
 from limen.base.values import Encoding
 from limen.client.address import endpoint
 from limen.client.core import NOBODY, AsyncClient, State, Transport, Who
@@ -35,6 +36,11 @@ class WsTransport(Transport):
     @property
     def state(self) -> State:
         return "online" if self._session is None else self._session.state
+
+    def trace_by(self, spans: Spans) -> None:
+        self._settings = replace(self._settings, spans=spans)
+        if self._session is not None:
+            self._session.trace_by(spans)
 
     async def call(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None, push: Push | None

@@ -30,6 +30,7 @@ from limen import exc
 from limen.base.config import Config
 from limen.base.files import Upload
 from limen.base.principal import Cancellation, Principal, State, current
+from limen.base.spans import Carrier, Span, Spans
 from limen.core.guard.ledger import Kind as Misdeed
 from limen.service.binding import Binding
 from limen.service.guard import permit, wants_tls, wants_user
@@ -74,6 +75,8 @@ class Pipeline:
         self._charge: Charge = lambda domain, origin, misdeed: None
         self._refused: Refused = lambda domain, origin: None
         self.on_done: OnDone | None = None
+        self.spans: Spans | None = None
+        """Makes a span of each call, where traces are on."""
 
     def guard(self, *, charge: Charge, refused: Refused) -> None:
         """Counts misdeeds with *charge*, and asks *refused* before anonymous calls; both on the loop only."""
@@ -89,17 +92,19 @@ class Pipeline:
         progress: Progress | None = None,
         cancellation: Cancellation | None = None,
         text: Container[int | str] = (),
+        trace: Carrier | None = None,
     ) -> Any:
         """The result of an `inline` service, now; for any other an awaitable of it, for a task of an event loop.
 
         *progress* takes the values of a stream, and may give an awaitable for back-pressure; without it they are
         collected (an `inline` stream with progress gives an awaitable too). *cancellation* is set when the awaiting
         task is cancelled or the time is over. *text*: positions and names of the arguments that came as text, from a
-        URL or a form.
+        URL or a form. *trace*: what the caller said of the trace that this belongs to.
 
         Raises exc.Error only, at once or when awaited; and CancelledError when cancelled.
         """
         started = perf_counter()
+        span = None if self.spans is None else self.spans.serve(service.uri, principal.domain, trace)
         kind = service.kind
         try:
             self.admit(principal, service)
@@ -117,9 +122,11 @@ class Pipeline:
                 self._permit(state, (), service.check_perm)
             values, named = plan.bind(args or [], kwargs, text)
             context = copy_context()
+            if span is not None:
+                context.run(span.enter)
             if not now:
                 context.run(current.set, state)
-                return self._later(service, state, context, values, named, progress, started)
+                return self._later(service, state, context, values, named, progress, started, span)
             value = context.run(_run_now, state, service.function, values, named)
             if kind is STREAM:
                 value = stream_now(context, value)
@@ -128,12 +135,14 @@ class Pipeline:
         except BaseException as raised:
             discard(args, kwargs)
             error = self._error(service, raised)
-            self._done(service, principal, started, error)
+            self._done(service, principal, started, error, span)
             if error is raised:
                 raise
             raise error from None
         if self.on_done is not None:
             self.on_done(service, principal, perf_counter() - started, None)
+        if span is not None:
+            span.end()
         return value
 
     # -- guard --------------------------------------------------------------------------------------------------
@@ -197,6 +206,7 @@ class Pipeline:
         named: dict[str, Any],
         progress: Progress | None,
         started: float,
+        span: Span | None,
     ) -> Any:
         error: exc.Error | None = None
         try:
@@ -226,7 +236,7 @@ class Pipeline:
         finally:
             if service.plan.files:
                 discard(values, named)
-            self._done(service, state.principal, started, error)
+            self._done(service, state.principal, started, error, span)
 
     def _run(
         self,
@@ -291,9 +301,13 @@ class Pipeline:
         what = f"{type(raised).__name__}: {raised}"[:1000]
         return exc.InternalError(incident=incident, traceback=lines, raised=what, frames=frames(raised.__traceback__))
 
-    def _done(self, service: Service, principal: Principal, started: float, error: exc.Error | None) -> None:
+    def _done(
+        self, service: Service, principal: Principal, started: float, error: exc.Error | None, span: Span | None
+    ) -> None:
         if self.on_done is not None:
             self.on_done(service, principal, perf_counter() - started, error)
+        if span is not None:
+            span.end(None if error is None else error.uri)
 
 
 def discard(args: list[Any] | None, kwargs: dict[str, Any] | None) -> None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from limen.base.spans import HEADERS
+
 PARENT: Final = "_traceparent"
 STATE: Final = "_tracestate"
 MAX_STATE: Final = 512
@@ -34,3 +36,23 @@ def carried(options: Mapping[str, Any]) -> dict[str, Any]:
     if type(state) is str and 0 < len(state) <= MAX_STATE and state.isascii() and state.isprintable():
         return {PARENT: parent, STATE: state}
     return {PARENT: parent}
+
+
+def headers(options: Mapping[str, Any]) -> dict[str, str] | None:
+    """The trace in options or details as W3C names it; None where there is none.
+
+    >>> headers({"_traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+    {'traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'}
+    """
+    if PARENT not in options:
+        return None
+    return {name[1:]: value for name, value in carried(options).items()} or None
+
+
+def options(headers: Mapping[str, str]) -> dict[str, Any]:
+    """… and the other way round.
+
+    >>> options({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "accept": "*/*"})
+    {'_traceparent': '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'}
+    """
+    return carried({f"_{name}": headers[name] for name in HEADERS if name in headers})

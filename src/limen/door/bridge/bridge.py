@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.core.guard.ledger import Kind
 from limen.core.wamp.messages import Message, Published, Result
+from limen.core.wamp.trace import options
 from limen.door.http.answers import data_response, error_response, to_json
 from limen.door.http.arguments import Malformed, from_json, media_type, parse_fields
-from limen.door.http.request import Refused
+from limen.door.http.request import Refused, carrier
 from limen.web.response import Response
 
 from .guest import Guest, failure
@@ -74,7 +75,8 @@ class Bridge:
     async def _call(self, request: Request, principal: Principal, event: dict[str, Any]) -> Response:
         uri = _text(event, "procedure")
         args, kwargs, _ = _payload(event)
-        message = await self._as_guest(request, principal, lambda guest: guest.call(uri, args, kwargs))
+        trace = options(carrier(request.headers) or {})
+        message = await self._as_guest(request, principal, lambda guest: guest.call(uri, args, kwargs, trace))
         if not isinstance(message, Result):
             return _answer(message)
         found: dict[str, Any] = {"args": message.args or []}
@@ -84,8 +86,8 @@ class Bridge:
 
     async def _publish(self, request: Request, principal: Principal, event: dict[str, Any]) -> Response:
         uri = _text(event, "topic")
-        args, kwargs, options = _payload(event)
-        chosen = {name: options[name] for name in OPTIONS if name in options}
+        args, kwargs, given = _payload(event)
+        chosen = {name: given[name] for name in OPTIONS if name in given} | options(carrier(request.headers) or {})
         message = await self._as_guest(request, principal, lambda guest: guest.publish(uri, args, kwargs, chosen))
         return data_response({"id": message.publication}) if isinstance(message, Published) else _answer(message)
 

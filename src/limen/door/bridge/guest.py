@@ -62,9 +62,9 @@ class Guest:
         return self.principal.tls
 
     # -- what the door asks -------------------------------------------------------------------------------------
-    async def call(self, uri: str, args: list[Any], kwargs: dict[str, Any]) -> Message:
+    async def call(self, uri: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Message:
         """RESULT or ERROR."""
-        return await self._ask(lambda request: Call(request, {}, uri, args, kwargs))
+        return await self._ask(lambda request: Call(request, options, uri, args, kwargs))
 
     async def publish(self, uri: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> Message:
         """PUBLISHED or ERROR."""

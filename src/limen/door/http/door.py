@@ -33,7 +33,7 @@ from .downloads import download
 from .lines import Lines, wanted
 from .plan import Plan
 from .receiving import Receiver
-from .request import MAX_PATH, Gone, Refused, Request, header_map, path_segments
+from .request import MAX_PATH, Gone, Refused, Request, carrier, header_map, path_segments
 from .waiting import Resumed
 
 if TYPE_CHECKING:
@@ -266,10 +266,13 @@ class HttpDoor:
             raise
         accept = headers.get(b"accept")
         cancellation = Cancellation()
+        trace = None if self._pipeline.spans is None else carrier(headers)
         if plan.streams and method != "HEAD" and (lines := wanted(accept)) is not None:
-            call = partial(self._call_service, principal, service, args, kwargs, cancellation=cancellation, text=text)
+            call = partial(
+                self._call_service, principal, service, args, kwargs, cancellation=cancellation, text=text, trace=trace
+            )
             return await self._lines(request, plan, cancellation, Lines(lambda put: call(progress=put), lines))
-        value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text)
+        value = self._call_service(principal, service, args, kwargs, cancellation=cancellation, text=text, trace=trace)
         if not plan.at_once:
             steps = value.__await__()
             try:
@@ -361,7 +364,8 @@ class HttpDoor:
             place = b"./" + request.path.rpartition(b"/")[2] + b"/" + (b"?" + request.query if request.query else b"")
             return Response(307, ((b"location", place), NO_STORE))
         root = "/".join([request.root, *mounted.segments])
-        answer: Response = await self._call_service(principal, service, [request, root, body])
+        trace = None if self._pipeline.spans is None else carrier(request.headers)
+        answer: Response = await self._call_service(principal, service, [request, root, body], trace=trace)
         return answer
 
     async def _patiently(self, request: Request, cancellation: Cancellation, rest: Resumed) -> Any:

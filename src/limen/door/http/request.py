@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from limen import exc
+from limen.base.spans import HEADERS
 
 from .waiting import Resumed
 
@@ -192,6 +193,13 @@ class Request:
 
 def _too_large(limit: int) -> exc.TooLarge:
     return exc.TooLarge(f"The body is larger than {limit} bytes.", limit=limit)
+
+
+def carrier(headers: Mapping[bytes, bytes]) -> dict[str, str] | None:
+    """What the request says of the trace it belongs to (W3C Trace Context); None: nothing."""
+    if b"traceparent" not in headers:
+        return None
+    return {name: headers[name.encode()].decode("latin-1") for name in HEADERS if name.encode() in headers}
 
 
 def header_map(pairs: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

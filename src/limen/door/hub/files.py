@@ -22,6 +22,7 @@ from limen.web.shelf import PIECE, Owner, Shelf
 if TYPE_CHECKING:
     from limen.base.config import Config
     from limen.base.principal import Cancellation
+    from limen.base.spans import Carrier
     from limen.service.running import Progress
     from limen.service.service import Service
     from limen.web.spool import Spool
@@ -139,12 +140,15 @@ async def call(
     *,
     progress: Progress | None = None,
     cancellation: Cancellation | None = None,
+    trace: Carrier | None = None,
 ) -> Any:
     """A call by the pipeline, with files both ways. Raises as `Pipeline.call`."""
     hub = seat.hub
     if ahead(args, kwargs):
         args, kwargs = await hub.files.arguments(seat, service, args or [], kwargs or {})
-    value = hub.pipeline.call(seat.principal, service, args, kwargs, progress=progress, cancellation=cancellation)
+    value = hub.pipeline.call(
+        seat.principal, service, args, kwargs, progress=progress, cancellation=cancellation, trace=trace
+    )
     if inspect.iscoroutine(value):
         value = await value
     return await hub.files.result(seat, value) if type(value) is File else value

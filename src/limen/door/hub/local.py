@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.files import File
 from limen.base.principal import Cancellation
+from limen.core.wamp.trace import headers
 
 from .files import ahead, call
 from .seat import Own
@@ -68,16 +69,17 @@ class Local:
             elif options.get("x_repeat"):
                 peer.error(effect.request, exc.OutcomeUnknown())
                 return
+        trace = None if self._pipeline.spans is None else headers(options)
         # What is over at once nobody can cancel.
         args, kwargs = effect.args, effect.kwargs
         files = (procedure.plan or self._pipeline.plan(procedure)).files and ahead(args, kwargs)
         cancellation = None if procedure.at_once and progress is None and not files else Cancellation()
         try:
             if files:
-                outcome = call(peer, procedure, args, kwargs, progress=progress, cancellation=cancellation)
+                outcome = call(peer, procedure, args, kwargs, progress=progress, cancellation=cancellation, trace=trace)
             else:
                 outcome = self._pipeline.call(
-                    peer.principal, procedure, args, kwargs, progress=progress, cancellation=cancellation
+                    peer.principal, procedure, args, kwargs, progress=progress, cancellation=cancellation, trace=trace
                 )
                 if type(outcome) is File:
                     cancellation, outcome = Cancellation(), self._files.result(peer, outcome)
