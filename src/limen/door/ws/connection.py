@@ -331,6 +331,11 @@ class Connection(Answering):
             "roles": realm.roles,
             **details,
         }
+        data = self.codec.encode(Welcome(session_id, welcome))
+        if len(data) > self.wire.largest:
+            sentence = f"WELCOME has {len(data)} bytes, of {self.wire.largest} that are taken: ask for larger messages"
+            self.refuse("wamp.error.unavailable", sentence)
+            return
         self.session = Session(
             session_id,
             principal=principal,
@@ -345,7 +350,7 @@ class Connection(Answering):
         )
         self.hub.join(realm, self.session, self)
         told.joined(self.hub, self, self.session)
-        self.send(Welcome(session_id, welcome))
+        self._send(data)
 
     async def next_frame(self) -> tuple[bytes, bool]:
         """The next frame of a greeting; raises TimeoutError after LOGIN_TIMEOUT."""
