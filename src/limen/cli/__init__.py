@@ -10,6 +10,7 @@ import click
 from limen import exc
 
 from .call import call
+from .credential import credential
 from .db import db as database
 from .debug import debug
 from .key import key
@@ -84,6 +85,7 @@ main.add_command(load)
 main.add_command(profile)
 main.add_command(shell)
 main.add_command(router)
+main.add_command(credential)
 main.add_command(key)
 main.add_command(call)
 main.add_command(types)
