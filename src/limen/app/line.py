@@ -60,7 +60,7 @@ class Line(Frames):
         self._hearers: dict[str, Hear] = {}
         self._answerers: dict[str, Answer] = {}
         self._questions: dict[int, Question] = {}
-        self._claims: dict[int, asyncio.Future[bool]] = {}
+        self._claims: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
         self._gone: list[Callable[[int], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,15 +101,24 @@ class Line(Frames):
         self._answerers[kind] = answer
 
     async def claim(self, name: str) -> bool:
+        return bool(await self._request("claim", name))
+
+    async def _request(self, what: str, *about: Any) -> Any:
+        """What the supervisor says to that."""
         self._number += 1
         number = self._number
         future = self._claims[number] = self._loop.create_future()
-        self._say(SUPERVISOR, ["claim", name, number])
-        won: bool = await future
-        return won
+        self._say(SUPERVISOR, [what, number, *about])
+        return await future
 
     def release(self, name: str) -> None:
         self._say(SUPERVISOR, ["release", name])
+
+    async def share(self, name: str, terms: str, *, force: bool = False) -> int:
+        return int(await self._request("share", name, terms, force))
+
+    def part(self, name: str, number: int) -> None:
+        self._say(SUPERVISOR, ["part", name, number])
 
     def left(self, gone: Callable[[int], None]) -> None:
         self._gone.append(gone)

@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from limen.door.hub.bus import ALONE
+
 from .frames import ALL, FIRST, SUPERVISOR, Frames
 from .line import JOINED, LEFT, PING, WON
 
@@ -60,6 +62,9 @@ class Switchboard:
         self._next = FIRST
         self._seats: dict[int, Seat] = {}
         self._claims: dict[str, int] = {}
+        self._shares: dict[str, tuple[str, dict[int, int]]] = {}
+        """By name: on what terms it is held, and by which worker each holder is."""
+        self._last_share = 0
         self._paused: set[Seat] = set()
 
     def seat(self) -> Seat:
@@ -107,6 +112,9 @@ class Switchboard:
         """A worker has ended: its claims are free, then the others are told."""
         if self._seats.pop(seat.number, None) is not None:
             self._claims = {name: owner for name, owner in self._claims.items() if owner != seat.number}
+            for name, (_, holders) in tuple(self._shares.items()):
+                for holder in [holder for holder, owner in holders.items() if owner == seat.number]:
+                    self._part(name, holder)
             self._paused.discard(seat)
             self._tell_all([LEFT, seat.number])
             self.eased()
@@ -122,12 +130,32 @@ class Switchboard:
             case ["ready", url]:
                 seat.ready = True
                 self._ready(number, url)
-            case ["claim", name, question]:
+            case ["claim", question, name]:
                 owner = self._claims.setdefault(name, number)
                 self._tell(number, [WON, question, owner == number])
             case ["release", name]:
                 if self._claims.get(name) == number:
                     del self._claims[name]
+            case ["share", question, name, terms, force]:
+                self._tell(number, [WON, question, self._share(number, name, terms, force)])
+            case ["part", name, holder]:
+                self._part(name, holder)
+
+    def _share(self, number: int, name: str, terms: str, force: bool) -> int:
+        """See `Bus.share`."""
+        held, holders = self._shares.get(name, (terms, {}))
+        if force:
+            held, holders = terms, {}
+        if holders and (terms == ALONE or terms != held):
+            return 0
+        self._last_share += 1
+        self._shares[name] = terms, {**holders, self._last_share: number}
+        return self._last_share
+
+    def _part(self, name: str, holder: int) -> None:
+        _, holders = self._shares.get(name, ("", {}))
+        if holders.pop(holder, None) is not None and not holders:
+            del self._shares[name]
 
     def _tell(self, number: int, message: list[Any]) -> None:
         self._send(number, SUPERVISOR, _encode(message))

@@ -255,21 +255,20 @@ class Dealer:
             parts.over = True
         return (Send(callee, Invocation(call.invocation, parts.registration, details, message.args, message.kwargs)),)
 
-    def relay(self, session: Session, message: Call, sealed: bool) -> Effects:
-        """A call of another process, for whose caller *session* stands: it was let in there. *sealed*: that one's
-        session is."""
-        options = message.options
-        registration = self._exact.get(message.procedure)
-        endpoint = None
-        if registration is not None and not registration.hosted:
-            endpoint = registration.pick(sealed, self._chance, self._max_invocations)
-        if registration is None or endpoint is None:
-            return refuse(session, CALL, message.request, "wamp.error.no_such_procedure")
+    def relay(self, session: Session, message: Call, registration: Registration, endpoint: Endpoint) -> Effects:
+        """A call of another process, for whose caller *session* stands: it was let in there. Its options are what the
+        INVOCATION says; *endpoint* was chosen there."""
         if why := endpoint.why_full(self._max_invocations):
             return refuse(session, CALL, message.request, UNAVAILABLE, f"{message.procedure}: {why}")
-        progress, timeout = options.get("receive_progress") is True, options.get("timeout")
-        details = carried(options) if PARENT in options else {}
-        return self._invoke(session, message, registration.id, endpoint, details, progress, False, timeout)
+        details = dict(message.options)
+        parts = details.pop("progress", None) is True
+        progress = details.get("receive_progress") is True
+        return self._invoke(session, message, registration.id, endpoint, details, progress, parts, None)
+
+    def withdraw(self, session: Session, request: int, mode: str, reason: str) -> Effects:
+        """A call of another process is over there, or shall be."""
+        call = session.calls.get(request)
+        return () if call is None else self._cancel(call, mode, reason)
 
     def _too_many(self, session: Session, request: int) -> Effects:
         sentence = f"A session has at most {self._max_pending} calls without an answer: wait for some first."

@@ -71,17 +71,22 @@ class Spread(Struct, frozen=True, gc=False):
 
 
 class Claim(Struct, frozen=True, gc=False):
-    """Where several processes are one router: find out whether *uri* is free in all of them, let them know of the
-    callee, and say so by `Realm.claimed`."""
+    """Where several processes are one router: find out whether one more callee may answer there, let the others know of
+    it, and say so by `Realm.claimed`. *forced*: it takes the place of all who do."""
 
     session: Session
     message: Register
+    match: str
+    invoke: str
+    forced: bool
 
 
 class Unclaim(Struct, frozen=True, gc=False):
-    """*uri*, which was claimed, is nobody's any more."""
+    """The callee that was given *number* answers there no longer."""
 
+    match: str
     uri: str
+    number: int
 
 
 class Ask(Struct, frozen=True, gc=False):

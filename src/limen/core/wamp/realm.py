@@ -170,7 +170,9 @@ class Realm:
         self.tick = dealer.tick
         """`tick(now) -> effects`: ends the calls whose time is up."""
         self.claimed = registrar.claimed
-        self.host, self.unhost, self.relay = registrar.host, registrar.unhost, dealer.relay
+        self.host, self.unhost, self.evict = registrar.host, registrar.unhost, registrar.withdraw
+        self.relay, self.proceed, self.withdraw = dealer.relay, dealer.proceed, dealer.withdraw
+        self.registration = registrar.table.get
         self.hear = broker.hear
         """`hear(spread) -> effects`: an event of another process."""
         self.yielded, self.failed, self.cancel = dealer.yield_, dealer.error, dealer.cancel

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from limen.core.wamp.effects import Ask, Claim, Effect, Effects, Happened, Send, Unclaim, refuse, unheard
+from limen.core.wamp.ids import common_id
 from limen.core.wamp.messages import Register, Registered, Unregister, Unregistered, integer
 from limen.core.wamp.registrations import INVOKES, SINGLE, Endpoint, Registration, Registrations
 from limen.core.wamp.session import Session
@@ -40,8 +41,7 @@ class Registrar:
         self._shared = shared
         self._wall = wall
         self.happened = happened
-        self.table = Registrations()
-        self._claiming: set[str] = set()
+        self.table = Registrations(common_id if shared else None)
 
     # -- REGISTER -----------------------------------------------------------------------------------------------
     def register(self, session: Session, message: Register, verdict: Verdict | None = None) -> Effects:
@@ -50,8 +50,6 @@ class Registrar:
         if reason is None and (not is_pattern(uri, match) or is_reserved(uri)):
             reason = "wamp.error.invalid_uri"
         forced = options.get("force_reregister") is True
-        if reason is None and self._shared and (match != EXACT or invoke != SINGLE or forced):
-            reason = "wamp.error.option_not_allowed"  # the processes of a server agree on single exact ones only
         if reason is not None:
             return refuse(session, REGISTER, request, reason)
         if verdict is None and (verdict := self._authorize(session, "register", uri, options)) is None:
@@ -59,50 +57,63 @@ class Registrar:
         if not verdict.allow:
             return refuse(session, REGISTER, request, verdict.error)
         known = self.table.get(match, uri)
-        if uri in self._claiming or (match == EXACT and self._procedures(uri) is not None):
+        if match == EXACT and self._procedures(uri) is not None:
             return refuse(session, REGISTER, request, EXISTS)
         if known is not None and not known.hosted and not forced and (why := _clash(known, session, invoke)):
             return refuse(session, REGISTER, request, EXISTS, why)
         if len(session.registrations) >= self._max_registrations:
             return self._too_many(session, request)
         if self._shared:  # of a callee elsewhere it may just not be known yet that it is gone
-            self._claiming.add(uri)
-            return (Claim(session, message),)
-        effects = self._evict(known, session) if known is not None and forced else ()
+            return (Claim(session, message, match, invoke, forced),)
+        effects = self._evict(known, f"session {session.id} has registered it instead") if known and forced else ()
         return [*effects, *self._register(session, message, match, invoke)]
 
-    def claimed(self, session: Session, message: Register, won: bool) -> Effects:
-        """What follows from a `Claim`."""
-        uri = message.procedure
-        self._claiming.discard(uri)
-        if not won:
-            return refuse(session, REGISTER, message.request, EXISTS)
+    def claimed(self, session: Session, message: Register, number: int) -> Effects:
+        """What follows from a `Claim`. *number*: the callee's among those of all processes; 0: it may not."""
+        uri, request, options = message.procedure, message.request, message.options
+        if not number:
+            return refuse(session, REGISTER, request, EXISTS)
+        match, invoke, _ = _meant(options)
+        free = Unclaim(match, uri, number)
         if not session.attached:
-            return (Unclaim(uri),)
+            return (free,)
+        effects: list[Effect] = []
+        known = self.table.get(match, uri)
+        if known is not None and options.get("force_reregister") is True:
+            effects += self._evict(known, f"session {session.id} has registered it instead", number)
+        elif known is not None and known.id in session.registrations:
+            return [free, *refuse(session, REGISTER, request, EXISTS, "This session has registered it already.")]
         if len(session.registrations) >= self._max_registrations:
-            return (Unclaim(uri), *self._too_many(session, message.request))
-        if (stale := self.table.get(EXACT, uri)) is not None:
-            for endpoint in tuple(stale.endpoints):
-                self._part(stale, endpoint.session)
-        return self._register(session, message, EXACT, SINGLE)
+            return [free, *effects, *self._too_many(session, request)]
+        self._make_room(match, uri, invoke)
+        return [*effects, *self._register(session, message, match, invoke, number)]
+
+    def _make_room(self, match: str, uri: str, invoke: str) -> None:
+        """Callees elsewhere that can't be beside a new one are gone: it would not have got its number."""
+        known = self.table.get(match, uri)
+        if known is not None and (invoke == SINGLE or known.invoke != invoke):
+            for endpoint in tuple(known.endpoints):
+                if endpoint.hosted:
+                    self._part(known, endpoint.session)
 
     def _too_many(self, session: Session, request: int) -> Effects:
         sentence = f"A session registers at most {self._max_registrations} procedures: unregister some first."
         return refuse(session, REGISTER, request, "wamp.error.unavailable", sentence)
 
-    def _register(self, session: Session, message: Register, match: str, invoke: str) -> Effects:
+    def _register(self, session: Session, message: Register, match: str, invoke: str, number: int = 0) -> Effects:
         uri, options = message.procedure, message.options
         registration = self.table.get(match, uri)
         happened: list[Effect] = []
         if registration is None:
             registration = self.table.new(uri, match, invoke, self._wall())
             happened += self._tell("on_create", session, registration.details())
-        registration.endpoints.append(
+        registration.add(
             Endpoint(
                 session,
                 forward_timeout=session.can_time and options.get("forward_timeout") is True,
                 disclose=options.get("disclose_caller") is True,
                 concurrency=integer(options.get("concurrency")) or 0,
+                number=number,
             )
         )
         session.registrations[registration.id] = registration
@@ -114,35 +125,38 @@ class Registrar:
         registration = session.registrations.get(message.registration)
         if registration is None:
             return refuse(session, UNREGISTER, message.request, NO_REGISTRATION)
-        happened = self._part(registration, session)
-        answer = Send(session, Unregistered(message.request))
-        return [Unclaim(registration.uri), answer, *happened] if self._shared else [answer, *happened]
+        effects = self._part(registration, session)
+        effects.insert(1 if self._shared else 0, Send(session, Unregistered(message.request)))  # it is free before
+        return effects
 
-    def revoke(self, registration: Registration, session: Session, reason: str | None = None) -> Effects:
-        """*session* is taken out of *registration*, and told so if it announced that it understands (section
+    def revoke(self, registration: Registration, endpoint: Endpoint, reason: str | None = None) -> Effects:
+        """A callee is taken out of *registration*, and told so if it announced that it understands (section
         "Registration Revocation")."""
-        effects: list[Effect] = [Unclaim(registration.uri)] if self._shared else []
-        if "callee.registration_revocation" in session.features:
-            details: dict[str, Any] = {"registration": registration.id}
-            if reason is not None:
-                details["reason"] = reason
-            effects.append(Send(session, Unregistered(0, details)))
+        session = endpoint.session
+        details: dict[str, Any] = {"registration": registration.id}
+        if reason is not None:
+            details["reason"] = reason
+        told = Send(session, Unregistered(0, details))
+        if endpoint.hosted:
+            return (told,)  # the session is a stand-in: it is done where the callee is
+        effects: list[Effect] = [told] if "callee.registration_revocation" in session.features else []
         return effects + self._part(registration, session)
 
     def leave(self, session: Session) -> Effects:
         """*session* is gone, and all that it registered."""
         effects: list[Effect] = []
         for registration in tuple(session.registrations.values()):
-            if self._shared and not registration.hosted:
-                effects.append(Unclaim(registration.uri))
             effects += self._part(registration, session)
         return effects
 
-    def _evict(self, registration: Registration, by: Session) -> Effects:
-        """Makes room for *by*, who insists (`force_reregister`)."""
+    def _evict(self, registration: Registration, reason: str, before: int = 0) -> Effects:
+        """Makes room for who insists (`force_reregister`). *before*: their number; later ones are beside them."""
         effects: list[Effect] = []
         for endpoint in tuple(registration.endpoints):
-            effects += self.revoke(registration, endpoint.session, f"session {by.id} has registered it instead")
+            if endpoint.hosted:
+                self._part(registration, endpoint.session)
+            elif not before or endpoint.number < before:
+                effects += self.revoke(registration, endpoint, reason)
         return effects
 
     def _part(self, registration: Registration, session: Session) -> list[Effect]:
@@ -153,7 +167,10 @@ class Registrar:
             self.table.delete(registration)
         if endpoint.hosted:
             return []
-        effects = self._tell("on_unregister", session, registration.id)
+        effects: list[Effect] = []
+        if self._shared:
+            effects.append(Unclaim(registration.match, registration.uri, endpoint.number))
+        effects += self._tell("on_unregister", session, registration.id)
         if not registration.endpoints:
             effects += self._tell("on_delete", session, registration.id)
         return effects
@@ -162,20 +179,31 @@ class Registrar:
         return [*self.happened(f"wamp.registration.{what}", [session.id, about], about=session)]
 
     # -- callees of other processes -----------------------------------------------------------------------------
-    def host(self, session: Session, uri: str, forward_timeout: bool, match: str = EXACT, invoke: str = SINGLE) -> None:
-        """A callee at another process, for which *session* stands, has registered *uri*."""
-        registration = self.table.get(match, uri) or self.table.new(uri, match, invoke, self._wall())
-        registration.endpoints.append(Endpoint(session, forward_timeout=forward_timeout, hosted=True))
-        session.registrations[registration.id] = registration
+    def host(self, uri: str, match: str, invoke: str, created: float, endpoint: Endpoint, evicts: str = "") -> Effects:
+        """A callee at another process, for which the session of *endpoint* stands, has registered *uri*. *evicts*: why
+        those before it are over."""
+        known = self.table.get(match, uri)
+        effects = self._evict(known, evicts, endpoint.number) if known is not None and evicts else ()
+        self._make_room(match, uri, invoke)
+        registration = self.table.get(match, uri) or self.table.new(uri, match, invoke, created)
+        registration.add(endpoint)
+        endpoint.session.registrations[registration.id] = registration
+        return effects
 
-    def unhost(self, uri: str, match: str = EXACT) -> Session | None:
-        """It has no longer; calls that it is answering go on. Gives the session that stands for it."""
+    def unhost(self, match: str, uri: str, number: int) -> None:
+        """It has no longer; calls that it is answering go on."""
         registration = self.table.get(match, uri)
-        for endpoint in registration.endpoints if registration is not None else ():
-            if endpoint.hosted:
-                self._part(registration, endpoint.session)  # type: ignore[arg-type]
-                return endpoint.session
-        return None
+        endpoint = registration.numbered(number) if registration is not None else None
+        if registration is not None and endpoint is not None and endpoint.hosted:
+            self._part(registration, endpoint.session)
+
+    def withdraw(self, match: str, uri: str, number: int, reason: str | None) -> Effects:
+        """Another process was asked to revoke what a callee here has registered."""
+        registration = self.table.get(match, uri)
+        endpoint = registration.numbered(number) if registration is not None else None
+        if registration is None or endpoint is None or endpoint.hosted:
+            return ()
+        return self.revoke(registration, endpoint, reason)
 
 
 def _meant(options: dict[str, Any]) -> tuple[str, str, str | None]:

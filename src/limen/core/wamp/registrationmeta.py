@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from limen.core.wamp.effects import MetaError, Told
 from limen.core.wamp.messages import MAX_ID, integer
 from limen.core.wamp.registrar import NO_REGISTRATION, Registrar
-from limen.core.wamp.registrations import Registration
+from limen.core.wamp.registrations import Endpoint, Registration
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import EXACT, MATCHES, PREFIX, WILDCARD
 
@@ -60,7 +60,7 @@ class RegistrationMeta:
         return self._registration(args).details()
 
     def list_callees(self, session: Session, args: list[Any], kwargs: dict[str, Any]) -> list[int]:
-        return [callee.id for callee in self._callees(session, args)]
+        return [endpoint.callee for endpoint in self._callees(session, args)]
 
     def count_callees(self, session: Session, args: list[Any], kwargs: dict[str, Any]) -> int:
         return len(self._callees(session, args))
@@ -69,10 +69,10 @@ class RegistrationMeta:
         """Revokes: args are the registration and the session, kwargs may have a `reason`."""
         registration, id = self._registration(args), _argument(args, 1, int, "a session")
         reason = kwargs.get("reason")
-        for callee in self._callees(session, args):
-            if callee.id == id:
+        for endpoint in self._callees(session, args):
+            if endpoint.callee == id:
                 said = reason if type(reason) is str else None
-                return Told([None], self._registrar.revoke(registration, callee, said))
+                return Told([None], self._registrar.revoke(registration, endpoint, said))
         raise MetaError("wamp.error.no_such_session", f"Session {id} does not answer registration {registration.id}.")
 
     def _registration(self, args: list[Any]) -> Registration:
@@ -82,11 +82,14 @@ class RegistrationMeta:
             raise MetaError(NO_REGISTRATION, f"There is no registration {id}.")
         return found
 
-    def _callees(self, asker: Session, args: list[Any]) -> list[Session]:
-        """Those whom *asker* may know of: stand-ins for other processes' are no sessions, and of sealed ones only the
-        sealed hear."""
-        callees = [endpoint.session for endpoint in self._registration(args).endpoints]
-        return [callee for callee in callees if callee.id <= MAX_ID and (asker.sealed or not callee.sealed)]
+    def _callees(self, asker: Session, args: list[Any]) -> list[Endpoint]:
+        """Those whom *asker* may know of: what the router itself answers with is no session, and of sealed ones only
+        the sealed hear."""
+        return [
+            endpoint
+            for endpoint in self._registration(args).endpoints
+            if endpoint.callee <= MAX_ID and (asker.sealed or not endpoint.session.sealed)
+        ]
 
 
 def _argument(args: list[Any], at: int, kind: type[T], what: str) -> T:

@@ -37,10 +37,11 @@ class Endpoint:
 
     *forward_timeout*: it keeps the time of calls itself. *disclose*: it wants to know who calls. *concurrency*: how
     many calls it answers at a time, 0: as many as come; *running*: how many it does, counted only where there is a
-    bound. *hosted*: the callee is at another process; the session here stands for it.
+    bound. *callee*: the id of its session. *hosted*: that is at another process; the session here stands for it.
+    *number*: by which several processes know it, and its place among others; 0 where there is but one.
     """
 
-    __slots__ = ("concurrency", "disclose", "forward_timeout", "hosted", "running", "session")
+    __slots__ = ("callee", "concurrency", "disclose", "forward_timeout", "hosted", "number", "running", "session")
 
     def __init__(
         self,
@@ -49,14 +50,17 @@ class Endpoint:
         forward_timeout: bool = False,
         disclose: bool = False,
         concurrency: int = 0,
-        hosted: bool = False,
+        number: int = 0,
+        callee: int = 0,
     ) -> None:
         self.session = session
+        self.callee = callee or session.id
+        self.number = number
+        self.hosted = callee > 0
         self.forward_timeout = forward_timeout
         self.disclose = disclose
         self.concurrency = concurrency
         self.running = 0
-        self.hosted = hosted
 
     def why_full(self, most: int) -> str:
         """Why it can take no further call, "" if it can. *most*: calls that a callee may have to answer."""
@@ -118,6 +122,17 @@ class Registration:
                 return endpoint
         return None
 
+    def add(self, endpoint: Endpoint) -> None:
+        """One more callee, at the place that its number gives it: in all processes the same."""
+        at = len(self.endpoints)
+        while at and self.endpoints[at - 1].number > endpoint.number:
+            at -= 1
+        self.endpoints.insert(at, endpoint)
+
+    def numbered(self, number: int) -> Endpoint | None:
+        """The callee that several processes know by that number."""
+        return next((endpoint for endpoint in self.endpoints if endpoint.number == number), None)
+
     def remove(self, session: Session) -> Endpoint:
         """*session* answers it no longer. Raises StopIteration where it did not."""
         at = next(i for i, endpoint in enumerate(self.endpoints) if endpoint.session is session)
@@ -137,11 +152,12 @@ class Registration:
 
 
 class Registrations:
-    """All of one realm. *exact*: what most calls need alone."""
+    """All of one realm. *exact*: what most calls need alone. *id_of*: gives the ids; None: they are counted."""
 
-    __slots__ = ("_last", "_patterns", "by_id", "exact")
+    __slots__ = ("_id_of", "_last", "_patterns", "by_id", "exact")
 
-    def __init__(self) -> None:
+    def __init__(self, id_of: Callable[[str, str], int] | None = None) -> None:
+        self._id_of = id_of
         self._patterns: Patterns[Registration] = Patterns()
         self.exact = self._patterns.exact
         self.by_id: dict[int, Registration] = {}
@@ -163,7 +179,10 @@ class Registrations:
         return self._patterns.best(uri)
 
     def new(self, uri: str, match: str, invoke: str, created: float) -> Registration:
-        self._last = id = self._last + 1
+        if self._id_of is None:
+            self._last = id = self._last + 1
+        else:
+            id = self._id_of(match, uri)
         registration = self.by_id[id] = Registration(id, uri, match, invoke, created)
         self._patterns.put(match, uri, registration)
         return registration

@@ -14,10 +14,11 @@ from limen.base import values
 
 if TYPE_CHECKING:
     from limen.core.guard.accounts import Slot
-    from limen.core.wamp.effects import Spread
-    from limen.core.wamp.messages import Register
+    from limen.core.wamp.effects import Claim, Spread, Unclaim
     from limen.core.wamp.realm import Realm
-    from limen.core.wamp.session import Session
+
+ALONE = "single"
+"""The terms of `Bus.share` on which there is one holder."""
 
 Hear = Callable[[Any], None]
 Answer = Callable[[Any], Awaitable[Any]]
@@ -63,6 +64,15 @@ class Bus(Protocol):
         """Gives *name* free; does nothing where it is not this process's."""
         ...
 
+    async def share(self, name: str, terms: str, *, force: bool = False) -> int:
+        """The number of one more holder of *name*, in this process, among all of the server; numbers rise. 0: others
+        hold it on other *terms*, or for themselves alone (ALONE); with *force* they do no longer."""
+        ...
+
+    def part(self, name: str, number: int) -> None:
+        """That holder is none any more."""
+        ...
+
     def left(self, gone: Callable[[int], None]) -> None:
         """Calls *gone* with the number of each process that ends."""
         ...
@@ -79,12 +89,12 @@ class Across(Protocol):
         """Tells the others of an event."""
         ...
 
-    def claim(self, realm: Realm, session: Session, message: Register) -> None:
+    def claim(self, realm: Realm, claim: Claim) -> None:
         """A session here wants to register; `Realm.claimed` says how that went, when all know."""
         ...
 
-    def unclaim(self, realm: Realm, uri: str) -> None:
-        """Nobody here answers *uri* any more."""
+    def unclaim(self, realm: Realm, unclaim: Unclaim) -> None:
+        """A callee here answers no longer."""
         ...
 
     def user_over(self, domain: str, user: str, keep: bytes | None, key: bytes | None, words: str, why: str) -> None:
@@ -151,6 +161,11 @@ class Alone:
         return True
 
     def release(self, name: str) -> None: ...
+
+    async def share(self, name: str, terms: str, *, force: bool = False) -> int:
+        return 1
+
+    def part(self, name: str, number: int) -> None: ...
 
     def left(self, gone: Callable[[int], None]) -> None: ...
 

@@ -211,9 +211,9 @@ class Hub:
                 case Spread():
                     self.across.spread(realm, effect)
                 case Claim():
-                    self.across.claim(realm, effect.session, effect.message)
+                    self.across.claim(realm, effect)
                 case Unclaim():
-                    self.across.unclaim(realm, effect.uri)
+                    self.across.unclaim(realm, effect)
 
     def _watch(self, realm: Realm) -> None:
         """Wakes the realm for the next call that times out."""

@@ -24,9 +24,8 @@ from .moving import Moving
 
 if TYPE_CHECKING:
     from limen.core.guard.accounts import Slot
-    from limen.core.wamp.messages import Register
+    from limen.core.wamp.effects import Claim, Unclaim
     from limen.core.wamp.realm import Realm
-    from limen.core.wamp.session import Session
     from limen.door.hub.bus import Bus
     from limen.door.hub.hub import Hub
 
@@ -71,13 +70,13 @@ class Across:
             self._hub.act(realm, realm.hear(spread))
 
     # -- procedures ---------------------------------------------------------------------------------------------
-    def claim(self, realm: Realm, session: Session, message: Register) -> None:
+    def claim(self, realm: Realm, claim: Claim) -> None:
         """A session here wants to register."""
-        self.lent.claim(realm, session, message)
+        self.lent.claim(realm, claim)
 
-    def unclaim(self, realm: Realm, uri: str) -> None:
-        """Nobody here answers *uri* any more."""
-        self.lent.unclaim(realm, uri)
+    def unclaim(self, realm: Realm, unclaim: Unclaim) -> None:
+        """A callee here answers no longer."""
+        self.lent.unclaim(realm, unclaim)
 
     # -- tabs ---------------------------------------------------------------------------------------------------
     async def take(self, slot: Slot, origin: str) -> None:
