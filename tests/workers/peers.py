@@ -17,6 +17,21 @@ ROLES: dict[str, Any] = {
     "subscriber": {},
     "callee": {"features": {"call_canceling": True, "progressive_call_results": True}},
 }
+ABLE: dict[str, Any] = {
+    "caller": {"features": {"progressive_call_invocations": True, "payload_passthru_mode": True}},
+    "publisher": {"features": {"payload_passthru_mode": True}},
+    "subscriber": {"features": {"payload_passthru_mode": True}},
+    "callee": {
+        "features": {
+            "call_canceling": True,
+            "progressive_call_results": True,
+            "progressive_call_invocations": True,
+            "payload_passthru_mode": True,
+            "registration_revocation": True,
+        }
+    },
+}
+"""What a client announces that can do all."""
 
 
 class Peer:
@@ -26,7 +41,7 @@ class Peer:
         self._socket = socket
         self._request = 0
         self._kept: list[list[Any]] = []
-        self.pid = 0
+        self.pid = self.id = 0
 
     async def say(self, *message: Any) -> None:
         await self._socket.send(json.dumps(message))
@@ -65,33 +80,44 @@ class Peer:
         answer = await self.hear(50, 8)
         return answer[3] if answer[0] == 50 else answer[4]
 
-    async def register(self, uri: str) -> str:
+    async def register(self, uri: str, **options: Any) -> str:
         """ "" or the error's URI."""
-        await self.ask(64, {}, uri)
+        await self.ask(64, options, uri)
         answer = await self.hear(65, 8)
         return "" if answer[0] == 65 else str(answer[4])
+
+    async def answer(self, *args: Any) -> list[Any]:
+        """Answers the next invocation with these; gives it."""
+        invocation = await self.hear(68)
+        await self.say(70, invocation[1], {}, list(args))
+        return invocation
+
+    async def subscribe(self, uri: str, **options: Any) -> int:
+        """The subscription's id."""
+        await self.ask(32, options, uri)
+        return int((await self.hear(33))[2])
 
     async def close(self) -> None:
         await self._socket.close()
 
 
-async def peer(port: int) -> Peer:
+async def peer(port: int, roles: dict[str, Any] = ROLES) -> Peer:
     """A session at whichever worker takes it."""
     socket = await websockets.connect(f"ws://localhost:{port}/ws", subprotocols=["wamp.2.json"])  # type: ignore[list-item]
     made = Peer(socket)
-    await made.say(1, "localhost", {"roles": ROLES})
-    await made.hear(2)
+    await made.say(1, "localhost", {"roles": roles})
+    made.id = (await made.hear(2))[1]
     made.pid = (await made.call("who"))[0]
     return made
 
 
-async def one_at_each(crew: Crew, stack: AsyncExitStack) -> list[Peer]:
+async def one_at_each(crew: Crew, stack: AsyncExitStack, roles: dict[str, Any] = ROLES) -> list[Peer]:
     """A session at each of the workers."""
     found: dict[int, Peer] = {}
     spare: list[Peer] = []
     async with asyncio.timeout(20):
         while len(found) < 3:
-            made = await asyncio.gather(*(peer(crew.port) for _ in range(6)))
+            made = await asyncio.gather(*(peer(crew.port, roles) for _ in range(6)))
             for one in made:
                 if found.setdefault(one.pid, one) is not one:
                     spare.append(one)

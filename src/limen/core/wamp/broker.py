@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from limen.core.wamp.effects import Ask, Broadcast, Effect, Effects, Send, Spread, refuse
+from limen.core.wamp.effects import Ask, Broadcast, Effect, Effects, Listen, Send, Spread, refuse
 from limen.core.wamp.history import Events
+from limen.core.wamp.ids import common_id
 from limen.core.wamp.keeping import Keeping
 from limen.core.wamp.kept import Kept
 from limen.core.wamp.lists import LISTS, eligible, is_listing
@@ -63,7 +64,11 @@ class Broker:
         self.events = Events(keeping.history, keeping.history_bytes)
         self._keeps = bool(keeping.history)
         self.retained = Retained(keeping.retained, keeping.retained_bytes)
-        self._all = Subscriptions(wall, self.events, self.happened)
+        self._all = Subscriptions(wall, self.events, self.happened, common_id if shared else None)
+        self._listeners: set[Session] = set()
+        """Who has subscribed what the router itself says, where other processes must know."""
+        self.listened = False
+        """Others have such."""
         self._by_uri = self._all.by_uri
         self.meta = self._all.meta
         self.published = self.delivered = 0
@@ -90,6 +95,9 @@ class Broker:
                 return refuse(session, SUBSCRIBE, request, "wamp.error.unavailable", sentence)
             subscription, happened = self._all.add(session, uri, match)
         answer = Send(session, Subscribed(request, subscription.id))
+        if self._shared and is_reserved(uri):  # it is answered when the others know
+            self._listeners.add(session)
+            return (Listen(True, (answer, *happened)),)
         if options.get("get_retained") is True:
             return [answer, *self._retained_for(session, subscription), *happened]
         return (answer, *happened)
@@ -109,10 +117,20 @@ class Broker:
         if subscription is None:
             return refuse(session, UNSUBSCRIBE, message.request, NO_SUBSCRIPTION)
         happened = self._all.remove(session, subscription)
-        return (Send(session, Unsubscribed(message.request)), *happened)
+        listen = self._listens(session) if self._listeners else ()
+        return (Send(session, Unsubscribed(message.request)), *happened, *listen)
 
     def leave(self, session: Session) -> Effects:
-        return self._all.leave(session)
+        happened = self._all.leave(session)
+        return [*happened, *self._listens(session)] if self._listeners else happened
+
+    def _listens(self, session: Session) -> Effects:
+        """What follows for the other processes from what *session* listens to by now."""
+        if session in self._listeners and not any(is_reserved(s.uri) for s in session.subscriptions.values()):
+            self._listeners.discard(session)
+            if not self._listeners:
+                return (Listen(False),)
+        return ()
 
     # -- publications -------------------------------------------------------------------------------------------
     def publish(self, session: Session, message: Publish, verdict: Verdict | None = None) -> Effects:
@@ -173,6 +191,8 @@ class Broker:
 
     def hear(self, said: Spread) -> Effects:
         """What was published in another process."""
+        if is_reserved(said.uri):
+            return self._tell(said.uri, said.args or [], said.publication, said.hidden)
         if self._keeps or said.options.get("retain") is True:
             self._keep(said.uri, said.args, said.kwargs, said.publication, said.options, said.details, said.excluded)
         return self.dispatch(said.uri, said.args, said.kwargs, said.publication, said.options, said.details, None)
@@ -197,6 +217,18 @@ class Broker:
                     self.retained.put(kept)
                 if wanted:
                     self.events.put(kept)
+
+    def kept(self) -> tuple[list[Kept], list[Kept]]:
+        """The retained events and the history, for a process that starts later."""
+        return self.retained.all(), self.events.all()
+
+    def keep(self, retained: list[Kept], events: list[Kept]) -> None:
+        """What another process has `kept`."""
+        for kept in retained:
+            self.retained.put(kept)
+        for kept in events:
+            if self.events.wants(kept.uri, {}):
+                self.events.put(kept)
 
     def dispatch(
         self,
@@ -246,11 +278,20 @@ class Broker:
     def happened(self, uri: str, args: list[Any], *, about: Session | None = None) -> Effects:
         """Tells who listens to *uri*, one of the router's own topics, what concerns the session *about*: not of those
         that stand for sessions of other processes, and of sealed ones to sealed ones only."""
-        if (uri not in self._by_uri and not self._all.patterns) or (about is not None and about.id > MAX_ID):
+        if about is not None and about.id > MAX_ID:
             return ()
-        hidden = about is not None and about.sealed
+        heard = uri in self._by_uri or self._all.patterns
+        if not heard and not self.listened:
+            return ()
+        hidden, publication = about is not None and about.sealed, self._rng()
+        effects = self._tell(uri, args, publication, hidden) if heard else []
+        if self.listened:
+            effects.append(Spread(uri, args, None, publication, {}, hidden=hidden))
+        return effects
+
+    def _tell(self, uri: str, args: list[Any], publication: int, hidden: bool) -> list[Effect]:
+        """… to those who are here."""
         effects: list[Effect] = []
-        publication = self._rng()
         for subscription in self._all.matching(uri):
             receivers = [s for s in subscription.subscribers if s.sealed or not hidden]
             if receivers:

@@ -58,7 +58,7 @@ class Spread(Struct, frozen=True, gc=False):
     """Where several processes are one router: the others have subscribers, too. See `Realm.hear`.
 
     *options*: black- and whitelists, and `retain`. *details*: what each EVENT of it says. *excluded*: the id of the
-    session that does not get it because it is the publisher, or 0.
+    session that does not get it because it is the publisher, or 0. *hidden*: a meta event of a sealed session.
     """
 
     uri: str
@@ -68,6 +68,7 @@ class Spread(Struct, frozen=True, gc=False):
     options: Mapping[str, Any]
     details: Mapping[str, Any] = {}
     excluded: int = 0
+    hidden: bool = False
 
 
 class Claim(Struct, frozen=True, gc=False):
@@ -89,6 +90,26 @@ class Unclaim(Struct, frozen=True, gc=False):
     number: int
 
 
+class Gather(Struct, frozen=True, gc=False):
+    """Where several processes are one router: find out what the others answer to this call of the meta API
+    (`Realm.answer`), and say so by `Realm.gathered`. *here*: what this one does."""
+
+    session: Session
+    request: int
+    uri: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    here: Told | MetaError
+
+
+class Listen(Struct, frozen=True, gc=False):
+    """Where several processes are one router: let the others know whether anybody here listens to what happens to
+    sessions, subscriptions and registrations (`Realm.listened`); *then* follows."""
+
+    listens: bool
+    then: Effects = ()
+
+
 class Ask(Struct, frozen=True, gc=False):
     """Find out whether *session* may, and say so by `Realm.decide`. Until then what else it says is held; its answers
     to invocations are not."""
@@ -99,7 +120,7 @@ class Ask(Struct, frozen=True, gc=False):
     options: Mapping[str, Any]
 
 
-Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close | Spread | Claim | Unclaim | Ask
+Effect: TypeAlias = Send | Broadcast | Invoke | Interrupt | Close | Spread | Claim | Unclaim | Gather | Listen | Ask
 Effects: TypeAlias = tuple[Effect, ...] | list[Effect]
 
 

@@ -5,45 +5,42 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-DEALER: Final = ("call_canceling", "call_timeout", "progressive_call_results", "testament_meta_api")
-BROKER: Final = (
-    "pattern_based_subscription",
-    "payload_passthru_mode",
-    "publication_trustlevels",
-    "publisher_exclusion",
-    "publisher_identification",
-    "subscriber_blackwhite_listing",
-)
-DEALER_ALONE: Final = (
+DEALER: Final = (
+    "call_canceling",
+    "call_timeout",
     "call_trustlevels",
     "caller_identification",
     "pattern_based_registration",
     "payload_passthru_mode",
     "progressive_call_invocations",
+    "progressive_call_results",
     "registration_meta_api",
     "registration_revocation",
     "session_meta_api",
     "shared_registration",
+    "testament_meta_api",
 )
-BROKER_ALONE: Final = ("event_retention", "session_meta_api", "subscription_meta_api")
-"""Not where the realm is shared: what a process knows of its own sessions alone, or has kept since its own start."""
+BROKER: Final = (
+    "event_retention",
+    "pattern_based_subscription",
+    "payload_passthru_mode",
+    "publication_trustlevels",
+    "publisher_exclusion",
+    "publisher_identification",
+    "session_meta_api",
+    "subscriber_blackwhite_listing",
+    "subscription_meta_api",
+)
 
 
-def features(*, shared: bool = False, history: bool = False) -> dict[str, Any]:
-    """*shared*: other processes have realms of this domain. *history*: some is kept.
+def features(*, history: bool = False) -> dict[str, Any]:
+    """*history*: some is kept. Whether several processes are one router makes no difference.
 
-    >>> sorted(features()["broker"]["features"].items() - features(shared=True)["broker"]["features"].items())
-    [('event_retention', True), ('session_meta_api', True), ('subscription_meta_api', True)]
-    >>> "event_history" in features()["broker"]["features"]
-    False
+    >>> ["event_history" in features(history=history)["broker"]["features"] for history in (False, True)]
+    [False, True]
     """
-    dealer, broker = list(DEALER), list(BROKER)
-    if not shared:
-        dealer += DEALER_ALONE
-        broker += BROKER_ALONE
-        if history:
-            broker.append("event_history")
+    broker = [*BROKER, "event_history"] if history else BROKER
     return {
-        "dealer": {"features": dict.fromkeys(sorted(dealer), True)},
+        "dealer": {"features": dict.fromkeys(sorted(DEALER), True)},
         "broker": {"features": dict.fromkeys(sorted(broker), True)},
     }

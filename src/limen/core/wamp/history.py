@@ -93,10 +93,13 @@ class Events:
     def _shorten(self, log: deque[tuple[int, Kept]]) -> None:
         self.bytes -= log.popleft()[1].size
 
+    def all(self) -> list[Kept]:
+        """All that is kept, in the order in which it came."""
+        return [kept for _, kept in merge(*self._logs, key=lambda row: row[0])]
+
     def of(self, pattern: str, match: str) -> list[Kept]:
-        """All that is kept of the topics that *pattern* stands for, in the order in which it came."""
-        rows = merge(*self._logs, key=lambda row: row[0])
-        return [kept for _, kept in rows if matches(pattern, match, kept.uri)]
+        """Of it, that of the topics that *pattern* stands for."""
+        return [kept for kept in self.all() if matches(pattern, match, kept.uri)]
 
     def answer(self, session: Session, subscription: Subscription, wanted: Mapping[str, Any]) -> Told:
         """RESULT of `wamp.subscription.get_events`; *wanted*: its keyword arguments."""

@@ -10,18 +10,21 @@ Of sessions that stand for those of other processes nothing is told; of sealed o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from limen.core.wamp.effects import Ask, Effects, MetaError, Send, Told, refuse
+from limen.core.wamp.effects import Ask, Effects, Gather, MetaError, Send, Told, refuse
+from limen.core.wamp.merging import MERGES, merged
 from limen.core.wamp.messages import MAX_ID, Call, Result, integer
 from limen.core.wamp.session import Session
 from limen.core.wamp.verdict import ALLOWED, Authorize, Verdict
 
 CALL: Final = 48
 INVALID: Final = "wamp.error.invalid_argument"
+UNKNOWN: Final = frozenset({"wamp.error.no_such_session", "wamp.error.no_such_subscription"})
+"""What one process says of what another may know."""
 
 Args: TypeAlias = list[Any]
 Kwargs: TypeAlias = dict[str, Any]
@@ -49,8 +52,9 @@ def visible(asker: Session, session: Session) -> bool:
 class Meta:
     """Answers calls of the router's own procedures, which *methods* are."""
 
-    def __init__(self, authorize: Authorize, methods: Table) -> None:
+    def __init__(self, authorize: Authorize, methods: Table, shared: bool = False) -> None:
         self._authorize = authorize
+        self._shared = shared
         self.methods = methods
         self._let_in: set[Session] = set()
         """Those who may call what they called, and are asked about for what it needs besides."""
@@ -74,6 +78,8 @@ class Meta:
                     return refuse(session, CALL, request, verdict.error)
                 verdict = None
             if not isinstance(method, Needing):
+                if self._shared and uri in MERGES:
+                    return self._gather(session, message, args, kwargs)
                 told = method(session, args, kwargs)
             else:
                 need = method.need(session, args, kwargs)
@@ -88,6 +94,35 @@ class Meta:
         if type(told) is not Told:
             return (Send(session, Result(request, {}, [told])),)
         return (Send(session, Result(request, {}, told.args, told.kwargs)), *told.effects)
+
+    # -- where several processes are one router -----------------------------------------------------------------
+    def _gather(self, session: Session, message: Call, args: Args, kwargs: Kwargs) -> Effects:
+        """It is answered when all processes have said what they know."""
+        here, effects = self.answer(session, message.procedure, args, kwargs)
+        if isinstance(here, MetaError) and here.reason not in UNKNOWN:
+            return refuse(session, CALL, message.request, here.reason, here.sentence)
+        return (Gather(session, message.request, message.procedure, args, kwargs, here), *effects)
+
+    def answer(self, asker: Session, uri: str, args: Args, kwargs: Kwargs) -> tuple[Told | MetaError, Effects]:
+        """What this process knows, and what follows here. *asker* may stand for a session of another process."""
+        method = self.methods[uri]
+        assert not isinstance(method, Needing)
+        try:
+            value = method(asker, args, kwargs)
+        except MetaError as error:
+            return error, ()
+        told = value if type(value) is Told else Told([value])
+        return Told(told.args, (), told.kwargs), told.effects
+
+    def gathered(self, gather: Gather, others: Sequence[Told | MetaError]) -> Effects:
+        """What follows when the other processes have answered."""
+        session, request = gather.session, gather.request
+        if not session.attached:
+            return ()
+        answer = merged(gather.uri, [gather.here, *others])
+        if isinstance(answer, MetaError):
+            return refuse(session, CALL, request, answer.reason, answer.sentence)
+        return (Send(session, Result(request, {}, answer.args, answer.kwargs)),)
 
 
 # -- arguments --------------------------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ class Realm:
         shared: bool = False,
     ) -> None:
         self.name = name
-        self.roles = features(shared=shared, history=bool(keeping.history))
+        self.roles = features(history=bool(keeping.history))
         """WELCOME.Details.roles."""
         self.sessions: dict[int, Session] = {}
         self._rng = rng
@@ -144,7 +144,7 @@ class Realm:
         self._joined = joined = Joined(self.sessions, self._end, broker.happened)
         self._testaments = testaments = Testaments(broker, keeping.testaments, keeping.testament_bytes)
         own = {**RegistrationMeta(registrar).procedures, **broker.meta, **joined.meta, **testaments.meta}
-        self._meta = dealer.own = Meta(authorize, own)
+        self._meta = dealer.own = Meta(authorize, own, shared)
         self._requests: dict[type[Any], Callable[..., Effects]] = {
             Call: dealer.call,
             Publish: broker.publish,
@@ -175,8 +175,16 @@ class Realm:
         self.registration = registrar.table.get
         self.hear = broker.hear
         """`hear(spread) -> effects`: an event of another process."""
+        self.kept, self.keep = broker.kept, broker.keep
+        """What is retained, and the history: for a process that starts later."""
+        self.answer, self.gathered = self._meta.answer, self._meta.gathered
+        """What this process answers to a call of the meta API; and the answer of all (`Gather`)."""
         self.yielded, self.failed, self.cancel = dealer.yield_, dealer.error, dealer.cancel
         """What sessions that stand for those of another process do."""
+
+    def listened(self, listens: bool) -> None:
+        """Whether in other processes anybody listens to what happens to sessions, subscriptions and registrations."""
+        self._broker.listened = listens
 
     # -- sessions -----------------------------------------------------------------------------------------------
     def attach(self, session: Session) -> Effects:

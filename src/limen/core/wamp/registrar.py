@@ -68,8 +68,9 @@ class Registrar:
         effects = self._evict(known, f"session {session.id} has registered it instead") if known and forced else ()
         return [*effects, *self._register(session, message, match, invoke)]
 
-    def claimed(self, session: Session, message: Register, number: int) -> Effects:
-        """What follows from a `Claim`. *number*: the callee's among those of all processes; 0: it may not."""
+    def claimed(self, session: Session, message: Register, number: int, created: float = 0.0) -> Effects:
+        """What follows from a `Claim`. *number*: the callee's among those of all processes; 0: it may not. *created*:
+        when its registration came to be, as the others were told."""
         uri, request, options = message.procedure, message.request, message.options
         if not number:
             return refuse(session, REGISTER, request, EXISTS)
@@ -86,7 +87,7 @@ class Registrar:
         if len(session.registrations) >= self._max_registrations:
             return [free, *effects, *self._too_many(session, request)]
         self._make_room(match, uri, invoke)
-        return [*effects, *self._register(session, message, match, invoke, number)]
+        return [*effects, *self._register(session, message, match, invoke, number, created)]
 
     def _make_room(self, match: str, uri: str, invoke: str) -> None:
         """Callees elsewhere that can't be beside a new one are gone: it would not have got its number."""
@@ -100,12 +101,14 @@ class Registrar:
         sentence = f"A session registers at most {self._max_registrations} procedures: unregister some first."
         return refuse(session, REGISTER, request, "wamp.error.unavailable", sentence)
 
-    def _register(self, session: Session, message: Register, match: str, invoke: str, number: int = 0) -> Effects:
+    def _register(
+        self, session: Session, message: Register, match: str, invoke: str, number: int = 0, created: float = 0.0
+    ) -> Effects:
         uri, options = message.procedure, message.options
         registration = self.table.get(match, uri)
         happened: list[Effect] = []
         if registration is None:
-            registration = self.table.new(uri, match, invoke, self._wall())
+            registration = self.table.new(uri, match, invoke, created or self._wall())
             happened += self._tell("on_create", session, registration.details())
         registration.add(
             Endpoint(

@@ -41,10 +41,16 @@ class Subscription:
 
 class Subscriptions:
     """*wall*: Unix time in seconds. *events*: the realm's history; its patterns have subscriptions from the start, so
-    that they can be looked up before anyone subscribes."""
+    that they can be looked up before anyone subscribes. *id_of*: gives the ids; None: they are counted."""
 
-    def __init__(self, wall: Callable[[], float], events: Events, happened: Happened) -> None:
-        self._wall, self._events, self._happened = wall, events, happened
+    def __init__(
+        self,
+        wall: Callable[[], float],
+        events: Events,
+        happened: Happened,
+        id_of: Callable[[str, str], int] | None = None,
+    ) -> None:
+        self._wall, self._events, self._happened, self._id_of = wall, events, happened, id_of
         self.by_pattern: Patterns[Subscription] = Patterns()
         self.by_uri = self.by_pattern.exact
         self.by_id: dict[int, Subscription] = {}
@@ -103,7 +109,8 @@ class Subscriptions:
 
     def _make(self, uri: str, match: str, stays: bool = False) -> Subscription:
         self._last += 1
-        subscription = Subscription(self._last, uri, match, self._wall(), stays)
+        id = self._last if self._id_of is None else self._id_of(match, uri)
+        subscription = Subscription(id, uri, match, self._wall(), stays)
         self.by_pattern.put(match, uri, subscription)
         self.by_id[subscription.id] = subscription
         return subscription

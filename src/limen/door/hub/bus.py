@@ -14,7 +14,7 @@ from limen.base import values
 
 if TYPE_CHECKING:
     from limen.core.guard.accounts import Slot
-    from limen.core.wamp.effects import Claim, Spread, Unclaim
+    from limen.core.wamp.effects import Claim, Gather, Listen, Spread, Unclaim
     from limen.core.wamp.realm import Realm
 
 ALONE = "single"
@@ -95,6 +95,14 @@ class Across(Protocol):
 
     def unclaim(self, realm: Realm, unclaim: Unclaim) -> None:
         """A callee here answers no longer."""
+        ...
+
+    def gather(self, realm: Realm, gather: Gather) -> None:
+        """A call of the meta API: the others are asked; `Realm.gathered` says what follows."""
+        ...
+
+    def listen(self, realm: Realm, listen: Listen) -> None:
+        """Somebody here listens to meta events, or nobody any more."""
         ...
 
     def user_over(self, domain: str, user: str, keep: bytes | None, key: bytes | None, words: str, why: str) -> None:

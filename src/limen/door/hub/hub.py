@@ -13,7 +13,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
-from limen.core.wamp.effects import Ask, Broadcast, Claim, Close, Effect, Interrupt, Invoke, Send, Spread, Unclaim
+from limen.core.wamp.effects import (
+    Ask,
+    Broadcast,
+    Claim,
+    Close,
+    Effect,
+    Gather,
+    Interrupt,
+    Invoke,
+    Listen,
+    Send,
+    Spread,
+    Unclaim,
+)
 from limen.core.wamp.realm import Realm
 from limen.core.wamp.verdict import DENIED
 
@@ -214,6 +227,10 @@ class Hub:
                     self.across.claim(realm, effect)
                 case Unclaim():
                     self.across.unclaim(realm, effect)
+                case Gather():
+                    self.across.gather(realm, effect)
+                case Listen():
+                    self.across.listen(realm, effect)
 
     def _watch(self, realm: Realm) -> None:
         """Wakes the realm for the next call that times out."""

@@ -4,8 +4,10 @@ events      what is published in one reaches the subscribers of all, once, in it
 ends        a session that is ended in one is over in all, at once; the store says the same a second later to who
             did not hear (`limen.app.elsewhere`)
 charges     what one counts against an origin all count
+kept        what is retained, and the history, are in all, also in one that starts later
 procedures  `lent.py`
 tabs        `moving.py`
+meta API    `meta.py`
 """
 
 from __future__ import annotations
@@ -14,22 +16,29 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from limen import exc
 from limen.core.wamp.effects import Spread
+from limen.core.wamp.kept import Kept
 from limen.door.hub.bus import packed, unpacked
 from limen.door.hub.ends import end_here
 
 from .lent import Lent
+from .meta import Meta
 from .moving import Moving
 
 if TYPE_CHECKING:
     from limen.core.guard.accounts import Slot
-    from limen.core.wamp.effects import Claim, Unclaim
+    from limen.core.wamp.effects import Claim, Gather, Listen, Unclaim
     from limen.core.wamp.realm import Realm
     from limen.door.hub.bus import Bus
     from limen.door.hub.hub import Hub
 
 log = logging.getLogger("limen.door")
+
+PATIENCE = 10.0
+"""Seconds for which a process that starts waits for what the others have kept."""
 
 
 class Across:
@@ -39,6 +48,10 @@ class Across:
         self._hub, self._bus = hub, bus
         self.lent = Lent(hub, bus)
         self.moving = Moving(hub, bus)
+        self._meta = Meta(hub, bus)
+        self._missed: list[Any] | None = []
+        """Events that came before this process had what was kept; None: it has."""
+        bus.answer("kept", self._kept)
         bus.hear("event", self._event)
         bus.hear("user", self._user)
         bus.hear("charge", self._charge)
@@ -47,7 +60,9 @@ class Across:
 
     async def begin(self) -> None:
         """To be awaited before this process serves."""
+        await self._take_over()
         await self.lent.begin()
+        await self._meta.begin()
 
     # -- events -------------------------------------------------------------------------------------------------
     def spread(self, realm: Realm, event: Spread) -> None:
@@ -59,15 +74,45 @@ class Across:
         except exc.InvalidValue as error:
             log.error("An event of %s could not be told: %s", event.uri, error)
             return
-        self._bus.tell("event", [realm.name, event.uri, event.publication, event.excluded, said])
+        self._bus.tell("event", [realm.name, event.uri, event.publication, event.excluded, event.hidden, said])
 
     def _event(self, body: list[Any]) -> None:
-        domain, uri, publication, excluded, said = body
-        realm = self._hub.known_realm(domain)
-        if realm is not None:
-            args, kwargs, options, details = unpacked(said)
-            spread = Spread(uri, args, kwargs, publication, options, details, excluded)
-            self._hub.act(realm, realm.hear(spread))
+        if self._missed is not None:
+            self._missed.append(body)
+            return
+        domain, uri, publication, excluded, hidden, said = body
+        realm = self._hub.realm(domain)  # made where it is not: what is retained, it has for those who come later
+        args, kwargs, options, details = unpacked(said)
+        self._hub.act(realm, realm.hear(Spread(uri, args, kwargs, publication, options, details, excluded, hidden)))
+
+    # -- what is kept -------------------------------------------------------------------------------------------
+    async def _take_over(self) -> None:
+        """A process that starts has what the others have kept; what is published meanwhile follows."""
+        known: set[int] = set()
+        for domain, retained, events in await self._bus.ask("kept", None, PATIENCE) or ():
+            rows = [[msgspec.convert(row, Kept) for row in rows] for rows in (retained, events)]
+            self._hub.realm(domain).keep(*rows)
+            known |= {row.publication for kept in rows for row in kept}
+        missed, self._missed = self._missed or [], None
+        for body in missed:
+            if body[2] not in known:
+                self._event(body)
+
+    async def _kept(self, _: None) -> list[Any] | None:
+        if self._missed is not None:
+            return None  # it has not taken over what there is itself
+        kept = [[realm.name, *realm.kept()] for realm in self._hub.realms]
+        told: list[Any] = msgspec.to_builtins(kept, builtin_types=(bytes,))
+        return [row for row in told if row[1] or row[2]] or None
+
+    # -- the meta API -------------------------------------------------------------------------------------------
+    def gather(self, realm: Realm, gather: Gather) -> None:
+        """A call of the meta API."""
+        self._meta.gather(realm, gather)
+
+    def listen(self, realm: Realm, listen: Listen) -> None:
+        """Somebody here listens to meta events, or nobody any more."""
+        self._meta.listen(realm, listen)
 
     # -- procedures ---------------------------------------------------------------------------------------------
     def claim(self, realm: Realm, claim: Claim) -> None:

@@ -134,7 +134,7 @@ class Lent:
         self._early[lending.name] = []
         self.bus.tell("procedure", msgspec.to_builtins(lending))
         await self.bus.gather("procedure.known", None)  # who answers has heard what was told before
-        self.hub.act(realm, realm.claimed(session, message, number))
+        self.hub.act(realm, realm.claimed(session, message, number, lending.created))
         early = self._early.pop(lending.name)
         self._waiting = {call: waits for call, waits in self._waiting.items() if waits is not early}
         for follow, body in early:

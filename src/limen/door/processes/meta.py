@@ -1,0 +1,106 @@
+"""The meta API of a server of several processes: each knows of its own sessions and subscriptions, together they answer
+as one (`core/wamp/merging.py`).
+
+What happens to sessions, subscriptions and registrations is told to the others only while somebody there listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from limen.core.wamp.effects import MetaError, Told
+from limen.core.wamp.session import Session
+from limen.door.hub.bus import packed, unpacked
+
+if TYPE_CHECKING:
+    from limen.core.wamp.effects import Gather, Listen
+    from limen.core.wamp.realm import Realm
+    from limen.door.hub.bus import Bus
+    from limen.door.hub.hub import Hub
+
+
+class Meta:
+    """*hub*'s part of it, over *bus*."""
+
+    def __init__(self, hub: Hub, bus: Bus) -> None:
+        self._hub, self._bus = hub, bus
+        self._listening: set[str] = set()
+        """Domains where somebody here listens."""
+        self._elsewhere: dict[str, set[int]] = {}
+        """By domain: the processes where somebody does."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        bus.answer("meta", self._asked)
+        bus.hear("meta.listen", self._heard)
+        bus.answer("meta.known", self._known)
+        bus.answer("meta.listening", self._listed)
+        bus.left(self._left)
+
+    async def begin(self) -> None:
+        """Learns where somebody listens already."""
+        for number, domains in await self._bus.gather("meta.listening", None):
+            for domain in domains:
+                self._heard([number, domain, True])
+
+    # -- calls --------------------------------------------------------------------------------------------------
+    def gather(self, realm: Realm, gather: Gather) -> None:
+        """Asks the others; `Realm.gathered` says what follows."""
+        self._start(self._gather(realm, gather))
+
+    async def _gather(self, realm: Realm, gather: Gather) -> None:
+        asker = gather.session
+        said = packed(gather.args, gather.kwargs)
+        answers = await self._bus.gather("meta", [realm.name, asker.id, asker.sealed, gather.uri, said])
+        others: list[Told | MetaError] = []
+        for reason, sentence, told in answers:
+            others.append(MetaError(reason, sentence) if reason else Told(unpacked(told)))
+        self._hub.act(realm, realm.gathered(gather, others))
+
+    async def _asked(self, body: list[Any]) -> list[Any] | None:
+        domain, id, sealed, uri, said = body
+        realm = self._hub.known_realm(domain)
+        if realm is None:
+            return None  # nobody was ever here
+        asker = Session(id)
+        asker.sealed = sealed
+        answer, effects = realm.answer(asker, uri, *unpacked(said))
+        self._hub.act(realm, effects)
+        if isinstance(answer, MetaError):
+            return [answer.reason, answer.sentence, []]
+        return ["", "", packed(*answer.args)]
+
+    # -- events -------------------------------------------------------------------------------------------------
+    def listen(self, realm: Realm, listen: Listen) -> None:
+        """Tells the others whether somebody here listens; what follows then is done when they know."""
+        known = self._listening
+        (known.add if listen.listens else known.discard)(realm.name)
+        self._bus.tell("meta.listen", [self._bus.me, realm.name, listen.listens])
+        if listen.then:
+            self._start(self._then(realm, listen))
+
+    async def _then(self, realm: Realm, listen: Listen) -> None:
+        await self._bus.gather("meta.known", None)  # who answers has heard what was told before
+        self._hub.act(realm, listen.then)
+
+    async def _known(self, _: None) -> bool:
+        return True
+
+    async def _listed(self, _: None) -> list[Any]:
+        return [self._bus.me, sorted(self._listening)]
+
+    def _heard(self, body: list[Any]) -> None:
+        number, domain, listens = body
+        there = self._elsewhere.setdefault(domain, set())
+        (there.add if listens else there.discard)(number)
+        self._hub.realm(domain).listened(bool(there))
+
+    def _left(self, number: int) -> None:
+        for domain, there in self._elsewhere.items():
+            if number in there:
+                self._heard([number, domain, False])
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._hub.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
