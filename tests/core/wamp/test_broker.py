@@ -97,7 +97,7 @@ def test_publishing_and_subscribing_need_a_rule() -> None:
     assert isinstance(b.send(Publish(3, {"acknowledge": True}, "x.publish"))[0], Published)
 
 
-@pytest.mark.parametrize("match", ["Prefix", "regex", 1, ["exact"], True])
+@pytest.mark.parametrize("match", ["Prefix", "regex", "", 1, 0, ["exact"], [], True])
 def test_a_match_that_is_not_done_is_not_taken_for_exact(match: Any) -> None:
     peer = Edge().join()
     assert failed(*peer.send(Subscribe(1, {"match": match}, "x")), "wamp.error.option_not_allowed")

@@ -77,7 +77,7 @@ class Broker:
     # -- subscriptions ------------------------------------------------------------------------------------------
     def subscribe(self, session: Session, message: Subscribe, verdict: Verdict | None = None) -> Effects:
         uri, options, request = message.topic, message.options, message.request
-        match = options.get("match") or EXACT
+        match = EXACT if (wanted := options.get("match")) is None else wanted
         if type(match) is not str or match not in MATCHES:
             reason = "wamp.error.option_not_allowed"
             return refuse(session, SUBSCRIBE, request, reason, "match is 'exact', 'prefix' or 'wildcard'.")

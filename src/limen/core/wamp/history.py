@@ -108,6 +108,8 @@ class Events:
         topic, limit = wanted.get("topic"), wanted.get("limit")
         if limit is not None and ((limit := integer(limit)) is None or limit < 1):
             raise MetaError(INVALID, "limit is a positive integer")
+        if topic is not None and type(topic) is not str:
+            raise MetaError(INVALID, "topic is a URI.")
         tests = _tests(wanted)
         if wanted.get("reverse") is True:
             rows.reverse()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from limen.core.wamp.kept import Kept
+from limen.core.wamp.passthru import SCHEME
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import EXACT, is_reserved, matches
 
@@ -35,9 +36,8 @@ class Retained:
             return  # and what it would have replaced is not the newest any more
         mine = [kept]
         for old in older:
-            if len(mine) == MOST_OF_TOPIC or _is_covered(mine):
-                break
-            mine.append(old)
+            if len(mine) < MOST_OF_TOPIC and _is_wanted(old, mine):
+                mine.append(old)
         self._topics[kept.uri] = mine
         self._count(mine, 1)
         while self.count > self._most or self.bytes > self._most_bytes:
@@ -78,7 +78,9 @@ class Retained:
         self.bytes += sign * sum(kept.size for kept in events)
 
 
-def _is_covered(newer: list[Kept]) -> bool:
-    """Whether everyone gets one of *newer*: nobody needs an older one."""
-    open_to_all = {kept.excluded for kept in newer if not kept.lists and not kept.details.get("ppt_scheme")}
-    return 0 in open_to_all or len(open_to_all) > 1
+def _is_wanted(old: Kept, newer: list[Kept]) -> bool:
+    """Whether somebody may get *old*, and none of *newer*. One that has no lists is for all but its publisher."""
+    but = {kept.excluded for kept in newer if not kept.lists and SCHEME not in kept.details}
+    if not but:
+        return True
+    return len(but) == 1 and old.excluded not in but and 0 not in but

@@ -7,7 +7,7 @@ from typing import Any
 
 from limen.core.wamp.effects import Effect, Effects, Happened, MetaError
 from limen.core.wamp.history import Events
-from limen.core.wamp.meta import Args, Kwargs, Need, Needing, Table, at, the_id, the_text, visible
+from limen.core.wamp.meta import INVALID, Args, Kwargs, Need, Needing, Table, at, the_id, the_text, visible
 from limen.core.wamp.patterns import Patterns
 from limen.core.wamp.session import Session
 from limen.core.wamp.times import iso
@@ -124,9 +124,9 @@ class Subscriptions:
 
     def _lookup(self, asker: Session, args: Args, kwargs: Kwargs) -> int | None:
         options = at(args, 1, dict, kwargs, "options") or {}
-        match = options.get("match") or EXACT
-        if match not in MATCHES:
-            raise MetaError("wamp.error.option_not_allowed", "match is 'exact', 'prefix' or 'wildcard'.")
+        match = EXACT if (wanted := options.get("match")) is None else wanted
+        if type(match) is not str or match not in MATCHES:
+            raise MetaError(INVALID, "match is 'exact', 'prefix' or 'wildcard'.")
         found = self.by_pattern.get(match, the_text(args))
         return found.id if found is not None and _seen(asker, found) else None
 
