@@ -308,7 +308,7 @@ def test_one_that_comes_later_reads_what_was_before() -> None:
 
 @pytest.mark.parametrize(("uri", "match", "limit"), [("a..b", "exact", 1), ("a", "regex", 1), ("a", "exact", 0)])
 def test_what_can_not_be_kept_can_not_be_asked_of_a_realm(uri: str, match: str, limit: int) -> None:
-    with pytest.raises(ValueError, match="can't be matched|has a limit"):
+    with pytest.raises(ValueError, match=r"can't be matched|has a limit"):
         History(uri, match, limit)
 
 

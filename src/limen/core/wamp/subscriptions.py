@@ -72,17 +72,15 @@ class Subscriptions:
     def add(self, session: Session, uri: str, match: str) -> tuple[Subscription, Effects]:
         """*session* subscribes what it has not yet."""
         subscription = self.by_pattern.get(match, uri) or self._make(uri, match)
-        effects: Effects = ()
-        if not subscription.subscribers:
-            self.patterns += match != EXACT
-            about = [session.id, _about(subscription)]
-            effects = self._happened("wamp.subscription.on_create", about, about=session)
+        is_new = not subscription.subscribers
         subscription.subscribers[session] = None
         session.subscriptions[subscription.id] = subscription
-        return subscription, [
-            *effects,
-            *self._happened("wamp.subscription.on_subscribe", [session.id, subscription.id], about=session),
-        ]
+        effects: Effects = ()
+        if is_new:
+            self.patterns += match != EXACT
+            effects = self._happened("wamp.subscription.on_create", [session.id, _about(subscription)], about=session)
+        ids = [session.id, subscription.id]
+        return subscription, [*effects, *self._happened("wamp.subscription.on_subscribe", ids, about=session)]
 
     def remove(self, session: Session, subscription: Subscription) -> Effects:
         """*session*, which has given it up or is gone, is no subscriber any more."""
