@@ -111,13 +111,16 @@ def stands_for(pattern: tuple[str, str], topic: str) -> bool:
 class Events(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        retained.MOST_OF_TOPIC = 10**6  # type: ignore[misc]
+        self._most, retained.MOST_OF_TOPIC = retained.MOST_OF_TOPIC, 10**6  # type: ignore[misc]
         self.hall = Hall(keeping=Keeping(history=(History(LOG, "prefix", 10**6),)))
         self.here: dict[Member, Known] = {}
         self.number = 0
         self.retained: dict[str, list[Said]] = {}
         self.log: list[Said] = []
         self.expected: dict[Member, list[Any]] = {}
+
+    def teardown(self) -> None:
+        retained.MOST_OF_TOPIC = self._most  # type: ignore[misc]
 
     def member(self, i: int) -> Member:
         return list(self.here)[i % len(self.here)]
