@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -78,3 +79,27 @@ async def test_who_answers_what_a_permission_gives_to_others_answers_no_more(ope
         assert (type(message), message.reason) == (Goodbye, "limen.close.changed")  # type: ignore[union-attr]
         assert await asked(again, Register, "device.pump") == NO
         assert await asked(again, Register, "device.valve") == "", "who answers nothing that is closed stays"
+
+
+class Open(Door):
+    def extend(self, app: App) -> None:
+        app.open_realms = True
+
+
+async def test_a_topic_that_comes_later_is_not_heard_by_who_listened_there_before(open_door: Any) -> None:
+    door = await open_door(Open)
+    patterns = {"room.": "prefix", "": "prefix", ".secret": "wildcard", "room.secret": "exact", "rooms": "prefix"}
+    heard: dict[str, Any] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for uri, match in patterns.items():
+            client = await stack.enter_async_context(knock(door, sealed=False))
+            await client.anonymous()
+            assert await asked(client, Subscribe, uri, {"match": match}) == ""
+            heard[uri] = client
+        secret = door.app.topic("room.secret", roles=["nurse"])
+        secret.publish_to("localhost", "hush")
+        door.app.topic("rooms", safe=False).publish_to("localhost", "for all")
+        assert (await heard.pop("rooms").receive()).args == ["for all"]
+        for client in heard.values():
+            message = await client.receive()
+            assert (type(message), message.reason) == (Goodbye, "limen.close.changed")

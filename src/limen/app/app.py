@@ -198,6 +198,8 @@ class App:
         """
         topic = Topic(uri, safe=safe, roles=tuple(roles), check_perm=check_perm, send=self._publish)
         self.registry.add_topic(topic)
+        if self.hub is not None:
+            self.hub.declared(topic.uri)
         return topic
 
     def realm_rule(self, actions: str | Iterable[str], uri: str, **options: Any) -> None:

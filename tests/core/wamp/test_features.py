@@ -9,7 +9,6 @@ import pytest
 from edge import CAN
 from hall import Hall, Member, Refused
 
-from limen.core.wamp.features import features
 from limen.core.wamp.history import History
 from limen.core.wamp.keeping import Keeping
 from limen.core.wamp.messages import (
@@ -254,11 +253,8 @@ def test_it_is_announced_where_it_is_done(role: str, name: str, probe: Probe, hi
 def test_nothing_else_is_announced() -> None:
     known = {(role, name) for role, name, _ in PROBES}
     assert announced(Hall(keeping=Keeping(history=(History("a.b"),)))) == known
-    for shared in (True, False):
-        assert announced(Hall(shared=shared)) <= known
+    assert announced(Hall()) == known - {("broker", "event_history")}
 
 
-def test_what_one_process_does_not_know_of_the_others_is_not_announced_where_there_are_others() -> None:
-    alone, shared = features(history=True), features(shared=True, history=True)
-    gone = {name for role in alone for name in alone[role]["features"].keys() - shared[role]["features"].keys()}
-    assert {"session_meta_api", "subscription_meta_api", "registration_meta_api", "event_history"} <= gone
+def test_it_does_not_matter_how_many_processes_there_are() -> None:
+    assert announced(Hall(shared=True)) == announced(Hall())

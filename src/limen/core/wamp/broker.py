@@ -94,13 +94,13 @@ class Broker:
                 sentence = f"A session has at most {self._max_subscriptions} subscriptions; a pattern may do for many."
                 return refuse(session, SUBSCRIBE, request, "wamp.error.unavailable", sentence)
             subscription, happened = self._all.add(session, uri, match)
-        answer = Send(session, Subscribed(request, subscription.id))
+        effects: Effects = (Send(session, Subscribed(request, subscription.id)), *happened)
+        if options.get("get_retained") is True:
+            effects = [effects[0], *self._retained_for(session, subscription), *happened]
         if self._shared and is_reserved(uri):  # it is answered when the others know
             self._listeners.add(session)
-            return (Listen(True, (answer, *happened)),)
-        if options.get("get_retained") is True:
-            return [answer, *self._retained_for(session, subscription), *happened]
-        return (answer, *happened)
+            return (Listen(True, tuple(effects)),)
+        return effects
 
     def _retained_for(self, session: Session, subscription: Subscription) -> list[Effect]:
         effects: list[Effect] = []
@@ -119,6 +119,10 @@ class Broker:
         happened = self._all.remove(session, subscription)
         listen = self._listens(session) if self._listeners else ()
         return (Send(session, Unsubscribed(message.request)), *happened, *listen)
+
+    def hearers(self, uri: str) -> list[Session]:
+        """All who have subscribed *uri*, or a pattern that stands for it; each once."""
+        return list(dict.fromkeys(s for subscription in self._all.matching(uri) for s in subscription.subscribers))
 
     def leave(self, session: Session) -> Effects:
         happened = self._all.leave(session)

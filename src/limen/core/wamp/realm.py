@@ -173,6 +173,8 @@ class Realm:
         self.host, self.unhost, self.evict = registrar.host, registrar.unhost, registrar.withdraw
         self.relay, self.proceed, self.withdraw = dealer.relay, dealer.proceed, dealer.withdraw
         self.registration = registrar.table.get
+        self.hearers = broker.hearers
+        """`hearers(uri) -> sessions`: who has subscribed that, or a pattern that stands for it."""
         self.hear = broker.hear
         """`hear(spread) -> effects`: an event of another process."""
         self.kept, self.keep = broker.kept, broker.keep

@@ -255,7 +255,24 @@ class Hub:
         """Who may do what in *domain* has changed: sessions that listen, or answer, where they may not any more begin
         anew."""
         realm = self._realms.get(domain)
-        for session in tuple(realm.sessions.values()) if realm is not None else ():
+        self._review(tuple(realm.sessions.values()) if realm is not None else ())
+
+    def declared(self, uri: str) -> None:
+        """The program has a topic there from now on: who listens, and may not any more, begins anew. From any
+        thread; what the program publishes there next they do not get."""
+        if self._loop is None:
+            return  # nobody is connected yet
+        if asyncio._get_running_loop() is self._loop:
+            self._declared(uri)
+        else:
+            self._loop.call_soon_threadsafe(self._declared, uri)
+
+    def _declared(self, uri: str) -> None:
+        for realm in self.realms:
+            self._review(realm.hearers(uri))
+
+    def _review(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
             if session.principal is None:
                 continue  # it stands for sessions of another process, which looks at them itself
             verdicts = [self.authorize(session, *what) for what in does(session)]
