@@ -139,7 +139,8 @@ async def open_session(
     session: str, url: str, realm: str, login: dict[str, str] | None = None, tls: dict[str, str] | None = None
 ) -> dict[str, Any]:
     made = sessions[session] = Session(realm, session, login or {})
-    serializer = SERIALIZERS[session.partition("-")[0]]()
+    encoding, _, batched = session.partition("-")[0].partition(".")
+    serializer = SERIALIZERS[encoding](batched=batched == "batched")
     parts, loop, context = urlsplit(url), asyncio.get_running_loop(), None
     if tls is not None:
         context = ssl.create_default_context(cafile=tls["ca"])

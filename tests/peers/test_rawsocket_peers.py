@@ -1,4 +1,4 @@
-"""RawSocket clients that others wrote, over TCP and Unix sockets, with each other and with WebSockets."""
+"""RawSocket clients that others wrote, over TCP and Unix sockets, with each other and with WebSockets, and batches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ NAMES = [
     *product(["autobahn-python"], ["tcp", "unix"], ["json", "msgpack", "cbor"]),
     *product(["autobahn-js"], ["tcp", "unix"], ["json"]),
 ]
-OTHERS = [*NAMES, *product(COMMANDS, ["ws"], ["json", "cbor"])]
+BATCHED = [("autobahn-python", "ws", f"{encoding}.batched") for encoding in ("json", "msgpack", "cbor")]
+OTHERS = [*NAMES, *product(COMMANDS, ["ws"], ["json", "cbor"]), *BATCHED]
 VALUES = [None, True, -1, 2**40, 2.5, "", "Grüße, 世界 🎉", [], {"a": {"b": [1, None]}}, "x" * 100_000]
 _uris = count(1)
 Name = tuple[str, str, str]
@@ -86,7 +87,7 @@ def peers(urls: dict[str, str]) -> Iterator[dict[Name, Peer]]:
     assert [puppet.end() for puppet in puppets.values()] == [0, 0]
 
 
-@pytest.mark.parametrize("callee", NAMES, ids="-".join)
+@pytest.mark.parametrize("callee", NAMES + BATCHED, ids="-".join)
 def test_everybody_calls_it_and_has_every_value_back(peers: dict[Name, Peer], callee: Name) -> None:
     uri = f"com.example.raw{next(_uris)}"
     peers[callee].ask("register", uri=uri, kind="echo")
@@ -110,7 +111,7 @@ def test_an_error_comes_back_whole(peers: dict[Name, Peer], caller: Name) -> Non
     peers[OTHERS[0]].ask("unregister", uri=uri)
 
 
-@pytest.mark.parametrize("publisher", NAMES, ids="-".join)
+@pytest.mark.parametrize("publisher", NAMES + BATCHED, ids="-".join)
 def test_everybody_hears_its_events_in_order(peers: dict[Name, Peer], publisher: Name) -> None:
     topic = f"com.example.news{next(_uris)}"
     listeners = [name for name in OTHERS if name != publisher]

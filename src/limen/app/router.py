@@ -107,10 +107,7 @@ class Router:
         while True:
             await asyncio.sleep(1.0)
             try:
-                now = self.hub.loop.time()
-                for connection in tuple(self.hub.connections):
-                    if connection.overdue(now):
-                        connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
+                self.hub.refuse_late()
                 self.hub.gate.ledger.tick(time.time())
                 self.hub.logins.sweep()
             except Exception:

@@ -158,10 +158,7 @@ async def _sweep(app: App, hub: Hub) -> None:
     while True:
         await asyncio.sleep(1.0)
         try:
-            now = hub.loop.time()
-            for connection in tuple(hub.connections):
-                if connection.overdue(now):
-                    connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
+            hub.refuse_late()
             gate.ledger.tick(time.time())
             hub.logins.sweep()
             async with gate.passing:

@@ -112,6 +112,14 @@ class Hub:
         self._realms, self._deadline, self.counts = {}, None, Counts()
         self.tabs, self.connections, self.guests = Tabs(), set(), set()
 
+    def refuse_late(self) -> None:
+        """Once a second: ends connections on which no HELLO came. (A loop in the caller, which goes on, would keep the
+        last one that it looked at.)"""
+        now = self.loop.time()
+        for connection in tuple(self.connections):
+            if connection.overdue(now):
+                connection.refuse("wamp.error.protocol_violation", "no HELLO came", 1008)
+
     def is_crowded(self, origin: str) -> bool:
         """*origin* has as many WebSockets and streams of events without a login as one may have; or this process has
         as many connections as it may."""
