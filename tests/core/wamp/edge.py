@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
-from limen.core.wamp.messages import Error, Message, Register, Registered, Subscribe, Subscribed
+from limen.core.wamp.messages import Call, Error, Message, Register, Registered, Subscribe, Subscribed
 from limen.core.wamp.realm import Ask, Broadcast, Close, Effect, Interrupt, Invoke, Realm, Send
 from limen.core.wamp.session import Session
-from limen.core.wamp.verdict import ALLOWED, DENIED
+from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 
 CAN = {"call_canceling": True, "progressive_call_results": True, "call_timeout": True}
-"""Features of a callee that can all that Limen asks of one."""
+"""Features of a callee that can all that Limen asks of one for its own sake."""
+PARTS = {**CAN, "progressive_call_invocations": True}
+"""Of one that takes calls in parts, too; and of who makes them."""
+PPT = {**PARTS, "payload_passthru_mode": True}
 
 
 class Peer:
@@ -41,6 +44,12 @@ class Peer:
         (message,) = self.take()
         return message
 
+    def call(self, uri: str, *args: Any, **options: Any) -> Any:
+        """Calls; what came for this peer at once, if it is anything."""
+        came = self.send(Call(self.id(), options, uri, list(args)))
+        assert len(came) <= 1
+        return came[0] if came else None
+
     def register(self, uri: str, **options: Any) -> int:
         (answer,) = self.send(Register(self.id(), options, uri))
         assert isinstance(answer, Registered)
@@ -57,7 +66,10 @@ class Peer:
         self.edge.act(self.edge.realm.detach(self.session))
 
 
-VERDICTS = {True: ALLOWED, False: DENIED, None: None}
+def _verdict(said: bool | Verdict | None) -> Verdict | None:
+    if said is True:
+        return ALLOWED
+    return DENIED if said is False else said
 
 
 class Edge:
@@ -66,7 +78,7 @@ class Edge:
     def __init__(
         self,
         *services: str,
-        authorize: Callable[[Session, str, str], bool | None] = lambda *_: True,
+        authorize: Callable[[Session, str, str], bool | Verdict | None] = lambda *_: True,
         **bounds: int,
     ) -> None:
         self.now = 0.0
@@ -78,14 +90,20 @@ class Edge:
             "a.example",
             rng=lambda: next(self._publications),
             procedures={uri: uri for uri in services}.get,
-            authorize=lambda session, action, uri, options: VERDICTS[authorize(session, action, uri)],
+            authorize=lambda session, action, uri, options: _verdict(authorize(session, action, uri)),
             now=lambda: self.now,
             **bounds,
         )
         self._publications = count(2**40)
 
-    def join(self, callee: dict[str, bool] | None = None, authid: str = "", authroles: Iterable[str] = ()) -> Peer:
-        roles = {"caller": {}, "callee": {"features": callee or {}}}
+    def join(
+        self,
+        callee: dict[str, bool] | None = None,
+        authid: str = "",
+        authroles: Iterable[str] = (),
+        caller: dict[str, bool] | None = None,
+    ) -> Peer:
+        roles = {"caller": {"features": caller or {}}, "callee": {"features": callee or {}}}
         session = Session(next(self._ids), None, roles, authid=authid, authroles=tuple(authroles))
         session.peer = peer = Peer(self, session)
         self.realm.attach(session)
