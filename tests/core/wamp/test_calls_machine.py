@@ -15,7 +15,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from limen.core.wamp.messages import (
     Abort,
@@ -198,12 +198,19 @@ class Calls(RuleBasedStateMachine):
         return answered
 
     # -- comings and goings -----------------------------------------------------------------------------------------
+    @initialize(offered=st.lists(st.tuples(index, st.sampled_from(PATTERNS), st.sampled_from(POLICIES)), max_size=6))
+    def begin(self, offered: list[tuple[int, tuple[str, str], str]]) -> None:
+        for able in (True, True, False):
+            self.join(able)
+        for i, name, invoke in offered:
+            self.register(i, name, invoke, 0, False)
+
     @precondition(lambda self: len(self.peers) < 5)
     @rule(able=st.booleans())
     def join(self, able: bool) -> None:
         self.peers[self.edge.join(ABLE if able else {}, caller=PPT)] = Known(able)
 
-    @precondition(lambda self: self.peers)
+    @precondition(lambda self: len(self.peers) > 2)
     @rule(i=index, how=st.sampled_from(["drop", "goodbye", "not its invocation", "ppt", "no part"]))
     def end(self, i: int, how: str) -> None:
         peer = self.peer(i)
@@ -293,12 +300,22 @@ class Calls(RuleBasedStateMachine):
     # -- calls ------------------------------------------------------------------------------------------------------
     @precondition(lambda self: self.peers)
     @rule(
-        i=index,
-        uri=st.sampled_from(CALLED),
-        parts=st.booleans(),
-        progress=st.booleans(),
-        timeout=st.sampled_from([None, 0, 1000, 3000.0]),
+        calls=st.lists(
+            st.tuples(
+                index,
+                st.sampled_from(CALLED),
+                st.booleans(),
+                st.booleans(),
+                st.sampled_from([None, 0, 1000, 3000.0]),
+            ),
+            min_size=1,
+            max_size=6,
+        )
     )
+    def calls(self, calls: list[tuple[int, str, bool, bool, float | None]]) -> None:
+        for call in calls:
+            self.call(*call)
+
     def call(self, i: int, uri: str, parts: bool, progress: bool, timeout: float | None) -> None:
         peer = self.peer(i)
         request, name = peer.id(), self.found(uri)
@@ -318,6 +335,7 @@ class Calls(RuleBasedStateMachine):
             assert reasons[refused.error]
             if parts:
                 self.peers[peer].over.append(request)
+            self.step(lambda: None)
             return
         (callee,) = reached
         assert name is not None
@@ -329,10 +347,15 @@ class Calls(RuleBasedStateMachine):
         self.step(lambda: None)
 
     @precondition(lambda self: any(call.open for call in self.waiting))
-    @rule(i=index, last=st.booleans())
-    def part(self, i: int, last: bool) -> None:
+    @rule(i=index, lasts=st.lists(st.booleans(), min_size=1, max_size=4))
+    def parts(self, i: int, lasts: list[bool]) -> None:
         calls = [call for call in self.waiting if call.open]
         call = calls[i % len(calls)]
+        for last in lasts:
+            if call.open and call in self.waiting:
+                self.part(call, last)
+
+    def part(self, call: Waiting, last: bool) -> None:
         self.number += 1
         busy = call.callee.session.busy
         if not busy:
@@ -386,6 +409,7 @@ class Calls(RuleBasedStateMachine):
             answered=[] if waits else [call],
         )
 
+    @precondition(lambda self: any(call.deadline is not None for call in self.waiting))
     @rule(seconds=st.sampled_from([0.5, 1.0, 5.0]))
     def wait(self, seconds: float) -> None:
         late = [c for c in self.waiting if c.deadline is not None and c.deadline <= self.edge.now + seconds]

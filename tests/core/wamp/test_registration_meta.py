@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from limen.core.wamp.messages import MAX_ID, Call, Error, Result, Unregister, Unregistered
+from limen.core.wamp.registrations import Endpoint
 from limen.core.wamp.session import Session
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -75,10 +76,9 @@ def test_the_callees_of_a_registration() -> None:
     assert ask(asker, "count_callees", 1) == [NO_REGISTRATION]
 
 
-def test_of_sealed_callees_only_sealed_sessions_hear_and_stand_ins_are_nobody() -> None:
+def test_of_sealed_callees_only_sealed_sessions_hear() -> None:
     edge, asker, (a, b) = made()
     a.session.sealed = True
-    edge.realm.host(Session(MAX_ID + 5), "x.a", False, invoke="first")
     assert ask(asker, "list_callees", 1) == [b.session.id]
     asker.session.sealed = True
     assert ask(asker, "list_callees", 1) == [a.session.id, b.session.id]
@@ -184,8 +184,9 @@ def test_a_revocation_is_told_as_well() -> None:
 
 def test_of_stand_ins_for_other_processes_nothing_is_told() -> None:
     edge, said = heard()
-    session = Session(MAX_ID + 1)
-    edge.realm.attach(session)
-    edge.realm.host(session, "x.a", False)
-    edge.realm.unhost("x.a")
+    stand_in = Session(MAX_ID + 1)
+    edge.realm.attach(stand_in)
+    edge.realm.host("x.a", "exact", "single", 5.0, Endpoint(stand_in, number=7, callee=8))
+    assert ask(edge.join(), "list_callees", 1) == [8]
+    edge.realm.unhost("exact", "x.a", 7)
     assert said == []

@@ -126,11 +126,11 @@ class Meta:
 
 
 # -- arguments --------------------------------------------------------------------------------------------------
-def the_id(args: Args) -> int:
-    """The first argument, which must be an id."""
-    id = integer(args[0]) if args else None
+def the_id(args: Args, place: int = 0) -> int:
+    """The argument at *place*, which must be an id."""
+    id = integer(args[place]) if len(args) > place else None
     if id is None:
-        raise MetaError(INVALID, "The first argument is an id.")
+        raise MetaError(INVALID, f"Argument {place + 1} is an id.")
     return id
 
 

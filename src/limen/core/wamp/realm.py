@@ -143,7 +143,7 @@ class Realm:
         registrar.happened = broker.happened
         self._joined = joined = Joined(self.sessions, self._end, broker.happened)
         self._testaments = testaments = Testaments(broker, keeping.testaments, keeping.testament_bytes)
-        own = {**RegistrationMeta(registrar).procedures, **broker.meta, **joined.meta, **testaments.meta}
+        own = {**RegistrationMeta(registrar).meta, **broker.meta, **joined.meta, **testaments.meta}
         self._meta = dealer.own = Meta(authorize, own, shared)
         self._requests: dict[type[Any], Callable[..., Effects]] = {
             Call: dealer.call,

@@ -6,27 +6,24 @@ A method gets the session that asks, and what it says; it gives the value of the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from limen.core.wamp.effects import MetaError, Told
-from limen.core.wamp.messages import MAX_ID, integer
+from limen.core.wamp.messages import MAX_ID
+from limen.core.wamp.meta import INVALID, at, the_id, the_text
 from limen.core.wamp.registrar import NO_REGISTRATION, Registrar
 from limen.core.wamp.registrations import Endpoint, Registration
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import EXACT, MATCHES, PREFIX, WILDCARD
 
-T = TypeVar("T")
-
-INVALID_ARGUMENT: Final = "wamp.error.invalid_argument"
-
 
 class RegistrationMeta:
-    """*procedures*: what answers, by URI."""
+    """*meta*: what answers, by URI."""
 
     def __init__(self, registrar: Registrar) -> None:
         self._registrar = registrar
         self._table = registrar.table
-        self.procedures: dict[str, Callable[[Session, list[Any], dict[str, Any]], Any]] = {
+        self.meta: dict[str, Callable[[Session, list[Any], dict[str, Any]], Any]] = {
             "wamp.registration.list": self.ids,
             "wamp.registration.lookup": self.lookup,
             "wamp.registration.match": self.match,
@@ -41,19 +38,18 @@ class RegistrationMeta:
 
     def lookup(self, session: Session, args: list[Any], kwargs: dict[str, Any]) -> int | None:
         """The registration of just that URI and way to match."""
-        uri = _argument(args, 0, str, "a URI")
-        options = _argument(args, 1, dict, "options") if len(args) > 1 and args[1] is not None else {}
+        uri, options = the_text(args), at(args, 1, dict, kwargs, "options") or {}
         match = options.get("match")
         if match is None:
             match = EXACT
         if type(match) is not str or match not in MATCHES:
-            raise MetaError(INVALID_ARGUMENT, "options.match is exact, prefix or wildcard.")
+            raise MetaError(INVALID, "options.match is exact, prefix or wildcard.")
         found = self._table.get(match, uri)
         return None if found is None else found.id
 
     def match(self, session: Session, args: list[Any], kwargs: dict[str, Any]) -> int | None:
         """The registration that a call would go to."""
-        found = self._table.best(_argument(args, 0, str, "a URI"))
+        found = self._table.best(the_text(args))
         return None if found is None else found.id
 
     def get(self, session: Session, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +63,7 @@ class RegistrationMeta:
 
     def remove_callee(self, session: Session, args: list[Any], kwargs: dict[str, Any]) -> Told:
         """Revokes: args are the registration and the session, kwargs may have a `reason`."""
-        registration, id = self._registration(args), _argument(args, 1, int, "a session")
+        registration, id = self._registration(args), the_id(args, 1)
         reason = kwargs.get("reason")
         for endpoint in self._callees(session, args):
             if endpoint.callee == id:
@@ -76,7 +72,7 @@ class RegistrationMeta:
         raise MetaError("wamp.error.no_such_session", f"Session {id} does not answer registration {registration.id}.")
 
     def _registration(self, args: list[Any]) -> Registration:
-        id = _argument(args, 0, int, "a registration")
+        id = the_id(args)
         found = self._table.by_id.get(id)
         if found is None:
             raise MetaError(NO_REGISTRATION, f"There is no registration {id}.")
@@ -90,12 +86,3 @@ class RegistrationMeta:
             for endpoint in self._registration(args).endpoints
             if endpoint.callee <= MAX_ID and (asker.sealed or not endpoint.session.sealed)
         ]
-
-
-def _argument(args: list[Any], at: int, kind: type[T], what: str) -> T:
-    value = args[at] if at < len(args) else None
-    if kind is int:
-        value = integer(value)
-    if type(value) is not kind:
-        raise MetaError(INVALID_ARGUMENT, f"Argument {at + 1} is {what}.")
-    return value
