@@ -77,7 +77,7 @@ def test_the_callees_of_a_registration() -> None:
 
 
 def test_of_sealed_callees_only_sealed_sessions_hear() -> None:
-    edge, asker, (a, b) = made()
+    _, asker, (a, b) = made()
     a.session.sealed = True
     assert ask(asker, "list_callees", 1) == [b.session.id]
     asker.session.sealed = True
