@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import os
 import socket
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
@@ -21,10 +22,10 @@ from limen.transport.batched import Batched
 from limen.transport.wire import Refusal
 
 if TYPE_CHECKING:
-    from limen.base.config import Config
-    from limen.door.hub.hub import Hub
     from limen.door.router.config import Listener, Tls
     from limen.transport.wire import Handshake, Peer
+
+    from .router import Router
 
 TEXT: Final = (("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"))
 
@@ -32,17 +33,17 @@ TEXT: Final = (("content-type", "text/plain; charset=utf-8"), ("cache-control", 
 class Door:
     """Who may come to one listener; `accept` decides on a handshake (transport/wire.py)."""
 
-    def __init__(self, hub: Hub, listener: Listener) -> None:
-        self._hub, self._listener = hub, listener
+    def __init__(self, router: Router, listener: Listener) -> None:
+        self._router, self._listener = router, listener
         self._hosts = frozenset(host.lower() for host in (*listener.hosts, listener.host))
         self._subprotocols = {
-            name: (encoding, batched)
-            for name, (encoding, sealed, batched) in SUBPROTOCOLS.items()
-            if encoding in listener.encodings and not sealed
+            name: kind
+            for name, kind in SUBPROTOCOLS.items()
+            if kind[0] in listener.encodings and (router.app is not None or not kind[1])
         }
 
     def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:
-        listener, hub = self._listener, self._hub
+        listener, hub = self._listener, self._router.hub
         if handshake.framing == "websocket" and handshake.path not in listener.paths:
             return Refusal(404, TEXT, f"There is a router at {' and '.join(listener.paths)}.".encode())
         if handshake.origin is not None and not self._may_show(handshake.origin, handshake):
@@ -50,11 +51,12 @@ class Door:
         for subprotocol in handshake.subprotocols:
             kind = self._subprotocols.get(subprotocol)
             if kind is not None:
-                encoding, batched = kind
+                encoding, sealed, batched = kind
                 client = origin_of(handshake.client)
                 if hub.is_crowded(client):
+                    hub.counts.refused["crowded"] += 1
                     return Refusal(503, (*TEXT, ("retry-after", "60")), b"Too many connections come from there.")
-                connection = Connection(hub, "", client, encoding, sealed=False)
+                connection = Connection(hub, "", client, encoding, sealed=sealed)
                 return subprotocol, Batched(connection) if batched else connection
         return Refusal(400, TEXT, f"Offer one of the subprotocols {', '.join(self._subprotocols)}.".encode())
 
@@ -143,41 +145,55 @@ def tls_context(tls: Tls) -> ssl.SSLContext:
 
 
 class Standing:
-    """A listener with its socket, for the length of a `with` block."""
+    """A listener with its socket: it begins with `open`, and ends with `stop` and `close`. Raises `exc.InvalidAddress`
+    where it can't listen."""
 
-    def __init__(self, hub: Hub, listener: Listener, config: Config) -> None:
+    def __init__(self, router: Router, listener: Listener) -> None:
+        self._router = router
+        self._old: list[listening.Listener] = []
+        self._listener, self._tls = self._made(listener)
         self.settings = listener
-        door = Door(hub, listener)
-        self._tls = None if listener.tls is None else tls_context(listener.tls)
-        self._listener: listening.Listener
-        if listener.type == "rawsocket":
-            self._listener = listening.RawListener(door.accept, config)
-        else:
-            self._listener = listening.HttpListener(door.asgi, door.accept, config)
         self._sock = bind(listener)
         self.where = where(listener, self._sock)
         """Its URL."""
 
-    def __enter__(self) -> Standing:
-        return self
+    def _made(self, listener: Listener) -> tuple[listening.Listener, ssl.SSLContext | None]:
+        tls = None if listener.tls is None else tls_context(listener.tls)
+        door = Door(self._router, listener)
+        config = self._router.config.apart(PROXIES=listener.proxies)
+        if listener.type == "rawsocket":
+            return listening.RawListener(door.accept, config), tls
+        return listening.HttpListener(door.asgi, door.accept, config), tls
 
-    def __exit__(self, *_: object) -> None:
+    async def open(self) -> None:
+        """Lets people in from now on."""
+        await self._listener.listen(self._sock.dup(), self._tls)
+
+    def prepare(self, listener: Listener) -> Callable[[], Awaitable[None]]:
+        """Other settings for the same socket: gives what puts them into force. Who is in stays. Raises
+        `exc.InvalidAddress`."""
+        made = self._made(listener)
+
+        async def change() -> None:
+            self._listener.stop()
+            self._old = [old for old in (*self._old, self._listener) if old.busy]
+            self._listener, self._tls = made
+            self.settings, self.where = listener, where(listener, self._sock)
+            await self.open()
+
+        return change
+
+    def stop(self) -> None:
+        """Lets nobody in any more."""
+        self._listener.stop()
         self._sock.close()
         if self.settings.unix:
             with contextlib.suppress(OSError):
                 os.unlink(self.settings.unix)
 
-    async def open(self) -> None:
-        """Lets people in from now on."""
-        await self._listener.listen(self._sock, self._tls)
-
-    def stop(self) -> None:
-        """Lets nobody in any more."""
-        self._listener.stop()
-
     async def close(self, patience: float) -> None:
         """Ends its connections."""
-        await self._listener.close(patience)
+        await asyncio.gather(*(listener.close(patience) for listener in (*self._old, self._listener)))
 
 
 def where(listener: Listener, sock: socket.socket) -> str:

@@ -1,8 +1,12 @@
 """`limen router`: realms, rules and listeners by a configuration; the hub behind them is that of `limen serve`.
 
-start   every listener has its socket; only then anybody is let in
-sweep   once a second: late greetings, the ledger
-stop    no listener takes anybody; GOODBYE wamp.close.system_shutdown to all; then the connections end
+    start    each listener has its socket; only then anybody is let in
+    sweep    once a second: late greetings, the ledger
+    reload   `take`: other settings, the same sessions (renewal.py says which of them end)
+    stop     no listener takes anybody; GOODBYE wamp.close.system_shutdown to all; then the connections end
+
+Without a store nothing is kept, and nothing loaded that keeps. With one, sealed logins come in, too: behind the router
+is an App then, without services of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from limen.base.config import Config
@@ -26,6 +31,8 @@ from limen.door.router.policy import Policy
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
 
+from . import seen
+from .calllog import CallLog
 from .listeners import Standing
 
 if TYPE_CHECKING:
@@ -36,6 +43,8 @@ if TYPE_CHECKING:
     from limen.core.wamp.verdict import Verdict
     from limen.door.router.config import RealmSettings, Settings
 
+    from .app import App
+
 log = logging.getLogger("limen")
 
 PATIENCE = 5.0
@@ -43,21 +52,51 @@ PATIENCE = 5.0
 
 
 class Router:
-    """*settings*: as they are now; `take` changes them."""
+    """*settings*: as they are now; `take` changes them. *secret*: 32 bytes that the questions to unknown names hang on
+    (`RouterEntrance`)."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
         self.settings = settings
-        self.config = _config(settings)
-        registry, pipeline = Registry(self.config), Pipeline(self.config)
-        nothing: Any = None  # there are no services, so that no call has files
-        gate = open_gate(self.config)
-        self.entrance = RouterEntrance(settings, self._call, None)
-        self.hub = Hub(self.config, registry, pipeline, gate, self._authorize, nothing, {}, self.entrance)
+        self.app: App | None = None
+        """Who keeps the users of sealed logins."""
+        self.entrance = RouterEntrance(settings, self.call, secret)
+        self.hub = self._hub()
         self.hub.settings_of, self.hub.ask = self._realm, self._ask
         self._inside = Inside(self.hub)
-        self._policies = {realm.name: Policy(self.hub, self._call, realm) for realm in settings.realms}
+        self.policies = {realm.name: Policy(self.hub, self.call, realm) for realm in settings.realms}
+        self.listening: list[Standing] = []
+        self.leaving: list[Standing] = []
+        """Listeners that have gone from the configuration, and those who came by them not yet."""
 
-    async def _call(self, realm: str, uri: str, args: list[Any], kwargs: Kwargs, seconds: float) -> Result:
+    def _hub(self) -> Hub:
+        if self.settings.store is not None:
+            from .storedrouter import app_of
+
+            self.app = app_of(self.settings.store)
+            self.config = self.app.config
+            self.adopt(self.settings)
+            hub = self.app.open()
+            hub.authorize, hub.entrance = self._authorize, self.entrance
+        else:
+            self.config = Config()
+            self.adopt(self.settings)
+            registry, pipeline = Registry(self.config), Pipeline(self.config)
+            nothing: Any = None  # there are no services, so that no call has files
+            gate = open_gate(self.config)
+            hub = Hub(self.config, registry, pipeline, gate, self._authorize, nothing, {}, self.entrance)
+        return hub
+
+    def adopt(self, settings: Settings) -> None:
+        """What transports and hub go by is *settings* from now on."""
+        self.settings = settings
+        adopt(self.config, settings)
+        if self.app is not None:
+            from .storedrouter import answer_for
+
+            answer_for(self.app, settings)
+
+    async def call(self, realm: str, uri: str, args: list[Any], kwargs: Kwargs, seconds: float) -> Result:
+        """A call by the router itself: see `Inside.call`."""
         return await self._inside.call(realm, uri, args, kwargs, seconds)
 
     def _realm(self, name: str) -> dict[str, Any]:
@@ -66,7 +105,7 @@ class Router:
         assert settings is not None  # nobody else comes in
         limits = settings.limits
         return {
-            "authorize": self._policies[name].authorize,
+            "authorize": self.policies[name].authorize,
             "max_pending": limits.pending_calls,
             "max_invocations": limits.invocations,
             "max_registrations": limits.registrations,
@@ -76,29 +115,74 @@ class Router:
 
     def _authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict | None:
         who = session.principal
-        policy = None if who is None else self._policies.get(who.domain)
+        policy = None if who is None else self.policies.get(who.domain)
         return DENIED if policy is None else policy.authorize(session, action, uri, options)
 
     def _ask(self, realm: Realm, ask: Ask) -> None:
-        self._policies[realm.name].ask(realm, ask)
+        policy = self.policies.get(realm.name)
+        if policy is None:  # the realm has gone meanwhile
+            self.hub.act(realm, realm.decide(ask.session, DENIED))
+        else:
+            policy.ask(realm, ask)
 
+    @property
+    def where(self) -> list[str]:
+        """The URLs of its listeners."""
+        return [listener.where for listener in self.listening]
+
+    async def take(self, settings: Settings) -> list[str]:
+        """Other settings from now on; gives what of them needs a restart. Raises `exc.InvalidAddress` where one of the
+        listeners can't listen; nothing has changed then."""
+        from .renewal import renew
+
+        return await renew(self, settings)
+
+    # -- its life -------------------------------------------------------------------------------------------------
     @contextlib.asynccontextmanager
     async def alive(self) -> AsyncIterator[list[str]]:
         """It routes for the length of the block; gives where it listens. Raises `exc.InvalidAddress`."""
-        self.hub.begin()
+        async with self._life():
+            try:
+                for settings in self.settings.listeners:
+                    self.listening.append(Standing(self, settings))
+                for listener in self.listening:
+                    await listener.open()
+                yield self.where
+            finally:
+                for listener in self.listening:
+                    listener.stop()
+                await asyncio.gather(*(policy.close() for policy in self.policies.values()))
+                await self.hub.drain()
+                await asyncio.gather(*(listener.close(PATIENCE) for listener in (*self.leaving, *self.listening)))
+                self.listening.clear()
+
+    def _life(self) -> AbstractAsyncContextManager[None]:
+        if self.app is None:
+            return self._alone()
+        from .running import lifespan
+
+        return lifespan(self.app)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """What `lifespan` is for an App, as far as there is anything to do."""
+        hub, calls = self.hub, CallLog()
         async with contextlib.AsyncExitStack() as stack:
-            listeners = [stack.enter_context(Standing(self.hub, one, self.config)) for one in self.settings.listeners]
+            stack.callback(calls.close)
+            hub.begin()
+            hub.gate.note = calls.event
+            hub.gate.ledger.noted = lambda what, entry: calls.entry(hub.gate.ledger, what, entry)
+            seen.begin(hub)
+            if self.settings.metrics is not None:
+                from .metrics import listening
+
+                metrics = self.settings.metrics
+                host = f"[{metrics.host}]" if ":" in metrics.host else metrics.host
+                await stack.enter_async_context(listening(hub, f"{host}:{metrics.port}"))
             sweeper = asyncio.get_running_loop().create_task(self._sweep())
             try:
-                for listener in listeners:
-                    await listener.open()
-                yield [listener.where for listener in listeners]
+                yield
             finally:
-                for listener in listeners:
-                    listener.stop()
-                await asyncio.gather(*(policy.close() for policy in self._policies.values()))
-                await self.hub.drain()
-                await asyncio.gather(*(listener.close(PATIENCE) for listener in listeners))
                 sweeper.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await sweeper
@@ -127,9 +211,9 @@ def _keeping(realm: RealmSettings) -> Keeping:
     )
 
 
-def _config(settings: Settings) -> Config:
-    """The settings that transports and hub go by."""
-    config, limits = Config(), settings.limits
+def adopt(config: Config, settings: Settings) -> None:
+    """Sets *config* as *settings* say."""
+    limits = settings.limits
     config.MAX_CONNECTIONS, config.MAX_ORIGIN_CONNECTIONS = limits.connections, limits.origin_connections
     config.MAX_PENDING_LOGINS = limits.origin_logins
     config.MAX_MESSAGE_SIZE = limits.message_bytes
@@ -140,4 +224,3 @@ def _config(settings: Settings) -> Config:
     for realm in settings.realms:
         config.domain(realm.name).MAX_PENDING_CALLS = realm.limits.pending_calls
         config.domain(realm.name).MAX_SESSIONS = realm.limits.sessions
-    return config

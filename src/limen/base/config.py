@@ -152,6 +152,20 @@ class Config:
             domains[name] = _DomainConfig(self)
         return domains[name]
 
+    def apart(self, **settings: Any) -> Config:
+        """These settings, but for those that are named: for a part of the server that has its own.
+
+        >>> config = Config()
+        >>> part = config.apart(PROXIES=("10.0.0.1",))
+        >>> config.MAX_STALL = 5.0
+        >>> part.PROXIES, config.PROXIES, part.MAX_STALL
+        (('10.0.0.1',), (), 5.0)
+        """
+        part = _DomainConfig(self)
+        for name, value in settings.items():
+            setattr(part, name, value)
+        return part
+
     def most(self, name: str) -> float:
         """The largest value of the setting *name*, of the App's and the domains' own.
 

@@ -59,6 +59,11 @@ class Listener(Protocol):
         """Takes nobody any more."""
         ...
 
+    @property
+    def busy(self) -> bool:
+        """There are connections that came by it."""
+        ...
+
     async def close(self, patience: float) -> None:
         """Ends all connections after what is queued; that, and requests under way, have *patience* seconds."""
         ...
@@ -90,10 +95,14 @@ class RawListener(_Listener):
     def _protocol(self) -> asyncio.Protocol:
         return self._sockets.protocol()
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._sockets.pulse.members)
+
     async def close(self, patience: float) -> None:
         self.stop()
         self._sockets.shutdown()
-        await _until(lambda: not self._sockets.pulse.members, patience)
+        await _until(lambda: not self.busy, patience)
 
 
 class HttpListener(_Listener):
@@ -121,11 +130,15 @@ class HttpListener(_Listener):
             config=self._config, server_state=self._state, app_state={}
         )
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._state.connections or self._state.tasks)
+
     async def close(self, patience: float) -> None:
         self.stop()
         for connection in list(self._state.connections):
             connection.shutdown()
-        await _until(lambda: not self._state.connections and not self._state.tasks, patience)
+        await _until(lambda: not self.busy, patience)
         for task in self._state.tasks:
             task.cancel()
 

@@ -152,6 +152,10 @@ class Hub:
         """The realm of *domain*, None where nobody has asked for it yet."""
         return self._realms.get(domain)
 
+    def drop(self, domain: str) -> Realm | None:
+        """The realm of *domain* is no more; gives it, for its sessions to be told."""
+        return self._realms.pop(domain, None)
+
     @property
     def realms(self) -> tuple[Realm, ...]:
         """All realms that somebody has asked for."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import secrets
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
@@ -50,7 +50,16 @@ class RouterEntrance:
 
     def take(self, settings: Settings) -> None:
         """Another configuration from now on; logins under way end by it. Raises ValueError, and keeps what it has."""
-        self._realms = {realm.name: Users(realm, self._secret) for realm in settings.realms}
+        self.prepare(settings)()
+
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """What `take` has to think about, on any thread; gives the rest, for the loop. Raises ValueError."""
+        realms = {realm.name: Users(realm, self._secret) for realm in settings.realms}
+
+        def change() -> None:
+            self._realms = realms
+
+        return change
 
     # -- Entrance ---------------------------------------------------------------------------------------------------
     def methods(self, connection: Knocking, realm: str) -> Collection[str] | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from limen import exc
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 CallInside: TypeAlias = Callable[[str, str, list[Any], "dict[str, Any] | None", float], Awaitable["Result"]]
 """`call(realm, uri, args, kwargs, seconds)`: see `Inside.call`."""
+
+Done: TypeAlias = tuple[str, str, dict[str, Any]]
+"""Action, URI, options: what a session has done."""
 
 KEPT: Final = 16_384
 """Answers of authorizers that a realm keeps at most; the oldest go first."""
@@ -90,7 +93,10 @@ class Policy:
     # -- authorizers ----------------------------------------------------------------------------------------------
     def ask(self, realm: Realm, ask: Ask) -> None:
         """Finds out, and tells the realm."""
-        task = self._hub.loop.create_task(self._find_out(realm, ask))
+        self._do(self._find_out(realm, ask))
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._hub.loop.create_task(work)
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
@@ -104,16 +110,42 @@ class Policy:
 
     async def asked(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict:
         """What the authorizers of the session's roles say; the first that allows is believed."""
+        while True:
+            rules = self._rules.get(session.authroles) or self._compile(session.authroles)
+            verdict = await self._all(rules, session, action, uri, options)
+            if rules is self._rules.get(session.authroles):
+                break
+            now = self.authorize(session, action, uri, options)  # by the rules that came meanwhile
+            if now is not None:
+                return now
+        if not verdict.allow:
+            self._hub.denied(session, action, uri, by="authorizer")
+        return verdict
+
+    async def _all(self, rules: Rules, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict:
         verdict = DENIED
-        rules = self._rules.get(session.authroles) or self._compile(session.authroles)
         for authorizer in rules.authorizers:
             verdict, kept = await self._one(authorizer, session, action, uri, options)
             if kept and authorizer.cache and rules is self._rules.get(session.authroles):  # not of rules that are past
                 self._keep(_key(session, action, uri, options), verdict, authorizer.cache)
             if verdict.allow:
-                return verdict
-        self._hub.denied(session, action, uri, by="authorizer")
+                break
         return verdict
+
+    def review(self, session: Session, what: list[Done], end: Callable[[Session], None]) -> None:
+        """Ends *session* unless it may do all of that: action, URI, options."""
+        verdicts = [self.authorize(session, *one) for one in what]
+        if not all(verdict is None or verdict.allow for verdict in verdicts):
+            end(session)
+        elif None in verdicts:
+            open_ = [one for one, verdict in zip(what, verdicts, strict=True) if verdict is None]
+            self._do(self._review(session, open_, end))
+
+    async def _review(self, session: Session, what: list[Done], end: Callable[[Session], None]) -> None:
+        for one in what:
+            if session.attached and not (await self.asked(session, *one)).allow:
+                end(session)
+                return
 
     async def _one(
         self, authorizer: Authorizer, session: Session, action: str, uri: str, options: Mapping[str, Any]
