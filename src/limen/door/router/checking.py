@@ -51,12 +51,18 @@ class Notes:
         self._data, self._places, self.folder = data, places, folder
         self.numbers: dict[Path, list[int]] = {}
         """Of each array, which elements are used: those without a mistake."""
+        self._hurt: set[Path] = set()
         self.mistakes: list[Mistake] = []
         self.remarks: list[Mistake] = []
 
     def wrong(self, path: Path, what: str) -> Any:
         self.mistakes.append(Mistake(self._places.line(path), self.shown(path), what))
+        self._hurt.update(path[:size] for size in range(len(path) + 1))
         return WRONG
+
+    def sound(self, path: Path) -> bool:
+        """There is no mistake yet in what stands at *path*."""
+        return path not in self._hurt
 
     def each(self, items: Iterable[T], path: Path) -> Iterator[tuple[T, Path]]:
         """*items* of the array at *path*, and where each stands."""
@@ -67,6 +73,7 @@ class Notes:
         at: Any = self._data
         for part in path:
             at = at[part] if type(part) is int else at.get(part, [])
+        at = [at] if isinstance(at, dict) else at if isinstance(at, list) else []
         return {one["name"] for one in at if isinstance(one, dict) and isinstance(one.get("name"), str)}
 
     def remark(self, path: Path, what: str) -> None:

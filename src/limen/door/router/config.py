@@ -246,11 +246,13 @@ class Settings(Table, frozen=True):
         return next((realm for realm in self.realms if realm.name == name), None)
 
 
-def anyone(name: str) -> RealmSettings:
-    """A realm into which everybody comes as "anonymous", and may do everything, the meta API included."""
+def anyone(name: str, *, strangers: bool = True) -> RealmSettings:
+    """A realm whose sessions may do everything, the meta API included: *strangers*, who come in as "anonymous", and
+    users of sealed logins with the role "user"."""
 
     def all_below(prefix: str) -> Rule:
         return Rule(uri=prefix, match="prefix", allow=ACTIONS, force_reregister=True)
 
     everything = (all_below(""), all_below("wamp."))
-    return RealmSettings(name=name, anonymous="anonymous", roles=(Role(name="anonymous", rules=everything),))
+    roles = tuple(Role(name=role, rules=everything) for role in ("anonymous", "user"))
+    return RealmSettings(name=name, anonymous="anonymous" if strangers else "", roles=roles)

@@ -71,7 +71,9 @@ class Places:
         *parents, last = self._key("]")
         path: Path = ()
         for part in parents:
-            path = self._inside((*path, part))
+            path = (*path, part)
+            self._lines.setdefault(path, line)
+            path = self._inside(path)
         path = (*path, last)
         if array:
             self._counts[path] = self._counts.get(path, 0) + 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from ipaddress import ip_address
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -68,6 +68,8 @@ def _address(listener: Listener) -> object:
 
 
 def _listener(listener: Listener, at: Path, notes: Notes) -> Listener:
+    if not notes.sound(at):
+        return listener
     if (listener.port is None) is not bool(listener.unix):
         notes.wrong(at, 'a listener has a port or a Unix socket: port = 8080, or unix = "router.sock"')
     if listener.type == "rawsocket":
@@ -182,6 +184,8 @@ def _role(role: Role, at: Path, notes: Notes) -> None:
 
 
 def _rule(rule: Rule, at: Path, notes: Notes) -> None:
+    if not notes.sound(at):
+        return
     if not is_pattern(rule.uri, rule.match):
         notes.wrong((*at, "uri"), f'"{rule.uri}" {NO_PATTERN[rule.match]}')
     for who, action in (("caller", "call"), ("publisher", "publish")):
@@ -197,6 +201,8 @@ def _user(user: User, at: Path, realm: RealmSettings, roles: set[str], notes: No
     for role, place in notes.each(user.roles, (*at, "roles")):
         if role not in roles:
             notes.wrong(place, _no_role(role, roles))
+    if not notes.sound(at):
+        return
     if not (user.ticket or user.wampcra or user.scram or user.cryptosign or user.tls):
         notes.wrong(at, "there is no method: ticket, wampcra, scram, cryptosign or tls")
     scram = user.scram
@@ -204,10 +210,17 @@ def _user(user: User, at: Path, realm: RealmSettings, roles: set[str], notes: No
     if scram is not None and ((scram.password is None) is not all(derived) or (scram.password and any(derived))):
         notes.wrong((*at, "scram"), "it has a password, or salt, stored_key and server_key")
         return
-    try:
-        Users(replace(realm, users=(user,)), bytes(32))
-    except ValueError as error:
-        notes.wrong(at, str(error))
+    said = {"wampcra": user.wampcra, "scram": None if scram is None or scram.password else scram}
+    parts: list[tuple[Path, dict[str, Any]]] = [
+        ((*at, name), {name: value}) for name, value in said.items() if value is not None
+    ]
+    for name in ("cryptosign", "tls"):
+        parts += [(place, {name: (one,)}) for one, place in notes.each(getattr(user, name), (*at, name))]
+    for place, given in parts:
+        try:
+            Users(replace(realm, users=(User(user.name, user.roles, **given),)), bytes(32))
+        except ValueError as error:
+            notes.wrong(place, str(error))
 
 
 def _authenticator(authenticator: Authenticator, at: Path, notes: Notes) -> None:

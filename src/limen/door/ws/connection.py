@@ -237,6 +237,11 @@ class Connection(Answering):
         if self.sealed and type(message) is Hello:
             from .login import greet
 
+            if not self.domain:  # a router looks at no Host: HELLO says which realm is meant
+                if self._methods(message.realm) is None:
+                    self.abort(Abort({"message": "there is no such realm here"}, "wamp.error.no_such_realm"), 1008)
+                    return
+                self.domain = message.realm
             self._greeting = self.hub.loop.create_task(greet(self, message, data))
             return
         greeting = handshake(message, self._methods)
