@@ -11,7 +11,7 @@ import msgspec
 
 from . import processes
 from .environment import peers
-from .load import Session, awake, plain
+from .load import Session, awake, exchange, plain
 from .measure import Report, Turn, alternate, server_turn
 from .nats import Nats, connected, publication
 
@@ -61,6 +61,29 @@ async def routed(caller: Session, callee: Session, uri: str) -> None:
     callee.talker.rest()
 
 
+async def crowd(pid: int, port: int, encoding: str) -> Turn:
+    """IN_FLIGHT callers with a call each under way, and one callee for all."""
+    callee, callers = await plain(port, encoding), [await plain(port, encoding) for _ in range(IN_FLIGHT)]
+    uri = f"bench.crowd.{encoding}"
+    await callee.ask(64, 65, uri)
+    each = CALLS // IN_FLIGHT
+
+    def invoked(data: bytes) -> None:
+        _, invocation, _, _, args = callee.decode(data)
+        callee.say(70, invocation, {}, args)
+
+    async def work() -> None:
+        scripts = [caller.calls(each, uri, ARGS) for caller in callers]
+        callee.talker.hear = invoked
+        heard = await exchange([caller.talker for caller in callers], scripts)
+        callee.talker.rest()
+        answers = [caller.decode(lines[-1]) for caller, lines in zip(callers, heard, strict=True)]
+        if any(answer[0] != 50 or answer[3] != ARGS for answer in answers):
+            raise RuntimeError(f"RESULTs were due, and came: {answers}")
+
+    return server_turn(pid, each * IN_FLIGHT, work)
+
+
 # -- nats-server ------------------------------------------------------------------------------------------------
 async def requests(pid: int, port: int) -> Turn:
     """The same with nats-server: a message that says where its answer is to go."""
@@ -98,6 +121,49 @@ async def requested(caller: Nats, callee: Nats) -> None:
     await awake(done)
 
 
+async def inboxes(pid: int, port: int) -> Turn:
+    """IN_FLIGHT requesters with a request each under way."""
+    callee, callers = await connected(port), [await connected(port) for _ in range(IN_FLIGHT)]
+    await callee.subscribe(b"bench.crowd")
+    payload = msgspec.json.encode(ARGS)
+    each = CALLS // IN_FLIGHT
+    lines = [publication(b"bench.crowd", payload, b"inbox.%d" % number) for number in range(IN_FLIGHT)]
+    for number, caller in enumerate(callers):
+        await caller.subscribe(b"inbox.%d" % number)
+
+    def invoked(_: bytes, reply: bytes, data: bytes) -> None:
+        callee.say(publication(reply, msgspec.json.encode(msgspec.json.decode(data))))
+
+    async def work() -> None:
+        done = asyncio.get_running_loop().create_future()
+        callee.hear = invoked
+        left = IN_FLIGHT
+
+        def begin(caller: Nats, line: bytes) -> None:
+            answered = 0
+
+            def answer(_: bytes, __: bytes, data: bytes) -> None:
+                nonlocal answered, left
+                answered += 1
+                if answered < each:
+                    caller.say(line)
+                    return
+                if data != payload:
+                    done.set_exception(RuntimeError(repr(data)))
+                left -= 1
+                if not left:
+                    done.set_result(None)
+
+            caller.hear = answer
+            caller.say(line)
+
+        for caller, line in zip(callers, lines, strict=True):
+            begin(caller, line)
+        await awake(done)
+
+    return server_turn(pid, each * IN_FLIGHT, work)
+
+
 # -- the topic --------------------------------------------------------------------------------------------------
 async def run(report: Report) -> None:
     report.topic(f"Routing: a call between two WAMP sessions, {IN_FLIGHT} in flight")
@@ -111,9 +177,14 @@ async def run(report: Report) -> None:
         turns = {f"limen, {name}": await contestant(*limen, name) for name in ("json", "msgpack", "cbor")}
         turns |= {f"crossbar, {name}": await contestant(*crossbar, name) for name in ("json", "msgpack", "cbor")}
         turns["xconn, json"] = await contestant(*others, "json")
+        turns["limen, many callers, json"] = await crowd(*limen, "json")
+        turns["crossbar, many callers, json"] = await crowd(*crossbar, "json")
+        turns["xconn, many callers, json"] = await crowd(*others, "json")
+        turns["minimal router, many callers, json"] = await crowd(*least, "json")
         turns |= {f"minimal router, {name}": await contestant(*least, name) for name in ("json", "msgpack")}
         if nats is not None:
-            turns["nats-server, request"] = await requests(*nats)
+            turns["nats-server"] = await requests(*nats)
+            turns["nats-server, many callers"] = await inboxes(*nats)
         cost = report.figures(await alternate(ROUNDS, turns))
     json = cost["limen, json"]
     report.target("limen / crossbar, json", json / cost["crossbar, json"], 0.11)
@@ -125,4 +196,4 @@ async def run(report: Report) -> None:
     report.target("msgpack / json", cost["limen, msgpack"] / json, 1.2)
     report.target("cbor / json", cost["limen, cbor"] / json, 3)
     if nats is not None:
-        report.target("limen / nats-server", json / cost["nats-server, request"], 1)
+        report.target("limen / nats-server", json / cost["nats-server"], 1)
