@@ -39,8 +39,11 @@ async def routed(caller: Session, callee: Session, uri: str) -> None:
     answered = 0
 
     def invoked(data: bytes) -> None:
-        code, invocation, _, _, args = callee.decode(data)
-        callee.say(70, invocation, {}, args) if code == 68 else done.set_exception(RuntimeError(repr(data)))
+        message = callee.decode(data)
+        if message[0] == 68:
+            callee.say(70, message[1], {}, message[4])
+        else:
+            done.set_exception(RuntimeError(repr(data)))
 
     def answer(data: bytes) -> None:
         nonlocal answered
@@ -69,8 +72,10 @@ async def crowd(pid: int, port: int, encoding: str) -> Turn:
     each = CALLS // IN_FLIGHT
 
     def invoked(data: bytes) -> None:
-        _, invocation, _, _, args = callee.decode(data)
-        callee.say(70, invocation, {}, args)
+        code, invocation, *rest = callee.decode(data)
+        if code != 68:
+            raise RuntimeError(f"an INVOCATION was due, and came: {data!r}")
+        callee.say(70, invocation, {}, rest[2])
 
     async def work() -> None:
         scripts = [caller.calls(each, uri, ARGS) for caller in callers]

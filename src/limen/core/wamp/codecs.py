@@ -83,6 +83,8 @@ _LADEN: Final = frozenset({Abort, Goodbye, Error, Publish, Event, Call, Result, 
 """Messages that have args and kwargs."""
 
 
+_BACKSLASH, _COLON = b"\\:"
+"""One byte is found four times as quickly as two are, and most messages have none of these."""
 _BUSY: Final = frozenset({Call, Publish, Yield})
 _BRANCHES: Final = frozenset({dict, list})
 
@@ -135,7 +137,7 @@ class Codec:
     def decode(self, data: bytes) -> Message:
         """The message that *data* is. Raises Malformed or Unacceptable."""
         message = self._load(data)
-        binary = self.text and b"\\u0000" in data
+        binary = self.text and _BACKSLASH in data and b"\\u0000" in data
         if not binary and not self.tagged:
             return message
         try:
@@ -194,7 +196,7 @@ def _load_json(data: bytes) -> Message:
         raise Malformed(limits.reason(error), INVALID_DATA) from None
     except InvalidValue as error:
         raise Malformed(str(error), INVALID_DATA) from None
-    if data.count(b":") > 1:
+    if _COLON in data and data.count(b":") > 1:
         try:
             limits.json_keys(data, message)
         except InvalidValue as error:
