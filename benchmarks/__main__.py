@@ -19,6 +19,7 @@ TOPICS = (
     "websocket",
     "routed",
     "publish",
+    "patterns",
     "client",
     "memory",
     "imports",

@@ -29,7 +29,7 @@ stretched_once = cache(argon2id)
 class Talker(WSListener):
     """One WebSocket. What comes goes to *hear*; before a round it is what `receive` waits for.
 
-    What *hear* says to a burst of messages goes out in one piece after the last of them: the one who asks shall cost
+    What *hear* says to a burst of messages goes out in one piece after them: the one who asks shall cost
     less than the one who is measured, or it is their waiting for each other that is measured.
     """
 
@@ -48,11 +48,7 @@ class Talker(WSListener):
         if frame.msg_type in _BINARY:
             self._hearing = True
             self.hear(frame.get_payload_as_bytes())
-            if frame.last_in_buffer:
-                self._hearing = False
-                if self._said:
-                    said, self._said = self._said, []
-                    transport.underlying_transport.write(b"".join(said))
+            self._hearing = False
         elif frame.msg_type == WSMsgType.CLOSE:
             self._inbox.put_nowait(b"")  # who waits finds that this is no message
             transport.disconnect()
@@ -62,10 +58,16 @@ class Talker(WSListener):
         self.hear = self._keep
 
     def say(self, data: bytes) -> None:
-        if self._hearing:
-            self._said.append(framed(data, self.kind is WSMsgType.TEXT))
-        else:
+        if not self._hearing:
             self.wire.send(self.kind, data)
+            return
+        if not self._said:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._said.append(framed(data, self.kind is WSMsgType.TEXT))
+
+    def _send(self) -> None:
+        said, self._said = self._said, []
+        self.wire.underlying_transport.write(b"".join(said))
 
     def _keep(self, data: bytes) -> None:
         self._inbox.put_nowait(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +60,24 @@ def test_all_that_matches_is_found_and_the_closest_is_the_best(
         assert best == ("wildcard", max(by_kind["wildcard"], key=portions))
     else:
         assert best is None
+
+
+@given(st.lists(st.tuples(entries, uris), max_size=20), st.integers(1, 3))
+def test_what_is_remembered_is_true_whatever_came_and_went_since(
+    steps: list[tuple[tuple[str, str], str]], remembered: int
+) -> None:
+    patterns: Patterns[tuple[str, str]] = Patterns()
+    there: set[tuple[str, str]] = set()
+    with patch("limen.core.wamp.patterns.REMEMBERED", remembered):
+        for entry, uri in steps:
+            if entry in there:
+                patterns.drop(*entry)
+            else:
+                patterns.put(*entry, entry)
+            there ^= {entry}
+            for asked in (uri, "a.b", uri):
+                assert sorted(patterns.all(asked)) == sorted(one for one in there if matches(*one, asked))
+            assert len(patterns._found) <= remembered
 
 
 def test_nothing_is_left_when_all_is_dropped() -> None:

@@ -23,6 +23,9 @@ from limen.core.wamp.uris import EXACT, PREFIX
 
 T = TypeVar("T")
 
+REMEMBERED: Final = 1024
+"""URIs of which `all` remembers what it has found: most events are of topics that were published to before."""
+
 _END: Final = ""
 """No component of a URI is empty: this key of a branch is "any component"."""
 
@@ -40,7 +43,7 @@ class _Branch(Generic[T]):
 class Patterns(Generic[T]):
     """What is registered, or subscribed, by how it is meant and as what. *exact* is what most look-ups need alone."""
 
-    __slots__ = ("_lengths", "_of_length", "_prefixes", "_wild", "_wildcards", "exact")
+    __slots__ = ("_found", "_lengths", "_of_length", "_prefixes", "_wild", "_wildcards", "exact")
 
     def __init__(self) -> None:
         self.exact: dict[str, T] = {}
@@ -51,6 +54,8 @@ class Patterns(Generic[T]):
         self._wildcards: dict[str, T] = {}
         self._wild: dict[int, _Branch[T]] = {}
         """Trees of components, by how many a pattern has."""
+        self._found: dict[str, list[T]] = {}
+        """What `all` has found, since something was last put or dropped that would change it."""
 
     def get(self, match: str, uri: str) -> T | None:
         """What was put there as just that."""
@@ -65,7 +70,9 @@ class Patterns(Generic[T]):
         known = uri in table
         table[uri] = value
         if match == EXACT:
+            self._found.pop(uri, None)
             return
+        self._found.clear()
         if match == PREFIX:
             if not known:
                 if not self._of_length[len(uri)]:
@@ -82,18 +89,30 @@ class Patterns(Generic[T]):
         """Raises KeyError where nothing is."""
         table = self._table(match)
         del table[uri]
+        if match == EXACT:
+            self._found.pop(uri, None)
+            return
+        self._found.clear()
         if match == PREFIX:
             self._of_length[len(uri)] -= 1
             if not self._of_length[len(uri)]:
                 self._lengths.remove(len(uri))
-        elif match != EXACT:
+        else:
             parts = uri.split(".")
             self._prune(self._wild[len(parts)], parts, 0)
             if not self._wild[len(parts)].below:
                 del self._wild[len(parts)]
 
     def all(self, uri: str) -> list[T]:
-        """All that matches: exact, then prefixes, the shortest first, then wildcards."""
+        """All that matches: exact, then prefixes, the shortest first, then wildcards. The list is not to be changed."""
+        found = self._found.get(uri)
+        if found is None:
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            found = self._found[uri] = self._find(uri)
+        return found
+
+    def _find(self, uri: str) -> list[T]:
         found: list[T] = []
         if (exact := self.exact.get(uri)) is not None:
             found.append(exact)
