@@ -11,6 +11,8 @@ import contextlib
 import json
 import os
 import socket
+import stat
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -23,6 +25,24 @@ if TYPE_CHECKING:
 
 MAX_LINE = 1 << 16
 """Longest request taken, in bytes."""
+
+
+def router_socket(port: int | None) -> Path:
+    """Where `limen router` listens for `limen top`, named after its first port (None: it has none): in the user's
+    runtime folder; where the system has none, in a folder of the user's own (0700) for temporary files.
+
+    Raises `exc.StoreError` where somebody else owns that folder.
+    """
+    from pathlib import Path
+
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    folder = Path(runtime) / "limen" if runtime else Path(tempfile.gettempdir()) / f"limen-{os.getuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700, parents=True)
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077:
+        raise exc.StoreError(f"{folder} is not this user's alone; say another place for the control socket.")
+    return folder / f"router-{port or 'unix'}.sock"
 
 
 async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractServer:

@@ -329,7 +329,7 @@ class Realm:
     # -- what is seen of it -------------------------------------------------------------------------------------
     def counted(self) -> dict[str, int]:
         """What has happened here since the start: calls to callees (entered, answered, failed), events (published, and
-        how often one was delivered)."""
+        how often one was delivered); and how many are retained."""
         dealer, broker = self._dealer, self._broker
         return {
             "calls": dealer.calls,
@@ -337,6 +337,7 @@ class Realm:
             "failed": dealer.failed,
             "published": broker.published,
             "delivered": broker.delivered,
+            "retained": broker.retained.count,
         }
 
     def pending(self, session: Session, request: int) -> bool:
