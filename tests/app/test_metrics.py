@@ -36,9 +36,9 @@ def full(app: App) -> Picture:
     """A picture in which each table has a row."""
     hub = app.open()
     hub.counts.times = times = Times()
-    times.call("todo.add", 0.002, failed=False)
-    times.call('a "strange"\n\\name', 20.0, failed=True)
-    times._topics["todo.changed"] = [3, 9]
+    times.call("localhost", "todo.add", 0.002, failed=False)
+    times.call("localhost", 'a "strange"\n\\name', 20.0, failed=True)
+    times._topics["localhost", "todo.changed"] = [3, 9]
     hub.counts.denied["publish"] += 2
     hub.counts.refused["wamp.error.no_such_realm"] += 1
     return {**picture(hub), "sessions": [["localhost", "user", "websocket", 4]]}

@@ -186,7 +186,7 @@ def test_who_left_in_the_middle_of_a_call_leaves_no_time_behind() -> None:
 def test_there_is_an_end_to_addresses() -> None:
     times = Times()
     for number in range(MOST + 10):
-        times.call(f"com.example.{number}", 0.1, failed=False)
+        times.call("a", f"com.example.{number}", 0.1, failed=False)
     rows = times.addresses()
     assert len(rows) == MOST + 1
     assert rows[-1][:2] == [OTHER, 10]
@@ -199,7 +199,7 @@ def test_there_is_an_end_to_addresses() -> None:
 @pytest.mark.parametrize(("seconds", "bucket"), [(0.0, 0), (BOUNDS[0], 0), (BOUNDS[-1], len(BOUNDS) - 1), (99.0, -1)])
 def test_a_call_is_in_the_first_bucket_that_holds_it(seconds: float, bucket: int) -> None:
     times = Times()
-    times.call("a", seconds, failed=False)
+    times.call("a", "a", seconds, failed=False)
     assert times.buckets()[bucket][1] == 1
 
 
@@ -216,7 +216,7 @@ def test_pictures_of_two_processes_are_one() -> None:
 
 def test_a_local_call_is_counted_with_or_without_somebody_watching() -> None:
     counts = Counts()
-    counts.called("todo.add", 0.1, None)
+    counts.called("a", "todo.add", 0.1, None)
     counts.times = Times()
-    counts.called("todo.add", 0.1, None)
+    counts.called("a", "todo.add", 0.1, None)
     assert (counts.calls, counts.failed, counts.times.addresses()[0][1]) == (2, 0, 1)

@@ -16,7 +16,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
-from limen.store.files import socket_address
+from limen.base.sockets import socket_address
 
 if TYPE_CHECKING:
     from pathlib import Path

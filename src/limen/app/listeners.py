@@ -191,6 +191,11 @@ class Standing:
             with contextlib.suppress(OSError):
                 os.unlink(self.settings.unix)
 
+    @property
+    def port(self) -> int:
+        """0 for a Unix socket."""
+        return 0 if self.settings.unix else int(self._sock.getsockname()[1])
+
     async def close(self, patience: float) -> None:
         """Ends its connections."""
         await asyncio.gather(*(listener.close(patience) for listener in (*self._old, self._listener)))

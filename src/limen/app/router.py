@@ -17,8 +17,10 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from limen import exc
 from limen.base.config import Config
 from limen.core.wamp.history import History
 from limen.core.wamp.keeping import Keeping
@@ -33,6 +35,7 @@ from limen.service.registry import Registry
 
 from . import seen
 from .calllog import CallLog
+from .control import router_socket
 from .listeners import Standing
 
 if TYPE_CHECKING:
@@ -147,7 +150,8 @@ class Router:
                     self.listening.append(Standing(self, settings))
                 for listener in self.listening:
                     await listener.open()
-                yield self.where
+                async with self._operated():
+                    yield self.where
             finally:
                 for listener in self.listening:
                     listener.stop()
@@ -186,6 +190,18 @@ class Router:
                 sweeper.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await sweeper
+
+    def _operated(self) -> AbstractAsyncContextManager[None]:
+        """The socket that `limen top` asks; that of an App is the one beside its store."""
+        if self.app is not None:
+            return contextlib.nullcontext()
+        port = next((listener.port for listener in self.listening if listener.port), None)
+        try:
+            control = Path(self.settings.control) if self.settings.control else router_socket(port)
+        except (exc.StoreError, OSError) as error:
+            log.warning("No control socket (%s): `limen top` finds nothing.", error)
+            return contextlib.nullcontext()
+        return seen.operated(self.hub, control)
 
     async def _sweep(self) -> None:
         while True:

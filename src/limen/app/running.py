@@ -145,7 +145,7 @@ def counted(counts: Counts, log: CallLog) -> OnDone:
     """What is told of each call that has ended."""
 
     def done(service: Service, principal: Principal, seconds: float, error: exc.Error | None) -> None:
-        counts.called(service.uri, seconds, error)
+        counts.called(principal.domain, service.uri, seconds, error)
         log(service, principal, seconds, error)
 
     return done

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any
 
-from limen.door.hub.counts import Picture, picture, together
-from limen.door.hub.tree import joined, tree
+from limen.door.hub.watching import begin, whole, whole_tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -20,19 +20,8 @@ if TYPE_CHECKING:
     from .operations import Operation
 
 
-def begin(hub: Hub) -> None:
-    """Answers the other processes of this server; to be called when its bus is there."""
-
-    async def answer(_: Any) -> Picture:
-        hub.watching.look()
-        return picture(hub)
-
-    async def answer_tree(domain: str | None) -> dict[str, Any]:
-        hub.watching.look()
-        return tree(hub, domain)
-
-    hub.bus.answer("picture", answer)
-    hub.bus.answer("tree", answer_tree)
+__all__ = ["begin", "operated", "seen_operations", "trace", "whole"]
+log = logging.getLogger("limen")
 
 
 def trace(hub: Hub, provider: TracerProvider | None = None) -> Callable[[], None]:
@@ -52,38 +41,22 @@ def trace(hub: Hub, provider: TracerProvider | None = None) -> Callable[[], None
     return end
 
 
-async def whole(hub: Hub) -> Picture:
-    """The picture of all processes; from now on, for a while, times are taken in each. On the loop."""
-    hub.watching.look()
-    return together([picture(hub), *await hub.bus.gather("picture", None)])
-
-
-async def whole_tree(hub: Hub, domain: str | None = None) -> dict[str, Any]:
-    """The tree of all processes, of *domain* or of all; see `door/hub/tree.py`. On the loop."""
-    hub.watching.look()
-    return joined([tree(hub, domain), *await hub.bus.gather("tree", domain)])
-
-
 @contextlib.asynccontextmanager
-async def operated(hub: Hub, metrics: str = "", control: Path | None = None) -> AsyncIterator[None]:
-    """What operators of a server without a store have, for the length of the block: a line a session in the log,
-    metrics at *metrics* (`metrics.place`), and a socket at *control* that `limen top` asks."""
-    from . import control as socket
-    from .calllog import CallLog
+async def operated(hub: Hub, path: Path) -> AsyncIterator[None]:
+    """A socket at *path* that `limen top` asks, for the length of the block; where there can be none, that is said."""
+    from . import control
 
-    begin(hub)
     async with contextlib.AsyncExitStack() as stack:
-        log = CallLog()
-        stack.callback(log.close)
-        hub.gate.note = log.event
-        if metrics:
-            from .metrics import listening
-
-            await stack.enter_async_context(listening(hub, metrics))
-        if control is not None:
-            listener = await socket.listen(control, seen_operations(lambda: hub))
-            stack.callback(control.unlink, missing_ok=True)
-            stack.callback(listener.close)
+        if control.is_served(path):
+            log.warning("Another server answers `limen top` at %s already; this one does not.", path)
+        else:
+            try:
+                listener = await control.listen(path, seen_operations(lambda: hub))
+            except OSError as error:  # a file system without sockets, say
+                log.warning("No socket at %s (%s): `limen top` finds nothing.", path, error)
+            else:
+                stack.callback(path.unlink, missing_ok=True)
+                stack.callback(listener.close)
         yield
 
 

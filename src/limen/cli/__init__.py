@@ -24,6 +24,7 @@ from .permission import explain, permission
 from .profile import profile
 from .router import router
 from .shell import shell
+from .top import top
 from .types import types
 from .users import COMMANDS as USER_COMMANDS
 
@@ -88,6 +89,7 @@ main.add_command(router)
 main.add_command(credential)
 main.add_command(key)
 main.add_command(call)
+main.add_command(top)
 main.add_command(types)
 
 

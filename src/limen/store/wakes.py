@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from .files import socket_address
+from limen.base.sockets import socket_address
 
 Undo = Callable[[], None]
 _STOP = b"stop"

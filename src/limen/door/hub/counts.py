@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limen.core.wamp.messages import MAX_ID
 
+from .times import OTHER, added
+
 if TYPE_CHECKING:
     from limen import exc
     from limen.core.wamp.session import Session
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 200
 """Rows of a table that a picture shows by name; what is beyond is added up as "other"."""
-OTHER: Final = "other"
 LONG: Final = 200
 """Characters of an address or a role that are shown."""
 
@@ -73,13 +74,13 @@ class Counts:
         self.messages_in += connection.messages_in
         self.messages_out += connection.messages_out
 
-    def called(self, uri: str, seconds: float, error: exc.Error | None) -> None:
+    def called(self, domain: str, uri: str, seconds: float, error: exc.Error | None) -> None:
         """A local service was called, or refused to be."""
         self.calls += 1
         if error is not None:
             self.failed += 1
         if self.times is not None:
-            self.times.call(uri, seconds, error is not None)
+            self.times.call(domain, uri, seconds, error is not None)
 
 
 def picture(hub: Hub) -> Picture:
@@ -157,20 +158,8 @@ def _joined(name: str, rows: list[list[Any]], more: list[list[Any]]) -> list[lis
     found = {tuple(row[:width]): row for row in rows}
     for row in more:
         about = tuple(row[:width])
-        found[about] = _added(found[about], row, width) if about in found else row
+        found[about] = [*about, *added(found[about][width:], row[width:])] if about in found else row
     return list(found.values())
-
-
-def _added(row: list[Any], other: list[Any], width: int) -> list[Any]:
-    """Two rows about one thing. The fifth number of an address, its longest call, is not added up."""
-    numbers = [a + b for a, b in zip(row[width:], other[width:], strict=True)]
-    if len(numbers) == LONGEST + 1:
-        numbers[LONGEST] = max(row[width + LONGEST], other[width + LONGEST])
-    return [*row[:width], *numbers]
-
-
-LONGEST: Final = 3
-"""Which number of an address is its longest call."""
 
 
 def _bounded(rows: list[list[Any]], width: int) -> list[list[Any]]:
@@ -178,10 +167,10 @@ def _bounded(rows: list[list[Any]], width: int) -> list[list[Any]]:
     if len(rows) <= MOST_ROWS:
         return rows
     rows = sorted(rows, key=lambda row: row[width], reverse=True)
-    rest = [OTHER] * width + [0] * (len(rows[0]) - width)
+    rest = [0] * (len(rows[0]) - width)
     for row in rows[MOST_ROWS:]:
-        rest = _added(rest, [OTHER] * width + row[width:], width)
-    return [*rows[:MOST_ROWS], rest]
+        rest = added(rest, row[width:])
+    return [*rows[:MOST_ROWS], [OTHER] * width + rest]
 
 
 def _kind(session: Session) -> tuple[str, str]:

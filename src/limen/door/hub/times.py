@@ -22,6 +22,8 @@ OTHER: Final = "other"
 BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds up to which a call belongs in a bucket."""
 CALL: Final = 48
+LONGEST: Final = 3
+"""Which number of an address is its longest call."""
 
 
 class Watcher(Protocol):
@@ -37,8 +39,8 @@ class Times:
     delivered.
 
     >>> times = Times()
-    >>> times.call("todo.add", 0.25, failed=False)
-    >>> times.call("todo.add", 0.5, failed=True)
+    >>> times.call("a.example", "todo.add", 0.25, failed=False)
+    >>> times.call("a.example", "todo.add", 0.5, failed=True)
     >>> times.addresses()
     [['todo.add', 2, 1, 0.75, 0.5]]
     """
@@ -48,14 +50,16 @@ class Times:
         self.seconds = 0.0
         """Of all calls."""
         self._buckets = [0] * (len(BOUNDS) + 1)
-        self._addresses: dict[str, list[Any]] = {}
-        self._topics: dict[str, list[Any]] = {}
+        self._addresses: dict[tuple[str, str], list[Any]] = {}
+        self._topics: dict[tuple[str, str], list[Any]] = {}
+        """By domain and address."""
         self._begun: dict[tuple[int, int], tuple[PendingCall, str, float]] = {}
         self._sweep_at = 1024
 
-    def call(self, address: str, seconds: float, failed: bool) -> None:
+    def call(self, domain: str, address: str, seconds: float, failed: bool) -> None:
         """A call has ended."""
-        row = self._addresses.get(address) or self._row(self._addresses, address, [0, 0, 0.0, 0.0])
+        key = domain, address
+        row = self._addresses.get(key) or self._row(self._addresses, key, [0, 0, 0.0, 0.0])
         row[0] += 1
         row[1] += failed
         row[2] += seconds
@@ -90,12 +94,13 @@ class Times:
     def _end(self, caller: Session, request: int, *, failed: bool) -> None:
         begun = self._begun.pop((caller.id, request), None)
         if begun is not None:
-            self.call(begun[1], self._clock() - begun[2], failed)
+            self.call(_domain(caller), begun[1], self._clock() - begun[2], failed)
 
     def broadcasting(self, sessions: list[Session], message: Event) -> None:
         subscription = sessions[0].subscriptions.get(message.subscription)
         if subscription is not None:
-            row = self._topics.get(subscription.uri) or self._row(self._topics, subscription.uri, [0, 0])
+            key = _domain(sessions[0]), subscription.uri
+            row = self._topics.get(key) or self._row(self._topics, key, [0, 0])
             row[0] += 1
             row[1] += len(sessions)
 
@@ -105,22 +110,44 @@ class Times:
         self._begun = {key: one for key, one in begun if one[0].caller.calls.get(key[1]) is one[0]}
         self._sweep_at = max(1024, 2 * len(self._begun))
 
-    def _row(self, table: dict[str, list[Any]], address: str, row: list[Any]) -> list[Any]:
+    def _row(self, table: dict[tuple[str, str], list[Any]], key: tuple[str, str], row: list[Any]) -> list[Any]:
         if len(table) >= MOST:
-            return table.setdefault(OTHER, row)
-        table[address] = row
+            return table.setdefault(("", OTHER), row)
+        table[key] = row
         return row
 
     # -- what is seen -------------------------------------------------------------------------------------------
-    def addresses(self) -> list[list[Any]]:
-        """Rows: address, calls, failed, seconds, longest."""
-        return [[address[:200], *row] for address, row in self._addresses.items()]
+    def addresses(self, domain: str | None = None) -> list[list[Any]]:
+        """Rows: address, calls, failed, seconds, longest; of *domain*, or of all together."""
+        return _rows(self._addresses, domain)
 
-    def topics(self) -> list[list[Any]]:
+    def topics(self, domain: str | None = None) -> list[list[Any]]:
         """Rows: topic, events, deliveries."""
-        return [[topic[:200], *row] for topic, row in self._topics.items()]
+        return _rows(self._topics, domain)
 
     def buckets(self) -> list[list[Any]]:
         """Rows: seconds up to which a call is counted there, as text, and how many of this bucket alone."""
         bounds = [*map(str, BOUNDS), "+Inf"]
         return [[bound, number] for bound, number in zip(bounds, self._buckets, strict=True)]
+
+
+def _domain(session: Session) -> str:
+    return "" if session.principal is None else session.principal.domain
+
+
+def _rows(table: dict[tuple[str, str], list[Any]], domain: str | None) -> list[list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for (of, address), row in table.items():
+        if domain not in (None, of):
+            continue
+        known = found.get(address)
+        found[address] = row if known is None else added(known, row)
+    return [[address[:200], *row] for address, row in found.items()]
+
+
+def added(row: list[Any], other: list[Any]) -> list[Any]:
+    """The numbers of two rows about one thing; the fourth, the longest call, is not added up."""
+    numbers = [a + b for a, b in zip(row, other, strict=True)]
+    if len(numbers) > LONGEST:
+        numbers[LONGEST] = max(row[LONGEST], other[LONGEST])
+    return numbers

@@ -61,15 +61,13 @@ def joined(trees: Iterable[Row]) -> Row:
 
 
 def _addresses(hub: Hub, realms: list[Realm], domain: str | None) -> Iterator[Row]:
-    times = hub.counts.times
-    calls = {row[0]: row[1:] for row in times.addresses()} if times is not None else {}
-    events = {row[0]: row[1:] for row in times.topics()} if times is not None else {}
-    here = domain or hub.config.DOMAIN
+    here, (calls, events) = domain or hub.config.DOMAIN, _costs(hub, domain)
     for service in hub.registry:
         yield _address(here, "service", service.uri, calls.get(service.uri), None, safe=service.safe)
     for topic in hub.registry.topics:
         yield _address(here, "topic", topic, None, events.get(topic), safe=hub.registry.topics[topic].safe)
     for realm in realms:
+        calls, events = _costs(hub, realm.name)
         for session in realm.sessions.values():
             if session.id > MAX_ID:
                 continue
@@ -81,10 +79,19 @@ def _addresses(hub: Hub, realms: list[Realm], domain: str | None) -> Iterator[Ro
                 yield _address(realm.name, "topic", subscription.uri, None, cost, sessions=1, **about)
 
 
+def _costs(hub: Hub, domain: str | None) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """What addresses and topics of *domain* have cost."""
+    times = hub.counts.times
+    if times is None:
+        return {}, {}
+    calls, events = times.addresses(domain), times.topics(domain)
+    return {row[0]: row[1:] for row in calls}, {row[0]: row[1:] for row in events}
+
+
 def _address(
     domain: str, kind: str, address: str, calls: list[Any] | None, events: list[Any] | None, **about: Any
 ) -> Row:
-    """*calls*: calls, failed, seconds, longest; *events*: events, deliveries. None: nobody has watched, or none came."""
+    """*calls*: calls, failed, seconds, longest; *events*: events, deliveries. None: nobody watched, or none came."""
     called, failed, seconds, longest = calls or (0, 0, 0.0, 0.0)
     published, delivered = events or (0, 0)
     cost = {"calls": called, "failed": failed, "seconds": seconds, "longest": longest}

@@ -1,10 +1,15 @@
-"""Who watches what the hub sends: times of addresses for whoever asks, and traces. Nobody: `Hub.watcher` is None."""
+"""Who watches what the hub sends: times of addresses for whoever asks, and traces. Nobody: `Hub.watcher` is None.
+
+`whole` and `whole_tree` give what is seen of all processes of the server.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from .counts import Picture, picture, together
 from .times import Times
+from .tree import joined, tree
 
 if TYPE_CHECKING:
     from limen.core.wamp.messages import Event, Message
@@ -57,3 +62,31 @@ class Watching:
             counts.times = None
         times, traces = counts.times, self.traces
         self._hub.watcher = Both(times, traces) if times is not None and traces is not None else times or traces
+
+
+# -- all processes of a server --------------------------------------------------------------------------------------
+def begin(hub: Hub) -> None:
+    """Answers the other processes of this server; to be called when its bus is there."""
+
+    async def answer(_: Any) -> Picture:
+        hub.watching.look()
+        return picture(hub)
+
+    async def answer_tree(domain: str | None) -> dict[str, Any]:
+        hub.watching.look()
+        return tree(hub, domain)
+
+    hub.bus.answer("picture", answer)
+    hub.bus.answer("tree", answer_tree)
+
+
+async def whole(hub: Hub) -> Picture:
+    """The picture of all processes; from now on, for a while, times are taken in each. On the loop."""
+    hub.watching.look()
+    return together([picture(hub), *await hub.bus.gather("picture", None)])
+
+
+async def whole_tree(hub: Hub, domain: str | None = None) -> dict[str, Any]:
+    """The tree of all processes, of *domain* or of all; see `door/hub/tree.py`. On the loop."""
+    hub.watching.look()
+    return joined([tree(hub, domain), *await hub.bus.gather("tree", domain)])

@@ -16,6 +16,7 @@ from limen.door.hub.ends import end_user
 from limen.door.hub.seat import Own
 
 from .files import PROCEDURES
+from .observed import OBSERVED
 from .services import services_for
 from .sessions import SESSIONS
 
@@ -148,6 +149,6 @@ OWN = {
     "limen.password.finish": Own(password_finish),
     **SESSIONS,
     "limen.services": Own(services_for),
-    **{uri: Own(run) for uri, run in PROCEDURES.items()},
+    **{uri: Own(run) for uri, run in (OBSERVED | PROCEDURES).items()},
 }
 """URI to what answers it; nobody else can register them."""

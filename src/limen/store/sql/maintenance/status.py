@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from limen.store.files import socket_address
+from limen.base.sockets import socket_address
 from limen.store.sql import schema
 from limen.store.sql.index import catalog
 from limen.store.sql.postgres import claim as pg_claim
