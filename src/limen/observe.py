@@ -32,7 +32,7 @@ def traced(client: C, provider: TracerProvider | None = None) -> C:
     target: Any = client
     for name in ("_client", "_transport"):
         target = getattr(target, name, target)
-    target.trace_by(traces(provider))
+    target._trace_by(traces(provider))
     return client
 
 

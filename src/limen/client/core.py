@@ -94,7 +94,7 @@ class Transport(ABC):
         """Acts as *user*; None: as oneself again. Sets `who`."""
         raise self.unable("act as another user")
 
-    def trace_by(self, spans: Spans) -> None:
+    def _trace_by(self, spans: Spans) -> None:
         """Calls and publications are spans of *spans* from now on; see `limen.observe.traced`."""
         self.spans = spans
 

@@ -236,12 +236,12 @@ class Session:
             self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
             await taken
 
-    def trace_by(self, spans: Spans) -> None:
+    def _trace_by(self, spans: Spans) -> None:
         """Calls, publications and handlers are spans of *spans* from now on; see `limen.observe.traced`."""
         self._line.settings = replace(self._line.settings, spans=spans)
 
     @property
-    def spans(self) -> Spans | None:
+    def _spans(self) -> Spans | None:
         """What makes them, where this session is traced."""
         return self._line.settings.spans
 

@@ -97,7 +97,7 @@ class Subscriptions:
         topic = self._by_id.get(message.subscription)
         if topic is None:
             return
-        spans = self._session.spans
+        spans = self._session._spans
         for handler in tuple(topic.handlers):
             if spans is None:
                 self.run(handler, *(message.args or ()), **(message.kwargs or {}))

@@ -37,10 +37,10 @@ class WsTransport(Transport):
     def state(self) -> State:
         return "online" if self._session is None else self._session.state
 
-    def trace_by(self, spans: Spans) -> None:
+    def _trace_by(self, spans: Spans) -> None:
         self._settings = replace(self._settings, spans=spans)
         if self._session is not None:
-            self._session.trace_by(spans)
+            self._session._trace_by(spans)
 
     async def call(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None, push: Push | None
