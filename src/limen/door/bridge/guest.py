@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from limen.door.hub.tabs import KeptCall
 
 ROLES: dict[str, Any] = {"caller": {}, "publisher": {}, "subscriber": {}}
+ANONYMOUS = {"authmethod": "anonymous", "authprovider": "limen", "transport": {"encoding": "json", "sealed": False}}
+BY_KEY = {**ANONYMOUS, "authmethod": "cryptosign"}
+"""What the session meta API tells of a guest."""
 
 
 Heard = Callable[[Message, dict[object, bytes]], None]
@@ -45,7 +48,8 @@ class Guest:
         self._answers: dict[int, asyncio.Future[Message]] = {}
         id = new_session_id()
         authid = principal.user or f"anonymous-{id}"
-        self.session = Session(id, principal=principal, roles=ROLES, authid=authid)
+        about = BY_KEY if key else ANONYMOUS
+        self.session = Session(id, principal=principal, roles=ROLES, authid=authid, details=about)
         self.realm = hub.realm(principal.domain)
         hub.join(self.realm, self.session, self)
 

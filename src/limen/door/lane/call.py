@@ -71,7 +71,11 @@ class LaneCall(Answering):
         if type(message) is Publish:  # else nothing would ever answer this request
             message = replace(message, options={**message.options, "acknowledge": True})
         self.session = session = Session(
-            new_session_id(), principal, codec_name=self.codec.name, authid=principal.user or ""
+            new_session_id(),
+            principal,
+            codec_name=self.codec.name,
+            authid=principal.user or "",
+            details={"authprovider": "limen", "transport": {"encoding": self.codec.name, "sealed": True}},
         )
         session.next_request = message.request
         self.hub.join(self.realm, session, self)
