@@ -184,12 +184,13 @@ class Broker:
         """What is published in this process: for all here, and for the other processes. *options*: black- and
         whitelists, `retain`; *details*: what each EVENT says; *excluded*: the publisher, where it gets none."""
         self.published += 1
-        publisher = 0 if excluded is None else excluded.id
         if self._keeps or (options and options.get("retain") is True):
+            publisher = 0 if excluded is None else excluded.id
             self._keep(uri, args, kwargs, publication, options, details, publisher)
         here = self.dispatch(uri, args, kwargs, publication, options, details, excluded)
         if not self._shared:
             return here
+        publisher = 0 if excluded is None else excluded.id
         told = {name: value for name, value in options.items() if name in TOLD} if options else {}
         return (*here, Spread(uri, args, kwargs, publication, told, details, publisher))
 
@@ -252,7 +253,8 @@ class Broker:
             receivers = self._receivers(subscription, options, details, excluded)
             if not receivers:
                 return ()
-            return (Broadcast(receivers, Event(subscription.id, publication, {**details}, args, kwargs)),)
+            about = {**details} if details else {}
+            return (Broadcast(receivers, Event(subscription.id, publication, about, args, kwargs)),)
         effects: list[Effect] = []
         for subscription in self._all.matching(uri):
             receivers = self._receivers(subscription, options, details, excluded)
@@ -268,8 +270,9 @@ class Broker:
         details: Mapping[str, Any],
         excluded: Session | None,
     ) -> list[Session]:
-        receivers = list(subscription.subscribers)
-        if excluded in subscription.subscribers:
+        subscribers = subscription.subscribers
+        receivers = list(subscribers)
+        if excluded in subscribers:
             receivers.remove(excluded)
         if options and not LISTS.keys().isdisjoint(options):
             receivers = eligible(receivers, options)
