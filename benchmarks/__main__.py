@@ -20,6 +20,8 @@ TOPICS = (
     "routed",
     "publish",
     "patterns",
+    "rules",
+    "router",
     "client",
     "memory",
     "imports",

@@ -100,7 +100,7 @@ async def run(report: Report) -> None:
             "realm, patterns, topics never seen before": alone(pattern, SUBSCRIPTIONS),
         }
         for name, subscription in (("exact", exact), ("prefixes and wildcards", pattern)):
-            limen = stack.enter_context(processes.limen("limen_app.py", "--realm-rules", "open"))
+            limen = stack.enter_context(processes.router())
             turns[f"over WebSockets, {name}"] = await whole(*limen, subscription)
         cost = report.figures(await alternate(ROUNDS, turns))
     ratio = cost["realm, prefixes and wildcards"] / cost["realm, exact"]

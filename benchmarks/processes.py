@@ -69,6 +69,15 @@ def limen(app: str = "limen_app.py", *options: str) -> Iterator[tuple[int, int]]
 
 
 @contextmanager
+def router(*options: str | Path) -> Iterator[tuple[int, int]]:
+    """`limen router` with a realm where everybody may do everything; gives pid and port."""
+    port = free_port()
+    words = [LIMEN, "router", "--realm", "localhost", "--anonymous", "--port", str(port), *options]
+    with started(words, port) as pid:
+        yield pid, port
+
+
+@contextmanager
 def uvicorn(python: str, target: str) -> Iterator[tuple[int, int]]:
     """uvicorn as it is run for speed: uvloop, httptools, one worker, no access log; gives pid and port."""
     port = free_port()

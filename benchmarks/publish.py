@@ -98,7 +98,7 @@ async def run(report: Report) -> None:
         others = stack.enter_context(processes.python("xconn_router.py", python=xconn))
         least = stack.enter_context(processes.python("minimal_router.py"))
         nats = stack.enter_context(processes.nats())
-        limen = stack.enter_context(processes.limen("limen_app.py", "--realm-rules", "open"))
+        limen = stack.enter_context(processes.router())
         turns: dict[str, Turn] = {}
         for number in CROWDS:
             turns[f"limen, to {number}"] = await contestant(*limen, number)

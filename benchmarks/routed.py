@@ -178,7 +178,7 @@ async def run(report: Report) -> None:
         others = stack.enter_context(processes.python("xconn_router.py", python=xconn))
         least = stack.enter_context(processes.python("minimal_router.py"))
         nats = stack.enter_context(processes.nats())
-        limen = stack.enter_context(processes.limen("limen_app.py", "--realm-rules", "open"))
+        limen = stack.enter_context(processes.router())
         turns = {f"limen, {name}": await contestant(*limen, name) for name in ("json", "msgpack", "cbor")}
         turns |= {f"crossbar, {name}": await contestant(*crossbar, name) for name in ("json", "msgpack", "cbor")}
         turns["xconn, json"] = await contestant(*others, "json")
