@@ -56,6 +56,7 @@ class Waiting:
     uri: str
     registered: tuple[str, str]
     progress: bool
+    timeout: float | None
     deadline: float | None
     invocation: int = 0
     sent: list[int] = field(default_factory=list)
@@ -341,7 +342,8 @@ class Calls(RuleBasedStateMachine):
         assert name is not None
         assert callee in free
         assert self.peers[callee].able or not parts
-        call = Waiting(peer, request, callee, uri, name, progress, self.edge.now + timeout / 1000 if timeout else None)
+        deadline = self.edge.now + timeout / 1000 if timeout else None
+        call = Waiting(peer, request, callee, uri, name, progress, timeout, deadline)
         call.sent, call.open, call.counted = [1], parts, self.offers[name].callees[callee] > 0
         self.waiting.append(call)
         self.step(lambda: None)
@@ -392,6 +394,8 @@ class Calls(RuleBasedStateMachine):
         message: Any = Yield(invocation, {}, ["final"])
         if kind == "progress":
             call.values += open_
+            if open_ and call.timeout and call.progress:
+                call.deadline = self.edge.now + call.timeout / 1000
             message = Yield(invocation, {"progress": True}, [call.values])
         elif kind == "error":
             message = Error(68, invocation, {}, "x.error")

@@ -207,10 +207,10 @@ def test_a_local_service_is_invoked_and_settled_once() -> None:
     (invoke,) = edge.invoked
     assert (invoke.uri, invoke.procedure, invoke.args, invoke.kwargs) == ("x.local", "x.local", [], {"a": 1})
     assert invoke.options == {"x_id": b"1"}
-    assert edge.realm.pending(peer.session, 1)
+    assert edge.realm.progressed(peer.session, 1)
     assert edge.realm.settle(peer.session, 1)
     assert not edge.realm.settle(peer.session, 1)
-    assert not edge.realm.pending(peer.session, 1)
+    assert not edge.realm.progressed(peer.session, 1)
 
 
 def test_nobody_settles_a_routed_call() -> None:
@@ -366,6 +366,40 @@ def test_time_outs_come_in_their_order_after_others_were_answered() -> None:
         edge.act(edge.realm.tick(deadline))
         assert failed(peer.one(), "wamp.error.timeout")
     assert edge.realm.next_deadline() is None
+
+
+def test_the_time_runs_to_the_first_result_and_from_each_to_the_next() -> None:
+    """Section "Progressive Call Results", "Timeouts"."""
+    edge, caller, callee, _ = routed(CAN, timeout=1000, receive_progress=True)
+    for _ in range(5):
+        edge.wait(0.9)
+        callee.send(Yield(1, {"progress": True}))
+        assert isinstance(caller.one(), Result)
+    assert edge.realm.next_deadline() == pytest.approx(5.5)
+    edge.wait(1.1)
+    assert failed(caller.one(), "wamp.error.timeout")
+    assert nothing_is_left(edge)
+
+
+def test_a_result_that_nobody_asked_for_brings_no_time() -> None:
+    edge, caller, callee, _ = routed(CAN, timeout=1000)
+    edge.wait(0.9)
+    callee.send(Yield(1, {"progress": True}))
+    edge.wait(0.2)
+    assert failed(caller.one(), "wamp.error.timeout")
+
+
+def test_the_time_of_a_local_service_runs_anew_from_each_result() -> None:
+    edge = Edge("x.local")
+    peer = edge.join()
+    peer.send(Call(1, {"timeout": 1000, "receive_progress": True}, "x.local"))
+    for _ in range(3):
+        edge.wait(0.9)
+        assert edge.realm.progressed(peer.session, 1)
+    assert peer.take() == []
+    edge.wait(1.1)
+    assert failed(peer.one(), "wamp.error.timeout")
+    assert not edge.realm.progressed(peer.session, 1)
 
 
 @pytest.mark.parametrize("timeout", [0, None])

@@ -56,6 +56,7 @@ class Waiting:
     request: int
     callee: Peer | None
     progress: bool
+    timeout: int | None
     deadline: float | None
     invocation: int = 0
     values: int = 0
@@ -248,7 +249,8 @@ class Realm(RuleBasedStateMachine):
         callee = next((p for p, known in self.peers.items() if uri in known.registrations), None)
         options = {"receive_progress": progress, "timeout": timeout}
         request = peer.id()
-        call = Waiting(peer, request, callee, progress, self.edge.now + timeout / 1000 if timeout else None)
+        deadline = self.edge.now + timeout / 1000 if timeout else None
+        call = Waiting(peer, request, callee, progress, timeout, deadline)
         self.waiting.append(call)
         message = Call(request, options, uri, [peer.session.id, request])
         nobody = callee is None and uri != LOCAL
@@ -269,6 +271,8 @@ class Realm(RuleBasedStateMachine):
         message: Any = Yield(invocation, {}, ["final"])
         if kind == "progress":
             call.values += open_
+            if open_ and call.timeout and call.progress:
+                call.deadline = self.edge.now + call.timeout / 1000
             message = Yield(invocation, {"progress": True}, [call.values])
         elif kind == "error":
             message = Error(68, invocation, {}, "x.error")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from limen.core.wamp.messages import MAX_ID, Call, Error, Result, Unregister, Unregistered
+from limen.core.wamp.messages import MAX_ID, Call, Error, Event, Register, Registered, Result, Unregister, Unregistered
 from limen.core.wamp.registrations import Endpoint
 from limen.core.wamp.session import Session
 
@@ -170,6 +170,21 @@ def test_a_registration_is_created_joined_left_and_deleted() -> None:
     said.clear()
     b.drop()
     assert said == [("on_unregister", [2, 1]), ("on_delete", [2, 1])]
+
+
+def test_who_listens_hears_it_after_the_answer_and_in_order() -> None:
+    edge = Edge()
+    listener, callee = edge.join(), edge.join()
+    topics = {
+        listener.subscribe(API + name): name for name in ("on_create", "on_register", "on_unregister", "on_delete")
+    }
+    own = callee.subscribe(API + "on_register")
+    registered, event = callee.send(Register(callee.id(), {"match": "wildcard"}, "x..z"))
+    assert isinstance(registered, Registered)
+    assert event == Event(own, event.publication, {}, [callee.session.id, registered.registration])  # type: ignore[union-attr]
+    assert [topics[e.subscription] for e in listener.take()] == ["on_create", "on_register"]  # type: ignore[union-attr]
+    callee.drop()
+    assert [topics[e.subscription] for e in listener.take()] == ["on_unregister", "on_delete"]  # type: ignore[union-attr]
 
 
 def test_a_revocation_is_told_as_well() -> None:

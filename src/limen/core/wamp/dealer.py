@@ -9,7 +9,7 @@ Who answers what: `registrar.py`. Where a call's options say nothing, and nearly
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from heapq import heapify, heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any, Final
 
 from limen.core.wamp.effects import (
@@ -51,10 +51,11 @@ class PendingCall:
     """A CALL without its final answer.
 
     *callee*: None where a local service answers; *invocation*: id of the INVOCATION. *progress*: the caller asked for
-    progressive results. *endpoint*: where the calls of the callee are counted. *parts*: of a progressive call.
+    progressive results. *timeout*: seconds, 0: none; *due*: when it is over, if there is one. *endpoint*: where the
+    calls of the callee are counted. *parts*: of a progressive call.
     """
 
-    __slots__ = ("callee", "caller", "endpoint", "invocation", "parts", "progress", "request", "timed")
+    __slots__ = ("callee", "caller", "due", "endpoint", "invocation", "parts", "progress", "request", "timeout")
 
     def __init__(self, caller: Session, request: int, callee: Session | None, invocation: int, progress: bool) -> None:
         self.caller = caller
@@ -62,7 +63,8 @@ class PendingCall:
         self.callee = callee
         self.invocation = invocation
         self.progress = progress
-        self.timed = False
+        self.timeout = 0.0
+        self.due = 0.0
         self.endpoint: Endpoint | None = None
         self.parts: Parts | None = None
 
@@ -106,7 +108,7 @@ class Dealer:
         self._exact = registrar.table.exact
         self._best = registrar.table.best
         self.own: Meta | None = None
-        # Calls with a time-out: (deadline, number, call). An answered call stays until it is popped or swept.
+        # Calls with a time-out: (not due before, number, call). An answered call stays until it is popped or swept.
         self.deadlines: list[tuple[float, int, PendingCall]] = []
         self._timed = 0
         """How many of them are pending."""
@@ -291,6 +293,8 @@ class Dealer:
             self._end(call, answered=True)
         elif not call.progress:
             return ()
+        elif call.timeout:
+            call.due = self._now() + call.timeout
         return (Send(call.caller, Result(call.request, details, message.args, message.kwargs)),)
 
     def _unreadable(self, call: PendingCall) -> Effects:
@@ -326,8 +330,17 @@ class Dealer:
         if call is None or call.callee is not None:
             return False
         del session.calls[request]
-        if call.timed:
+        if call.timeout:
             self._timed -= 1
+        return True
+
+    def progressed(self, session: Session, request: int) -> bool:
+        """Whether a progressive result of a local service to *request* is awaited; its time-out begins anew then."""
+        call = session.calls.get(request)
+        if call is None:
+            return False
+        if call.timeout:
+            call.due = self._now() + call.timeout
         return True
 
     def stop(self, call: PendingCall, failure: Error) -> Effects:
@@ -386,26 +399,34 @@ class Dealer:
                 self.answered += 1
             else:
                 self.failed += 1
-        if call.timed:
+        if call.timeout:
             self._timed -= 1
 
     # -- time-outs ----------------------------------------------------------------------------------------------
     def _watch(self, call: PendingCall, timeout: int) -> None:
-        call.timed = True
+        """*timeout*: milliseconds to the first result, and from each to the next (section "Progressive Call Results",
+        "Timeouts")."""
         self._timed += 1
-        deadline = self._now() + min(timeout, MAX_TIMEOUT) / 1000
+        call.timeout = min(timeout, MAX_TIMEOUT) / 1000
+        call.due = self._now() + call.timeout
         deadlines = self.deadlines
         if len(deadlines) > 64 and len(deadlines) > 2 * self._timed:
             # Answered long before their time: most calls are.
             deadlines[:] = [entry for entry in deadlines if _is_pending(entry[2])]
             heapify(deadlines)
-        heappush(deadlines, (deadline, id(call), call))
+        heappush(deadlines, (call.due, id(call), call))
 
     def next_deadline(self) -> float | None:
         deadlines = self.deadlines
-        while deadlines and not _is_pending(deadlines[0][2]):
-            heappop(deadlines)
-        return deadlines[0][0] if deadlines else None
+        while deadlines:
+            deadline, number, call = deadlines[0]
+            if not _is_pending(call):
+                heappop(deadlines)
+            elif call.due > deadline:  # there was a result meanwhile
+                heapreplace(deadlines, (call.due, number, call))
+            else:
+                return deadline
+        return None
 
     def tick(self, now: float) -> Effects:
         effects: list[Effect] = []

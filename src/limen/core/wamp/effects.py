@@ -27,7 +27,7 @@ class Broadcast(Struct, frozen=True, gc=False):
 
 class Invoke(Struct, frozen=True, gc=False):
     """Run the local service *procedure* for a CALL. `Realm.settle(session, request)` says whether its answer is still
-    awaited; `Realm.pending` the same for progressive results."""
+    awaited; `Realm.progressed` the same for progressive results."""
 
     session: Session
     request: int

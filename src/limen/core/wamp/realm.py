@@ -163,6 +163,8 @@ class Realm:
         self.settle = dealer.settle
         """`settle(session, request) -> bool`: whether the final answer of a local service is still awaited; from then
         on it is not. Whoever gets True sends the RESULT or ERROR."""
+        self.progressed = dealer.progressed
+        """`progressed(session, request) -> bool`: whether a progressive result of a local service is awaited."""
         self.deadlines: Sized = dealer.deadlines
         """Calls with a time-out; while it is empty nobody need ask for the next."""
         self.next_deadline = dealer.next_deadline
@@ -339,10 +341,6 @@ class Realm:
             "delivered": broker.delivered,
             "retained": broker.retained.count,
         }
-
-    def pending(self, session: Session, request: int) -> bool:
-        """Whether an answer of a local service to *request* is still awaited."""
-        return request in session.calls
 
 
 _NEVER_HELD: Final = frozenset({Yield, Error, Abort})

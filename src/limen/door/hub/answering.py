@@ -74,7 +74,7 @@ class Answering:
         """What a stream calls with each value; gives something to await when the peer reads too slowly."""
 
         def send(value: Any) -> Awaitable[None] | None:
-            if self.session is None or not self.realm.pending(self.session, request):
+            if self.session is None or not self.realm.progressed(self.session, request):
                 return None
             self.send(Result(request, {"progress": True}, [value]))
             return self._drained() if self.queued > STREAM_HIGH else None
