@@ -17,7 +17,8 @@ PASSWORD = "correct horse"
 SEED = bytes(range(32))
 PUBLIC = "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8"
 EVERYTHING = Rule(uri="", match="prefix", allow=("call", "register", "publish", "subscribe"))
-ROLES = tuple(Role(name=name, rules=(EVERYTHING,)) for name in ("user", "admin", "guest"))
+AUTHORITY = Rule(uri="com.example.authenticate", allow=("register",))
+ROLES = tuple(Role(name=name, rules=(EVERYTHING, AUTHORITY)) for name in ("user", "admin", "guest"))
 SALTED = wampcra.salted(PASSWORD, "salt123", 100)
 RECORD = scram.derive(PASSWORD, b"sixteen of salt.", "pbkdf2", 4096)
 

@@ -11,7 +11,7 @@ from typing import Any
 from limen.app.router import Router
 from limen.core.wamp import messages as m
 from limen.core.wamp.codecs import codec
-from limen.door.router.config import Listener, Settings, anyone
+from limen.door.router.config import Listener, Secret, Settings, User, anyone
 from limen.testing.sockets import SocketClient
 
 ROLES: dict[str, Any] = {"caller": {}, "callee": {}, "publisher": {}, "subscriber": {}}
@@ -93,3 +93,19 @@ class Client:
         """Sends a request; gives the next message."""
         await self.say(kind(next(self.numbers), options, uri, *payload))
         return await self.hear()
+
+
+def user(name: str, role: str = "backend", ticket: str = "secret") -> User:
+    """Somebody who comes in by a ticket."""
+    return User(name, (role,), ticket=Secret(value=ticket))
+
+
+async def logged_in(at: Routing, name: str, ticket: str = "secret") -> Client:
+    """Who has come into realm1 by a ticket."""
+    client = await at.knock()
+    challenge = await client.hello("realm1", authmethods=["ticket"], authid=name)
+    assert type(challenge) is m.Challenge, challenge
+    await client.say(m.Authenticate(ticket, {}))
+    welcome = await client.hear()
+    assert type(welcome) is m.Welcome, welcome
+    return client

@@ -150,9 +150,20 @@ def test_what_is_no_mistake_and_should_be_known_is_remarked(was: str, now: str, 
 
 def test_who_may_register_what_decides_about_others_is_remarked() -> None:
     text = SOUND.replace('"call", ', '"register", ') + '[realm.authenticator]\nprocedure = "com.example.login"\n'
-    assert remarks(text) == [
-        "r.toml:9: realm[realm1].role[guest]: anybody may register com.example.login, and so decide what all others may"
+    (said,) = remarks(text)
+    assert said.startswith("r.toml:5: realm[realm1]: no role may register com.example.login, which is asked: it takes ")
+    rule = '{uri = "com.example.login", allow = ["register"]}'
+    assert rule in said
+    assert remarks(text.replace("rule = [", f"rule = [{rule}, ")) == [
+        "r.toml:5: realm[realm1]: anybody may register com.example.login, and so decide what all others may"
     ]
+
+
+def test_a_router_whose_questions_to_the_unknown_change_is_remarked() -> None:
+    text = SOUND.replace('ticket = {env = "ADA_TICKET"}', 'wampcra = {secret = {env = "ADA_TICKET"}}')
+    (said,) = remarks(text)
+    assert said.startswith("r.toml:5: realm[realm1]: after a restart unknown names are asked something else")
+    assert remarks('secret = {env = "ADA_TICKET"}\n' + text) == []
 
 
 def test_a_secret_that_others_can_read_is_remarked(tmp_path: Path) -> None:

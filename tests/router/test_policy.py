@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from routing import Client, Routing, routing
+from routing import Client, Routing, logged_in, routing, user
 
 from limen.core.wamp import messages as m
-from limen.door.router.config import Authorizer, RealmSettings, Role, Rule
+from limen.door.router.config import Authenticator, Authorizer, RealmSettings, Role, Rule
 from limen.door.ws.connection import MAX_HELD
 
 AUTHORIZER = "com.example.authorize"
@@ -121,6 +121,38 @@ async def test_an_authorizer_that_is_not_there_or_too_slow_has_denied() -> None:
         assert await denied(client, m.Subscribe, "a") == "wamp.error.authorization_failed"
         await authorizing(at, lambda args: asyncio.get_running_loop().create_future())
         assert await denied(client, m.Subscribe, "a") == "wamp.error.authorization_failed"
+
+
+async def test_what_decides_is_registered_only_by_a_rule_for_just_that() -> None:
+    """Neither by a rule that holds for more, nor by a pattern, nor because the authorizer itself says so."""
+    everything = Rule("", match="prefix", allow=("register",), force_reregister=True)
+    realm1 = RealmSettings(
+        "realm1",
+        "guest",
+        (
+            Role("guest", (everything,)),
+            Role("asking", (), Authorizer(AUTHORIZER)),
+            Role("authority", (Rule(AUTHORIZER, allow=("register",)),)),
+        ),
+        users=(user("ask", "asking"), user("authority", "authority")),
+    )
+    realm2 = RealmSettings("realm2", authenticator=Authenticator("com.example.login", realm="realm1"))
+    async with routing(realm1, realm2) as at:
+        guest, asking_ = await at.join("realm1"), await logged_in(at, "ask")
+        for uri, options in (
+            (AUTHORIZER, {}),
+            (AUTHORIZER, {"force_reregister": True}),
+            (AUTHORIZER, {"invoke": "last"}),
+            ("com.example.login", {}),
+            ("com.", {"match": "prefix"}),
+            ("com..authorize", {"match": "wildcard"}),
+        ):
+            assert await denied(guest, m.Register, uri, **options) == "wamp.error.not_authorized", (uri, options)
+        assert await denied(asking_, m.Register, AUTHORIZER) == "wamp.error.not_authorized"
+        authority = await logged_in(at, "authority")
+        assert type(await authority.ask(m.Register, AUTHORIZER)) is m.Registered
+        assert await denied(authority, m.Register, AUTHORIZER, force_reregister=True) == "wamp.error.option_not_allowed"
+        assert type(await guest.ask(m.Register, "com.other.", match="prefix")) is m.Registered
 
 
 async def test_what_comes_meanwhile_waits_and_keeps_its_order() -> None:

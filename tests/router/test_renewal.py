@@ -11,35 +11,21 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from routing import Client, Routing, routing
+from routing import Client, Routing, logged_in, routing, user
 from served import Server
 from test_command import COMMAND, knock
 from test_policy import AUTHORIZER, authorizing
 
 from limen import exc
 from limen.core.wamp import messages as m
-from limen.door.router.config import Authorizer, Limits, Listener, RealmSettings, Role, Rule, Secret, User
+from limen.door.router.config import Authorizer, Limits, Listener, RealmSettings, Role, Rule, User
 from limen.testing.sockets import RefusedError
 
 ALL = Rule("", "prefix", ("call", "register", "publish", "subscribe"))
 GUEST, BACKEND = Role("guest", (ALL,)), Role("backend", (ALL,))
 
 
-def user(name: str, role: str = "backend", ticket: str = "secret") -> User:
-    return User(name, (role,), ticket=Secret(value=ticket))
-
-
 REALM = RealmSettings("realm1", "guest", (GUEST, BACKEND), (user("ada"), user("bob")))
-
-
-async def logged_in(at: Routing, name: str, ticket: str = "secret") -> Client:
-    client = await at.knock()
-    challenge = await client.hello("realm1", authmethods=["ticket"], authid=name)
-    assert type(challenge) is m.Challenge, challenge
-    await client.say(m.Authenticate(ticket, {}))
-    welcome = await client.hear()
-    assert type(welcome) is m.Welcome, welcome
-    return client
 
 
 async def take(at: Routing, *realms: RealmSettings, **more: Any) -> list[str]:

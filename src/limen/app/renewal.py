@@ -41,9 +41,9 @@ async def renew(router: Router, settings: Settings) -> list[str]:
     router.adopt(settings)
     for realm in settings.realms:
         if realm.name in router.policies:
-            router.policies[realm.name].take(realm)
+            router.policies[realm.name].take(settings)
         else:
-            router.policies[realm.name] = Policy(router.hub, router.call, realm)
+            router.policies[realm.name] = Policy(router.hub, router.call, settings, realm.name)
     users()
     for listener in ending:
         router.listening.remove(listener)
@@ -59,7 +59,8 @@ async def renew(router: Router, settings: Settings) -> list[str]:
         if now is None:
             await _close(router, was.name)
         elif there is not None:
-            _review(router, there, was, now)
+            guarded = before.authorities(was.name) != settings.authorities(was.name)
+            _review(router, there, was, now, guarded=guarded)
     return list(_later(before, settings))
 
 
@@ -96,15 +97,16 @@ async def _close(router: Router, name: str) -> None:
         session.peer.goodbye(LOGOUT, {"message": "This realm is no more."})
 
 
-def _review(router: Router, realm: Realm, was: RealmSettings, now: RealmSettings) -> None:
-    """Ends the sessions that may not be here any more, or not as they are."""
+def _review(router: Router, realm: Realm, was: RealmSettings, now: RealmSettings, *, guarded: bool) -> None:
+    """Ends the sessions that may not be here any more, or not as they are. *guarded*: other procedures decide."""
     policy = router.policies[realm.name]
+    ruled = was.roles != now.roles or guarded
     for session in tuple(realm.sessions.values()):
         if session.principal is None:
             continue  # the router's own
         if gone := _gone(session, was, now):
             session.peer.goodbye(LOGOUT, {"message": gone})
-        elif was.roles != now.roles:
+        elif ruled:
             policy.review(session, does(session), lambda session: session.peer.goodbye(CHANGED, {}))
 
 
@@ -126,6 +128,6 @@ def _later(before: Settings, settings: Settings) -> Iterator[str]:
         now = settings.realm(was.name)
         if now is not None and (was.limits != now.limits or was.history != now.history):
             yield f"limits and history of the realm {was.name}, which stay as they were"
-    for name in ("metrics", "control", "store"):
+    for name in ("metrics", "control", "store", "secret"):
         if getattr(before, name) != getattr(settings, name):
             yield f"{name}, which stays as it was"

@@ -17,6 +17,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,18 +56,21 @@ PATIENCE = 5.0
 
 
 class Router:
-    """*settings*: as they are now; `take` changes them. *secret*: 32 bytes that the questions to unknown names hang on
-    (`RouterEntrance`)."""
+    """*settings*: as they are now; `take` changes them."""
 
-    def __init__(self, settings: Settings, secret: bytes | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.app: App | None = None
         """Who keeps the users of sealed logins."""
+        secret = None if settings.secret is None else sha256(settings.secret.value.encode()).digest()
         self.entrance = RouterEntrance(settings, self.call, secret)
         self.hub = self._hub()
+        if settings.metrics is not None:
+            host = f"[{settings.metrics.host}]" if ":" in settings.metrics.host else settings.metrics.host
+            self.config.METRICS = f"{host}:{settings.metrics.port}"
         self.hub.settings_of, self.hub.ask = self._realm, self._ask
         self._inside = Inside(self.hub)
-        self.policies = {realm.name: Policy(self.hub, self.call, realm) for realm in settings.realms}
+        self.policies = {realm.name: Policy(self.hub, self.call, settings, realm.name) for realm in settings.realms}
         self.listening: list[Standing] = []
         self.leaving: list[Standing] = []
         """Listeners that have gone from the configuration, and those who came by them not yet."""
@@ -177,12 +181,10 @@ class Router:
             hub.gate.note = calls.event
             hub.gate.ledger.noted = lambda what, entry: calls.entry(hub.gate.ledger, what, entry)
             seen.begin(hub)
-            if self.settings.metrics is not None:
+            if self.config.METRICS:
                 from .metrics import listening
 
-                metrics = self.settings.metrics
-                host = f"[{metrics.host}]" if ":" in metrics.host else metrics.host
-                await stack.enter_async_context(listening(hub, f"{host}:{metrics.port}"))
+                await stack.enter_async_context(listening(hub, self.config.METRICS))
             sweeper = asyncio.get_running_loop().create_task(self._sweep())
             try:
                 yield
@@ -232,6 +234,7 @@ def adopt(config: Config, settings: Settings) -> None:
     limits = settings.limits
     config.MAX_CONNECTIONS, config.MAX_ORIGIN_CONNECTIONS = limits.connections, limits.origin_connections
     config.MAX_PENDING_LOGINS = limits.origin_logins
+    config.SOFT_ORIGIN_ABUSE_LEVEL, config.MAX_ORIGIN_ABUSE_LEVEL = limits.origin_abuse / 2, limits.origin_abuse
     config.MAX_MESSAGE_SIZE = limits.message_bytes
     config.MAX_QUEUE_SIZE = limits.queue_bytes
     config.MAX_STALL = limits.stall

@@ -204,12 +204,14 @@ class Listener(Table, frozen=True):
 
 class Limits(Table, frozen=True):
     """Of the whole router. *origin_connections*, *origin_logins* (at one time): of one IP address that has not logged
-    in. *queue_bytes*, *stall*: what a session may leave unread before it is cut. *hello* and the other times: seconds.
+    in; *origin_abuse*: the level of misbehaviour from which it is refused (docs/security.md). *queue_bytes*, *stall*:
+    what a session may leave unread before it is cut. *hello* and the other times: seconds.
     """
 
     connections: Count = Config.MAX_CONNECTIONS
     origin_connections: Count = Config.MAX_ORIGIN_CONNECTIONS
     origin_logins: Count = 256
+    origin_abuse: Annotated[float, Meta(gt=0, le=1_000_000)] = Config.MAX_ORIGIN_ABUSE_LEVEL
     message_bytes: Count = Config.MAX_MESSAGE_SIZE
     queue_bytes: Count = Config.MAX_QUEUE_SIZE
     stall: Seconds = Config.MAX_STALL
@@ -241,9 +243,19 @@ class Settings(Table, frozen=True):
     control: str = ""
     """The socket that `limen top` asks; "": one in the user's runtime folder, named after the first port."""
     store: Store | None = None
+    secret: Secret | None = None
+    """What the questions to unknown names hang on, that they be the same after a restart; random if None."""
 
     def realm(self, name: str) -> RealmSettings | None:
         return next((realm for realm in self.realms if realm.name == name), None)
+
+    def authorities(self, name: str) -> frozenset[str]:
+        """The procedures of the realm *name* that are asked who may come in and who may do what."""
+        logins = [(one.authenticator, one.name) for one in self.realms if one.authenticator is not None]
+        asked = {login.procedure for login, at in logins if (login.realm or at) == name}
+        realm = self.realm(name)
+        roles = realm.roles if realm is not None else ()
+        return frozenset(asked | {role.authorizer.procedure for role in roles if role.authorizer is not None})
 
 
 def anyone(name: str, *, strangers: bool = True) -> RealmSettings:

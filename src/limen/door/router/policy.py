@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from limen import exc
-from limen.core.wamp.uris import EXACT
+from limen.core.wamp.uris import EXACT, matches
 from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 
 from .rules import FORCE, Rules
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from limen.core.wamp.session import Session
     from limen.door.hub.hub import Hub
 
-    from .config import Authorizer, RealmSettings
+    from .config import Authorizer, Settings
 
 CallInside: TypeAlias = Callable[[str, str, list[Any], "dict[str, Any] | None", float], Awaitable["Result"]]
 """`call(realm, uri, args, kwargs, seconds)`: see `Inside.call`."""
@@ -45,17 +45,23 @@ NO_FORCE: Final = Verdict(False, error="wamp.error.option_not_allowed")
 
 
 class Policy:
-    """Of the realm that *settings* describe; `take` changes them."""
+    """Of the realm *name* of *settings*; `take` changes them.
 
-    def __init__(self, hub: Hub, call: CallInside, settings: RealmSettings) -> None:
-        self._hub, self._call = hub, call
+    Whoever registers a procedure that is asked here decides what all others may. That is allowed only by a rule for
+    exactly that URI, never by a pattern, and never by an authorizer.
+    """
+
+    def __init__(self, hub: Hub, call: CallInside, settings: Settings, name: str) -> None:
+        self._hub, self._call, self._name = hub, call, name
         self._asking: set[asyncio.Task[None]] = set()
         self._kept: OrderedDict[tuple[Any, ...], tuple[Verdict, float]] = OrderedDict()
         self.take(settings)
 
-    def take(self, settings: RealmSettings) -> None:
+    def take(self, settings: Settings) -> None:
         """These are the rules from now on; what authorizers have said is forgotten."""
-        self._settings = settings
+        realm = settings.realm(self._name)
+        assert realm is not None  # else nobody is here
+        self._roles, self._authorities = realm.roles, settings.authorities(self._name)
         self._rules: dict[frozenset[str], Rules] = {}
         self._kept.clear()
 
@@ -77,15 +83,19 @@ class Policy:
         return verdict
 
     def _compile(self, names: frozenset[str]) -> Rules:
-        found = Rules(role for role in self._settings.roles if role.name in names)
+        found = Rules(role for role in self._roles if role.name in names)
         self._rules[names] = found
         return found
 
-    @staticmethod
-    def _over(rules: Rules, action: str, uri: str, options: Mapping[str, Any]) -> Verdict | None:
+    def _over(self, rules: Rules, action: str, uri: str, options: Mapping[str, Any]) -> Verdict | None:
         match = options.get("match") or EXACT
         verdict = rules.over(action, match, uri)
-        if action == "register" and options.get("force_reregister") is True and verdict is not None and verdict.allow:
+        if action != "register":
+            return verdict
+        decides = any(matches(uri, match, one) for one in self._authorities)
+        if decides and (match != EXACT or not rules.names(action, uri)):
+            return DENIED
+        if options.get("force_reregister") is True and verdict is not None and verdict.allow:
             forced = rules.over(FORCE, match, uri)
             return verdict if forced is not None and forced.allow else NO_FORCE
         return verdict
@@ -153,7 +163,7 @@ class Policy:
         """What one of them says, and whether that may be kept."""
         args = [details(session), uri, action, dict(options)]
         try:
-            result = await self._call(self._settings.name, authorizer.procedure, args, None, authorizer.timeout)
+            result = await self._call(self._name, authorizer.procedure, args, None, authorizer.timeout)
             return answer(result.args[0] if result.args else None)
         except exc.Error as error:
             said = str(error)[:200]

@@ -58,6 +58,10 @@ class Rules:
             found = self._first(role.verdict(action, uri) for role in self._roles)
             return _keep(known, uri, found)
 
+    def names(self, action: str, uri: str) -> bool:
+        """Whether a rule for exactly *uri* allows *action*."""
+        return any(role.names(action, uri) for role in self._roles)
+
     def over(self, action: str, match: str, text: str) -> Verdict | None:
         """Whether *action* is allowed at all that the pattern matches; None: an authorizer is to be asked."""
         if match == EXACT or (match != PREFIX and "" not in text.split(".")):
@@ -104,6 +108,10 @@ class _RoleRules:
     def verdict(self, action: str, uri: str) -> Verdict | None:
         rule = self._halves[is_reserved(uri)].best(uri)
         return self._unsaid if rule is None else _verdict(rule, action)
+
+    def names(self, action: str, uri: str) -> bool:
+        rule = self._halves[is_reserved(uri)].exact.get(uri)
+        return rule is not None and _allows(rule, action)
 
     def over(self, action: str, match: str, text: str) -> Verdict | None:
         if match == PREFIX and is_reserved(text) and "." not in text:

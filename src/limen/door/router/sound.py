@@ -18,7 +18,7 @@ from limen.base.proxies import Proxies
 from limen.core.wamp.uris import is_pattern, is_reserved, is_uri
 
 from .checking import Notes
-from .config import Authenticator, Authorizer, Listener, RealmSettings, Role, Rule, Settings, Tls, User
+from .config import Authenticator, Listener, RealmSettings, Role, Rule, Settings, Tls, User
 from .places import Path
 from .rules import Rules
 from .users import Users
@@ -42,6 +42,9 @@ def look(settings: Settings, notes: Notes) -> Settings:
         notes.wrong((), 'there is no realm: [[realm]] and name = "realm1", say')
     for realm, at in notes.each(settings.realms, ("realm",)):
         _realm(realm, at, notes)
+        if not notes.mistakes:
+            _trusted(settings, realm, at, notes)
+            _unknown(settings, realm, at, notes)
         if settings.store is not None and not _is_host(realm.name):
             notes.remark(at, "its name is no host name, so that nobody comes into it by the sealed login")
     _once(settings.realms, ("realm",), lambda realm: realm.name, "there is a realm of that name already", notes)
@@ -159,7 +162,6 @@ def _realm(realm: RealmSettings, at: Path, notes: Notes) -> None:
         _authenticator(realm.authenticator, (*at, "authenticator"), notes)
     if not realm.anonymous and not realm.users and realm.authenticator is None and not notes.mistakes:
         notes.remark(at, "nobody can come in: neither anonymous, nor [[realm.user]], nor [realm.authenticator]")
-    _trusted(realm, at, notes)
 
 
 def _no_role(name: str, roles: set[str]) -> str:
@@ -230,13 +232,22 @@ def _authenticator(authenticator: Authenticator, at: Path, notes: Notes) -> None
         notes.wrong((*at, "realm"), f'there is no realm "{authenticator.realm}"')
 
 
-def _trusted(realm: RealmSettings, at: Path, notes: Notes) -> None:
-    """Who may register a procedure that is asked decides what all others may."""
-    asked: dict[str, Authorizer | Authenticator | None] = {role.name: role.authorizer for role in realm.roles}
-    procedures = {one.procedure for one in (*asked.values(), realm.authenticator) if one is not None}
-    for role, place in notes.each(realm.roles, (*at, "role")):
-        rules = Rules((role,))
-        for procedure in sorted(procedures):
-            verdict = rules.verdict("register", procedure)
-            if role.name == realm.anonymous and verdict is not None and verdict.allow:
-                notes.remark(place, f"anybody may register {procedure}, and so decide what all others may")
+def _trusted(settings: Settings, realm: RealmSettings, at: Path, notes: Notes) -> None:
+    """Who registers a procedure that is asked decides what all others may: `Policy` lets nobody without a rule."""
+    rules = [(role, Rules((role,))) for role in realm.roles]
+    for procedure in sorted(settings.authorities(realm.name)):
+        allowed = [role.name for role, compiled in rules if compiled.names("register", procedure)]
+        if not allowed:
+            rule = f'{{uri = "{procedure}", allow = ["register"]}}'
+            notes.remark(at, f"no role may register {procedure}, which is asked: it takes the rule {rule}")
+        if realm.anonymous in allowed:
+            notes.remark(at, f"anybody may register {procedure}, and so decide what all others may")
+
+
+def _unknown(settings: Settings, realm: RealmSettings, at: Path, notes: Notes) -> None:
+    if settings.secret is None and any(user.wampcra is not None or user.scram is not None for user in realm.users):
+        notes.remark(
+            at,
+            "after a restart unknown names are asked something else, known ones are not, and so are told apart: "
+            'secret = {file = "router.secret"} at the top, with 32 random bytes in it, keeps it the same',
+        )
