@@ -15,7 +15,7 @@ callees share its id (section "Shared Registration").
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 from limen.core.wamp.patterns import Patterns
@@ -156,7 +156,7 @@ class Registrations:
 
     __slots__ = ("_id_of", "_last", "_patterns", "by_id", "exact")
 
-    def __init__(self, id_of: Callable[[str, str], int] | None = None) -> None:
+    def __init__(self, id_of: Callable[[str, str, Container[int]], int] | None = None) -> None:
         self._id_of = id_of
         self._patterns: Patterns[Registration] = Patterns()
         self.exact = self._patterns.exact
@@ -182,7 +182,7 @@ class Registrations:
         if self._id_of is None:
             self._last = id = self._last + 1
         else:
-            id = self._id_of(match, uri)
+            id = self._id_of(match, uri, self.by_id)
         registration = self.by_id[id] = Registration(id, uri, match, invoke, created)
         self._patterns.put(match, uri, registration)
         return registration

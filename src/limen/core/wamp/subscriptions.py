@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from limen.core.wamp.effects import Effect, Effects, Happened, MetaError
@@ -48,7 +48,7 @@ class Subscriptions:
         wall: Callable[[], float],
         events: Events,
         happened: Happened,
-        id_of: Callable[[str, str], int] | None = None,
+        id_of: Callable[[str, str, Container[int]], int] | None = None,
     ) -> None:
         self._wall, self._events, self._happened, self._id_of = wall, events, happened, id_of
         self.by_pattern: Patterns[Subscription] = Patterns()
@@ -107,7 +107,7 @@ class Subscriptions:
 
     def _make(self, uri: str, match: str, stays: bool = False) -> Subscription:
         self._last += 1
-        id = self._last if self._id_of is None else self._id_of(match, uri)
+        id = self._last if self._id_of is None else self._id_of(match, uri, self.by_id)
         subscription = Subscription(id, uri, match, self._wall(), stays)
         self.by_pattern.put(match, uri, subscription)
         self.by_id[subscription.id] = subscription
