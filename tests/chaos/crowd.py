@@ -36,7 +36,10 @@ class Books:
         self.done: set[str] = set()
         self.ran: Counter[str] = Counter()
         self.published: Counter[str] = Counter()
-        self.taken: Counter[str] = Counter()
+        self.taken: set[tuple[str, int]] = set()
+        """(publisher, number) of the events that the server has acknowledged."""
+        self.late: list[str] = []
+        self.failed: dict[str, str] = {}
         self.heard: dict[str, list[tuple[str, str, int]]] = {}
         """Listener to (publisher, its session, number)."""
         self.lives: Counter[str] = Counter()
@@ -46,8 +49,10 @@ class Books:
         self.begun.add(name)
         try:
             answer = await make(name)
-        except (exc.Error, ApplicationError, TransportLost):
-            pass
+        except exc.Timeout:
+            self.late.append(name)
+        except (exc.Error, ApplicationError, TransportLost) as error:
+            self.failed[name] = repr(error)
         else:
             assert answer == name
             self.done.add(name)
@@ -61,6 +66,7 @@ class Books:
     def wrong(self) -> list[str]:
         """What may not be."""
         found = [f"{name} has not ended" for name in self.begun - self.ended.keys()]
+        found += [f"{name} was never answered" for name in self.late]
         found += [f"{name} has ended {times} times" for name, times in self.ended.items() if times != 1]
         found += [f"{name} ran {times} times" for name, times in self.ran.items() if times > 1]
         found += [f"{name} has an answer, and has not run" for name in self.done if not self.ran[name]]
@@ -99,7 +105,7 @@ async def limen_publishes(books: Books, session: Session, name: str, count: int)
         books.published[name] += 1
         with contextlib.suppress(exc.Error):
             await session.publish(TOPIC, name, str(session.id), number)
-            books.taken[name] += 1
+            books.taken.add((name, number))
     for each in undo:
         each()
 
@@ -200,7 +206,7 @@ class Robin:
             try:
                 args = (self.name, str(life.session_id), number)
                 await life.publish(TOPIC, *args, options=PublishOptions(acknowledge=True))
-                self.books.taken[self.name] += 1
+                self.books.taken.add((self.name, number))
             except (ApplicationError, TransportLost):
                 await asyncio.shield(life.over)
 

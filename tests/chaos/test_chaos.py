@@ -26,5 +26,10 @@ async def test_10_000_calls_and_events_through_a_storm(tmp_path: Path) -> None:
     assert sum(books.published.values()) == EVENTS
     assert storm.cuts + storm.swallowed > 50
     assert len(books.done) > CALLS / 2
-    assert [name for name in books.begun - books.done if name.startswith("sealed")] == []  # resumed, and asked again
+    # Sealed sessions are resumed, and ask again for what they have no answer to; where a return was cut, too, the
+    # server may not know what has arrived before it, and says so.
+    sealed = [why for name, why in books.failed.items() if name.startswith("sealed")]
+    assert [why for why in sealed if not why.startswith("OutcomeUnknown(")] == []
+    assert len(sealed) < CALLS / 100
+    assert {(publisher, number) for publisher, _, number in books.heard["calm"]} >= books.taken
     assert all(len(heard) > EVENTS / 4 for heard in books.heard.values())
