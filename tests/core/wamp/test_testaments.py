@@ -113,6 +113,18 @@ def test_that_right_may_come_later_and_is_that_of_this_moment(verdict: Verdict) 
     assert len(hall.asked) == 1
 
 
+def test_what_was_closed_since_is_not_published() -> None:
+    closed: list[str] = []
+    hall = Hall(lambda s, action, uri, options: DENIED if action == "publish" and uri in closed else ALLOWED)
+    ann, sub = hall.come(), hall.come()
+    sub.listen("", "prefix")
+    ann.call(ADD, "t", ["forged"])
+    ann.call(ADD, "u", ["mine"])
+    closed.append("t")
+    ann.drop()
+    assert sub.heard() == ["mine"]
+
+
 def test_who_must_not_be_named_is_not_named_by_its_testament() -> None:
     hall = Hall(lambda s, action, uri, options: Verdict(True, may_disclose=False) if action == "publish" else ALLOWED)
     ann = hall.come()

@@ -166,7 +166,10 @@ class Broker:
         return effects
 
     def will(self, session: Session, message: Publish, verdict: Verdict) -> Effects:
-        """What *session*, which is gone, was allowed to publish."""
+        """What *session*, which is gone, was allowed to publish; not where by now it is denied."""
+        now = self._authorize(session, "publish", message.topic, message.options)
+        if now is not None and not now.allow:
+            return ()
         details = passthru(session, message.options, "publisher")
         _identify(details, session, message.options, verdict)
         return self.say(message.topic, message.args, message.kwargs, self._rng(), message.options, details, session)

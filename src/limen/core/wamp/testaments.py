@@ -1,7 +1,7 @@
 """Testaments: what a session wants published when it is gone, however it goes (section "Session Testament").
 
-Whether it may publish that is asked when it says so; then it stands. Here a session that is detached is destroyed as
-well: both scopes are published, "detached" first.
+Whether it may publish that is asked when it says so; then it stands, unless the realm denies it by now. Here a session
+that is detached is destroyed as well: both scopes are published, "detached" first.
 """
 
 from __future__ import annotations
