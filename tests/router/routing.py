@@ -49,8 +49,16 @@ class Routing:
         """Done until it is done, or the test is."""
         self.tasks.append(asyncio.get_running_loop().create_task(work))
 
-    async def knock(self, encoding: str = "json", path: str = "/ws", **more: Any) -> Client:
-        socket = await SocketClient.connect(self.port, path, [f"wamp.2.{encoding}"], **more)
+    async def get(self, path: str) -> str:
+        """A plain request; its answer."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        return answer.decode()
+
+    async def knock(self, encoding: str = "json", path: str = "/ws", subprotocol: str = "", **more: Any) -> Client:
+        socket = await SocketClient.connect(self.port, path, [subprotocol or f"wamp.2.{encoding}"], **more)
         self.clients.append(Client(socket, encoding))
         return self.clients[-1]
 

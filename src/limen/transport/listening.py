@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
@@ -87,10 +87,10 @@ class _Listener:
 
 
 class RawListener(_Listener):
-    """RawSockets. *accept*: the door. *config*: see `RawSocketServer`."""
+    """RawSockets. *accept*: the door. *config*: see `RawSocketServer`. *encodings*: those that are spoken."""
 
-    def __init__(self, accept: Accept, config: Config) -> None:
-        self._sockets = RawSocketServer(accept, config)
+    def __init__(self, accept: Accept, config: Config, encodings: Sequence[str] = ("json", "msgpack", "cbor")) -> None:
+        self._sockets = RawSocketServer(accept, config, encodings)
 
     def _protocol(self) -> asyncio.Protocol:
         return self._sockets.protocol()
