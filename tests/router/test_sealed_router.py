@@ -32,9 +32,10 @@ async def test_users_come_in_sealed_into_the_realm_of_their_domain(start: Start,
     server = start([*COMMAND, "--realm", "localhost", "--realm", "realm2", "--db", db])
     url = f"ws://localhost:{server.port}"
     add("bob", db)  # the router that runs is asked
-    async with limen.connect(url, user="ada", password=PASSWORD) as ada, limen.connect(
-        url, user="bob", password=PASSWORD
-    ) as bob:
+    async with (
+        limen.connect(url, user="ada", password=PASSWORD) as ada,
+        limen.connect(url, user="bob", password=PASSWORD) as bob,
+    ):
         heard: asyncio.Queue[object] = asyncio.Queue()
         await ada.subscribe("com.example.news", lambda *args: heard.put_nowait(args))
         await bob.publish("com.example.news", 1)
