@@ -1,4 +1,4 @@
-"""Runs the acceptance suite's wire part against `limen router`: `acceptance.py SUITE`.
+"""Runs the acceptance suite's wire part against `limen router`: `judged.py SUITE`.
 
 All its checks with anonymous sessions and a realm that keeps history; those of sessions once more for each method of
 login. Prints the suite's own verdicts; ends with 1 where one of them found something.
