@@ -12,8 +12,8 @@ MAX_COMMON: Final = 2**31 - 1
 
 
 def common_id(match: str, uri: str, taken: Container[int] = ()) -> int:
-    """1 to MAX_COMMON. Where another pattern of the same process has it (*taken*), the next free one: then, and only for
-    that pattern, the processes may say different ones.
+    """1 to MAX_COMMON. Where another pattern of the same process has it (*taken*), the next free one: then, and only
+    for that pattern, the processes may say different ones.
 
     >>> common_id("exact", "todo.add"), common_id("prefix", "todo.add")
     (852125226, 1830002149)
