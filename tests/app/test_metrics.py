@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from house import until
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 
 from limen import App, exc
-from limen.app.metrics import METRICS, Answers, completed, listening, place, text, values
+from limen.app.metrics import METRICS, Answers, completed, listening, measured, place, text, values
 from limen.door.hub.counts import Picture, picture
 from limen.door.hub.times import Times
 
@@ -177,3 +179,35 @@ async def test_where_one_of_several_processes_ends_another_answers() -> None:
 def test_what_is_no_place_is_refused(where: str) -> None:
     with pytest.raises(exc.InvalidAddress):
         place(where)
+
+
+async def test_opentelemetry_is_given_the_same_numbers() -> None:
+    app = served()
+    hub = app.open()
+    hub.begin()
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    async with measured(hub, provider):
+        hub.counts.called("localhost", "double", 0.25, None)
+        data = await asyncio.to_thread(reader.get_metrics_data)
+    assert data is not None
+    told = {metric.name: metric for metric in data.resource_metrics[0].scope_metrics[0].metrics}
+    calls = {
+        (point.attributes["kind"], point.attributes["outcome"]): point.value
+        for point in told["limen.calls"].data.data_points
+    }
+    assert calls[("local", "ok")] == 1
+    assert calls[("routed", "error")] == 0
+    (address,) = told["limen.address_seconds"].data.data_points
+    assert (address.attributes, address.value) == ({"address": "double"}, 0.25)
+    assert told["limen.memory_bytes"].unit == "By"
+    there = {m.name.replace("_", ".", 1) for m in METRICS if m.kind != "histogram" and not m.labels}
+    assert there <= set(told)
+    assert "limen.processes" not in await asyncio.to_thread(names, reader)  # it is over
+    provider.shutdown()
+
+
+def names(reader: InMemoryMetricReader) -> list[str]:
+    data = reader.get_metrics_data()
+    scopes = data.resource_metrics[0].scope_metrics if data is not None and data.resource_metrics else []
+    return [metric.name for scope in scopes for metric in scope.metrics]

@@ -13,6 +13,8 @@ from typing import Any
 
 from served import Server
 
+from limen.app.control import ask
+
 CREW = Path(__file__).with_name("crew.py")
 LIMEN = str(Path(sys.executable).with_name("limen"))
 
@@ -31,6 +33,12 @@ class Crew(Server):
             return json.loads(body)
         finally:
             connection.close()
+
+    def picture(self) -> dict[str, Any]:
+        """What `limen top` is told of all of them."""
+        (socket,) = self.cwd.glob("*.sock")
+        told: dict[str, Any] = ask(socket, "picture")
+        return told
 
     def until(self, what: Callable[[], bool], patience: float = 20.0) -> None:
         """Waits for *what*, which only other processes can bring about."""

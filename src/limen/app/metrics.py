@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from limen import exc
+from limen.door.hub.counts import picture
 from limen.service.guard import has_role
 from limen.transport.listening import HttpListener, bind
 from limen.transport.wire import Refusal
@@ -23,6 +25,7 @@ from .origins import host_name, is_loopback
 from .seen import whole
 
 if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
     from prometheus_client import Metric as Family
 
     from limen.base.principal import Principal
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("limen")
 
+OTEL: Final = "otel"
+"""In `METRICS`: they are OpenTelemetry's to export."""
 PATHS: Final = ("/limen/metrics", "/metrics")
 """Where the listener for operators has them."""
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
@@ -50,6 +55,10 @@ class Metric(NamedTuple):
     labels: tuple[str, ...] = ()
     column: int = 0
     fixed: tuple[tuple[str, str], ...] = ()
+
+
+UNITS: Final = {"_bytes": "By", "_seconds": "s"}
+"""End of a name to its unit, as OpenTelemetry writes them."""
 
 
 def _calls(kind: str, outcome: str, key: str) -> Metric:
@@ -162,6 +171,49 @@ async def exposition(hub: Hub, accept: str) -> Response:
     hub.watching.always = True
     body, kind = text(await whole(hub), accept)
     return Response(200, [(b"content-type", kind.encode()), *_HEADERS], body)
+
+
+# -- OpenTelemetry --------------------------------------------------------------------------------------------------
+@contextlib.asynccontextmanager
+async def measured(hub: Hub, provider: MeterProvider | None = None) -> AsyncIterator[None]:
+    """For the length of the block the metrics of this process are OpenTelemetry's as well: instruments that are asked
+    when *provider* (the program's global one if None) has its readers ask. Histograms are left to Prometheus.
+
+    Raises `exc.NotFound` without the extra.
+    """
+    try:
+        from opentelemetry import metrics
+        from opentelemetry.metrics import CallbackOptions, Observation
+    except ImportError:
+        raise exc.NotFound(MISSING) from None
+    hub.watching.always = True
+    hub.watching.settle()
+    alive = True
+
+    def ask(own: tuple[Metric, ...], options: CallbackOptions) -> list[Observation]:
+        """On a thread of the reader's, mostly."""
+        if not alive:
+            return []
+
+        async def look() -> Picture:
+            return completed(picture(hub))
+
+        if asyncio._get_running_loop() is hub.loop:
+            seen = completed(picture(hub))
+        else:
+            seen = asyncio.run_coroutine_threadsafe(look(), hub.loop).result(10)
+        return [Observation(value, labels) for metric in own for labels, value in values(metric, seen)]
+
+    meter = metrics.get_meter("limen", meter_provider=provider)
+    for name in dict.fromkeys(metric.name for metric in METRICS if metric.kind != "histogram"):
+        own = tuple(metric for metric in METRICS if metric.name == name)
+        unit = next((unit for word, unit in UNITS.items() if name.endswith(word)), "1")
+        make = meter.create_observable_counter if own[0].kind == "counter" else meter.create_observable_gauge
+        make(name.replace("_", ".", 1), [partial(ask, own)], unit, own[0].help)
+    try:
+        yield
+    finally:
+        alive = False
 
 
 # -- who may see them -----------------------------------------------------------------------------------------------

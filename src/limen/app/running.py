@@ -118,9 +118,10 @@ async def lifespan(app: App) -> AsyncIterator[None]:
                 stack.callback(path.unlink, missing_ok=True)
                 stack.callback(listener.close)
         if app.config.METRICS:
-            from .metrics import listening
+            from .metrics import OTEL, listening, measured
 
-            await stack.enter_async_context(listening(hub, app.config.METRICS))
+            metrics = app.config.METRICS
+            await stack.enter_async_context(measured(hub) if metrics == OTEL else listening(hub, metrics))
         for mounted in app.mounts:
             await stack.enter_async_context(mounted.alive())
         first = await hub.bus.claim("limen server.started")  # of several processes one tells it

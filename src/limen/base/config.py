@@ -46,7 +46,7 @@ class Config:
     `observe`."""
     METRICS: str = ""
     """Port, or HOST:PORT, at which metrics for Prometheus are found, by whoever reaches it; without a host on loopback.
-    Needs the extra `observe`."""
+    "otel": they are given to OpenTelemetry's provider of metrics instead. Needs the extra `observe`."""
 
     PROXIES: tuple[str, ...] = ()
     """Addresses and networks of the proxies whose Forwarded and X-Forwarded-For/-Proto/-Host headers are believed;
