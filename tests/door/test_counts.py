@@ -13,6 +13,7 @@ from limen.core.wamp.messages import Call as CallMessage
 from limen.core.wamp.messages import (
     Error,
     Event,
+    Hello,
     Invocation,
     Publish,
     Register,
@@ -181,6 +182,28 @@ def test_who_left_in_the_middle_of_a_call_leaves_no_time_behind() -> None:
     times._begun = {(7, number): (Pending, "a", 0.0) for number in range(2000)}  # type: ignore[misc]
     times._sweep()
     assert times._begun == {}
+
+
+async def test_a_call_in_parts_is_one_call_from_its_first_part(open_door: Any) -> None:
+    door = await open_door(Open)
+    ticks = iter((1.0, 4.0, 9.0))
+    door.hub.watching.look()
+    door.hub.counts.times._clock = ticks.__next__
+    able = {"callee": {"features": {name: True for name in ("progressive_call_invocations", "call_canceling")}}}
+    caller_able = {"caller": {"features": {"progressive_call_invocations": True}}}
+    async with knock(door, sealed=False) as one, knock(door, sealed=False) as other:
+        await one.send(Hello("localhost", {"roles": caller_able}))
+        await one.receive()
+        await other.send(Hello("localhost", {"roles": able}))
+        await other.receive()
+        await said(other, Register, {}, "com.example.parts")
+        await one.send(CallMessage(1, {"progress": True}, "com.example.parts", [1]))
+        first = await other.receive()
+        await one.send(CallMessage(1, {}, "com.example.parts", [2]))
+        assert (await other.receive()).request == first.request
+        await other.send(good(first.request))
+        await one.receive()
+        assert picture(door.hub)["addresses"] == [["com.example.parts", 1, 0, 3.0, 3.0]]
 
 
 def test_there_is_an_end_to_addresses() -> None:
