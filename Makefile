@@ -32,8 +32,8 @@ lint: ## what reads without running: ruff, mypy, tsc, the floors
 	$(NEED) runtime browser test lint
 	@$(BIN)/python tools/lint.py
 
-soak: ## durability by the hundred: histories, kills, power cuts, on both engines, half an hour; ARGS="sqlite --kills 20" for less
-	$(NEED) runtime browser test
+soak: ## durability by the hundred, on both engines, and the wire: storms, fuzzing, Autobahn's testsuite; ARGS="sqlite --kills 20" or ARGS=wire for less
+	$(NEED) runtime browser test soak
 	@$(BIN)/python tools/soak.py $(ARGS)
 
 bench: ## what Limen costs beside its peers, in the same run; ONLY=http for one topic

@@ -160,6 +160,11 @@ def test() -> None:
     install("test", "installing what the tests need")
 
 
+def soak() -> None:
+    """What only the long runs need."""
+    install("soak", "installing what fuzzes")
+
+
 def lint() -> None:
     """What reads the code without running it."""
     install("lint", "installing ruff and mypy")
@@ -223,6 +228,7 @@ NEEDS: dict[str, Callable[[], None]] = {
     "runtime": runtime,
     "browser": browser,
     "test": test,
+    "soak": soak,
     "lint": lint,
     "chromium": chromium,
     "fronts": fronts,

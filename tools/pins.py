@@ -12,6 +12,7 @@ COMPILE = ["uv", "pip", "compile", "--quiet", "--universal", "--no-emit-index-ur
 FILES = {
     "runtime": "pyproject.toml --extra tls --extra reload --extra postgresql",
     "test": "--group test --constraints requirements/runtime.txt",
+    "soak": "--group soak --constraints requirements/test.txt",
     "lint": "--group lint --constraints requirements/test.txt",
     "node": "requirements/node.in",
 }

@@ -1,7 +1,9 @@
-"""The long forms of tests/durability: histories, kills and power cuts by the hundred, on both engines; prints figures.
+"""The long forms of tests: of tests/durability histories, kills and power cuts by the hundred, on both engines; of the
+wire storms, fuzzing, pending calls and Autobahn's testsuite (soak_wire.py). Prints figures.
 
-    make soak                                   everything: half an hour
+    make soak                                   everything: three quarters of an hour
     make soak ARGS="sqlite --kills 20"          one engine, fewer kills
+    make soak ARGS="wire --fuzz 600"            the wire, each target fuzzed for ten minutes
 
 Ends with 1 where anything was lost, damaged or out of order. Power cuts of PostgreSQL are made by the acceptance suite
 (../shared/acceptance/storage/crash.py, which needs gcc); where that is not there, they are not made, and it says so.
@@ -237,13 +239,21 @@ def databases(engine: str) -> Iterator[Callable[[], str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("engines", nargs="*", default=["sqlite", "postgresql"])
+    parser.add_argument("engines", nargs="*", default=["sqlite", "postgresql", "wire"])
     parser.add_argument("--operations", type=int, default=100_000, help="of histories")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--power", type=int, default=200, help="power cuts")
+    parser.add_argument("--storms", type=int, default=30, help="of 10,000 calls and events each")
+    parser.add_argument("--fuzz", type=int, default=60, help="seconds for each target")
     options = parser.parse_args()
     soak = Soak()
+    if "wire" in options.engines:
+        from soak_wire import wire
+
+        wire(soak, options.storms, options.fuzz)
     for engine in options.engines:
+        if engine == "wire":
+            continue
         with databases(engine) as fresh:
             if options.operations:
                 histories(soak, engine, fresh, options.operations)
