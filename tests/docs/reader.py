@@ -2,7 +2,7 @@
 
 - A block whose fence names a file (```` ```python todo.py ````) is that file, as it is from here on.
 - A ```` ```shell-session ```` block holds commands, each after `$ `, and what they print; `…` stands for anything.
-  `limen serve` goes on until the next one, or the end; lines that ask for a password are answered.
+  `limen serve` or `limen router` goes on until the next one, or the end; lines that ask for a password are answered.
 
 `localhost:9000` means the reader's own port, in files and commands alike.
 """
@@ -78,7 +78,7 @@ class Reader:
 
     # -- commands -----------------------------------------------------------------------------------------------
     def type(self, command: str, answer: str) -> None:
-        if command.startswith("limen serve "):
+        if re.match(r"limen (serve|router) (?!.*--check)", command):
             self.serve(command)
             got = "\n".join(self.said_until_ready())
         elif command.startswith("curl "):
