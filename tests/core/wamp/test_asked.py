@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from edge import Edge, failed
 
+from limen.core.wamp.effects import Ask, Effects, Violation
 from limen.core.wamp.messages import Call, Event, Goodbye, Publish, Published, Register, Registered, Subscribe, Yield
-from limen.core.wamp.verdict import ALLOWED, DENIED
+from limen.core.wamp.session import Session
+from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 from limen.exc import InvalidValue
 
 
@@ -85,3 +87,21 @@ def test_a_request_out_of_order_is_a_violation_also_when_it_was_held() -> None:
     assert not peer.closed
     edge.act(edge.realm.decide(peer.session, ALLOWED))
     assert peer.closed
+
+
+def test_a_violation_that_shows_only_after_the_verdict_ends_the_session() -> None:
+    edge = asking()
+    peer = edge.join()
+
+    def call(session: Session, message: Call, verdict: Verdict | None = None) -> Effects:
+        if verdict is None:
+            return (Ask(session, "call", message.procedure, {}),)
+        raise Violation("not like this")
+
+    edge.realm._requests[Call] = call
+    peer.send(Call(1, {}, "slow.add"))
+    assert not peer.closed
+    edge.act(edge.realm.decide(peer.session, ALLOWED))
+    assert peer.one().details == {"message": "not like this"}
+    assert peer.closed
+    assert edge.realm.sessions == {}
