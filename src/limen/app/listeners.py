@@ -162,8 +162,8 @@ class Standing:
         door = Door(self._router, listener)
         config = self._router.config.apart(PROXIES=listener.proxies)
         if listener.type == "rawsocket":
-            return listening.RawListener(door.accept, config, listener.encodings), tls
-        return listening.HttpListener(door.asgi, door.accept, config), tls
+            return listening.RawListener(door.accept, config, listener.encodings, self._router.cork), tls
+        return listening.HttpListener(door.asgi, door.accept, config, self._router.cork), tls
 
     async def open(self) -> None:
         """Lets people in from now on."""

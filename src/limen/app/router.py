@@ -33,6 +33,7 @@ from limen.door.router.inside import Inside
 from limen.door.router.policy import Policy
 from limen.service.pipeline import Pipeline
 from limen.service.registry import Registry
+from limen.transport.cork import Cork
 
 from . import seen
 from .calllog import CallLog
@@ -71,6 +72,7 @@ class Router:
         self.hub.settings_of, self.hub.ask = self._realm, self._ask
         self._inside = Inside(self.hub)
         self.policies = {realm.name: Policy(self.hub, self.call, settings, realm.name) for realm in settings.realms}
+        self.cork = Cork()
         self.listening: list[Standing] = []
         self.leaving: list[Standing] = []
         """Listeners that have gone from the configuration, and those who came by them not yet."""

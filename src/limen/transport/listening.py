@@ -20,6 +20,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from limen import exc
+from limen.transport.cork import Cork
 from limen.transport.http_server import HttpServer
 from limen.transport.picows_ws import PicowsServer
 from limen.transport.rawsocket import RawSocketServer
@@ -89,8 +90,14 @@ class _Listener:
 class RawListener(_Listener):
     """RawSockets. *accept*: the door. *config*: see `RawSocketServer`. *encodings*: those that are spoken."""
 
-    def __init__(self, accept: Accept, config: Config, encodings: Sequence[str] = ("json", "msgpack", "cbor")) -> None:
-        self._sockets = RawSocketServer(accept, config, encodings)
+    def __init__(
+        self,
+        accept: Accept,
+        config: Config,
+        encodings: Sequence[str] = ("json", "msgpack", "cbor"),
+        cork: Cork | None = None,
+    ) -> None:
+        self._sockets = RawSocketServer(accept, config, encodings, cork=cork)
 
     def _protocol(self) -> asyncio.Protocol:
         return self._sockets.protocol()
@@ -108,8 +115,8 @@ class RawListener(_Listener):
 class HttpListener(_Listener):
     """*app*: ASGI, for plain requests. *accept*: the door of WebSockets. *config*: see `HttpServer`, `PicowsServer`."""
 
-    def __init__(self, app: Callable[..., Any], accept: Accept, config: Config) -> None:
-        self._websockets = PicowsServer(accept, config)
+    def __init__(self, app: Callable[..., Any], accept: Accept, config: Config, cork: Cork | None = None) -> None:
+        self._websockets = PicowsServer(accept, config, cork=cork)
         self._config = uvicorn.Config(
             app,
             ws=self._websockets.protocol,  # type: ignore[arg-type]  # any factory will do

@@ -33,9 +33,10 @@ class PicowsServer:
 
     *accept*: the door. *config*: MAX_MESSAGE_SIZE, MAX_QUEUE_SIZE, MAX_STALL, PING_INTERVAL and PING_TIMEOUT are
     read once. *close_timeout*: seconds that a goodbye waits for its answer, and without progress for its own way out.
+    *cork*: that of the event loop, where there are other servers on it.
     """
 
-    def __init__(self, accept: Accept, config: Config, close_timeout: float = 5.0) -> None:
+    def __init__(self, accept: Accept, config: Config, close_timeout: float = 5.0, cork: Cork | None = None) -> None:
         self.accept, self.config = accept, config
         self.close_timeout = close_timeout
         self.max_message_size = config.MAX_MESSAGE_SIZE
@@ -43,7 +44,7 @@ class PicowsServer:
         self.max_stall = config.MAX_STALL
         self.ping_interval = config.PING_INTERVAL
         self.ping_timeout = config.PING_TIMEOUT
-        self.cork = Cork()
+        self.cork = cork or Cork()
         self.pulse = Pulse(min(1.0, self.ping_interval / 4, self.ping_timeout / 4, self.max_stall / 4))
 
     def protocol(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> PicowsProtocol:

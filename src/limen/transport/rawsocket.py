@@ -8,7 +8,8 @@ It is the same port as that of WebSockets (`limen.transport.wire`): the door is 
 whose one subprotocol is what the client's serializer is called over WebSockets. There are no codes in which an end
 could be said: who breaks the framing, or is told to go, sees the connection close.
 
-What one message costs is the loop in `_parse`. What is sent within one turn of the event loop leaves in one write.
+What one message costs is the loop in `_parse`. What is sent while a burst of messages is worked off leaves in one write
+for each connection (`cork.py`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from struct import Struct
 from typing import Any, Final
 
 from limen.base.config import Config
+from limen.transport.cork import Cork
 from limen.transport.pulse import Pulse
-from limen.transport.turn import Turn
 from limen.transport.utf8 import is_utf8
 from limen.transport.wire import WRITE_HIGH, WRITE_LOW, Accept, Handshake, Peer, Refusal
 
@@ -40,7 +41,7 @@ REGULAR, PING, PONG = 0, 1, 2
 BURST = 64
 """Messages of one peer that are worked off in one go; then others get their turn."""
 AT_ONCE = 65536
-"""Bytes sent within one turn of the loop from which on they are not kept for the end of the turn."""
+"""Bytes for one connection that wait for the end of a burst; more go out at once."""
 PROBES = 3
 """Unanswered probes of the kernel after which a silent peer is gone."""
 
@@ -74,6 +75,7 @@ class RawSocketServer:
     *accept*: the door. *config*: MAX_MESSAGE_SIZE (the largest power of two within is announced and held),
     MAX_QUEUE_SIZE, MAX_STALL, HELLO_TIMEOUT (for the handshake), PING_INTERVAL and PING_TIMEOUT are read once.
     *serializers*: the encodings that are spoken. *close_timeout*: seconds that the other end has to close, too.
+    *cork*: that of the event loop, where there are other servers on it.
 
     A peer that vanishes is noticed by the kernel's keep-alive within PING_INTERVAL + PING_TIMEOUT. PINGs are sent to
     peers that have sent one themselves, for Autobahn-Python drops the connection at a PING; *pings*: to all.
@@ -87,6 +89,7 @@ class RawSocketServer:
         *,
         close_timeout: float = 5.0,
         pings: bool = False,
+        cork: Cork | None = None,
     ) -> None:
         self.accept = accept
         self.encodings = {number: name for number, name in SERIALIZERS.items() if name in serializers}
@@ -98,7 +101,7 @@ class RawSocketServer:
         self.handshake_timeout = config.HELLO_TIMEOUT
         self.ping_interval, self.ping_timeout = config.PING_INTERVAL, config.PING_TIMEOUT
         self.pulse = Pulse(min(1.0, self.ping_interval / 4, self.ping_timeout / 4, self.max_stall / 4))
-        self.turn = Turn()
+        self.cork = cork or Cork()
 
     def protocol(self) -> RawSocket:
         """What `loop.create_server` and `loop.create_unix_server` call for each connection."""
@@ -160,7 +163,7 @@ class RawSocket(asyncio.Protocol):
         self._stuck = (0, 0.0)
         self._held = 0
         self._out: list[bytes] = []
-        """What was sent within this turn of the loop, and how many bytes that is."""
+        """What was sent within this burst, and how many bytes that is."""
         self._waiting = 0
         self._closing = 0.0
         """Loop time at which a goodbye turns into a cut; 0 while open."""
@@ -204,21 +207,28 @@ class RawSocket(asyncio.Protocol):
     def _put(self, kind: int, data: bytes) -> None:
         if self._closing:
             return
-        out, size = self._out, len(data)
-        if not out:
-            self._server.turn.add(self)
-        out.append(prefix(kind, size) if kind or size >> 24 else size.to_bytes(4))
-        out.append(data)
+        size, cork = len(data), self._server.cork
+        head = prefix(kind, size) if kind or size >> 24 else size.to_bytes(4)
+        if not cork.held:
+            self._write(head + data)
+            return
+        if not self._out:
+            cork.add(self)
+        self._out += (head, data)
         self._waiting += size + 4
         if self._waiting > AT_ONCE:
             self.flush()
+        elif cork.overdue():
+            cork.flush()
 
     def flush(self) -> None:
-        """Writes what was sent since the last time."""
-        if not self._out:
-            return
-        data = b"".join(self._out)
-        self._out, self._waiting = [], 0
+        """Writes what was gathered."""
+        if self._out:
+            data = b"".join(self._out)
+            self._out, self._waiting = [], 0
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         if self._transport.get_write_buffer_size() > self._server.max_queue_size:
             self.cut("left more unread than MAX_QUEUE_SIZE")
             return
@@ -284,6 +294,8 @@ class RawSocket(asyncio.Protocol):
                 return
             message = data[at + 4 : stop]
             at = stop
+            if at < end:
+                self._server.cork.hold()
             if kind:
                 self._control(kind, message)
             elif text and not message.isascii() and not is_utf8(message):
@@ -373,10 +385,6 @@ class RawSocket(asyncio.Protocol):
     def _refuse(self, error: int) -> None:
         self._write(bytes((MAGIC, error << 4, 0, 0)))
         self._end(f"the handshake was refused: error {error}")
-
-    def _write(self, data: bytes) -> None:
-        self._written += len(data)
-        self._transport.write(data)
 
     # -- turns ------------------------------------------------------------------------------------------------------
     def _wait(self, data: bytes, at: int) -> None:
