@@ -29,8 +29,8 @@ stretched_once = cache(argon2id)
 class Talker(WSListener):
     """One WebSocket. What comes goes to *hear*; before a round it is what `receive` waits for.
 
-    What *hear* says to a burst of messages goes out in one piece after them: the one who asks shall cost
-    less than the one who is measured, or it is their waiting for each other that is measured.
+    *gathers*: what *hear* says to a burst of messages goes out in one piece after them. So the one who asks costs less
+    than the one who is measured: else it is their waiting for each other that is measured.
     """
 
     def __init__(self) -> None:
@@ -38,6 +38,7 @@ class Talker(WSListener):
         self.kind = WSMsgType.BINARY
         self.hear: Callable[[bytes], None] = self._keep
         self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
+        self.gathers = True
         self._hearing = False
         self._said: list[bytes] = []
 
@@ -58,7 +59,7 @@ class Talker(WSListener):
         self.hear = self._keep
 
     def say(self, data: bytes) -> None:
-        if not self._hearing:
+        if not (self._hearing and self.gathers):
             self.wire.send(self.kind, data)
             return
         if not self._said:

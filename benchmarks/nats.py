@@ -1,5 +1,4 @@
-"""A client of nats-server, as small as it can be. As the WebSockets of `load` it sends in one piece what it says to
-what it has read at once.
+"""A client of nats-server, as small as it can be, that sends as the WebSockets of `load` do.
 
 https://docs.nats.io/reference/reference-protocols/nats-protocol
 """
@@ -16,6 +15,8 @@ class Nats(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.hear: Callable[[bytes, bytes, bytes], None] = lambda subject, reply, payload: None
+        self.gathers = True
+        """What *hear* says to what was read at once goes out in one piece."""
         self._rest = b""
         self._said: list[bytes] | None = None
         """While it hears: what it says."""
@@ -28,7 +29,7 @@ class Nats(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         data = self._rest + data if self._rest else data
-        self._said = []
+        self._said = [] if self.gathers else None
         at, size = 0, len(data)
         while (end := data.find(b"\r\n", at)) >= 0:
             line = data[at:end]

@@ -20,9 +20,11 @@ TEXT = "x" * 100
 ARGS = [7, TEXT]
 
 
-async def contestant(pid: int, port: int, encoding: str) -> Turn:
+async def contestant(pid: int, port: int, encoding: str, *, gathers: bool = True) -> Turn:
+    """One caller, IN_FLIGHT calls at once. *gathers*: what answers a burst is sent in one piece (`load.Talker`)."""
     callee, caller = await plain(port, encoding), await plain(port, encoding)
-    uri = f"bench.{encoding}"
+    callee.talker.gathers = caller.talker.gathers = gathers
+    uri = f"bench.{encoding}.{gathers}"
     await callee.ask(64, 65, uri)
 
     async def work() -> None:
@@ -90,22 +92,24 @@ async def crowd(pid: int, port: int, encoding: str) -> Turn:
 
 
 # -- nats-server ------------------------------------------------------------------------------------------------
-async def requests(pid: int, port: int) -> Turn:
+async def requests(pid: int, port: int, *, gathers: bool = True) -> Turn:
     """The same with nats-server: a message that says where its answer is to go."""
     callee, caller = await connected(port), await connected(port)
-    await callee.subscribe(b"bench.call")
-    await caller.subscribe(b"inbox.*")
+    callee.gathers = caller.gathers = gathers
+    subject, inbox = b"bench.call.%d" % gathers, b"inbox%d." % gathers
+    await callee.subscribe(subject)
+    await caller.subscribe(inbox + b"*")
 
     async def work() -> None:
-        await requested(caller, callee)
+        await requested(caller, callee, subject, inbox)
 
     return server_turn(pid, CALLS, work)
 
 
-async def requested(caller: Nats, callee: Nats) -> None:
+async def requested(caller: Nats, callee: Nats, subject: bytes, inbox: bytes) -> None:
     done = asyncio.get_running_loop().create_future()
     payload = msgspec.json.encode(ARGS)
-    script = [publication(b"bench.call", payload, b"inbox.%d" % number) for number in range(CALLS)]
+    script = [publication(subject, payload, inbox + b"%d" % number) for number in range(CALLS)]
     answered = 0
 
     def invoked(_: bytes, reply: bytes, data: bytes) -> None:
@@ -132,9 +136,9 @@ async def inboxes(pid: int, port: int) -> Turn:
     await callee.subscribe(b"bench.crowd")
     payload = msgspec.json.encode(ARGS)
     each = CALLS // IN_FLIGHT
-    lines = [publication(b"bench.crowd", payload, b"inbox.%d" % number) for number in range(IN_FLIGHT)]
+    lines = [publication(b"bench.crowd", payload, b"crowd.%d" % number) for number in range(IN_FLIGHT)]
     for number, caller in enumerate(callers):
-        await caller.subscribe(b"inbox.%d" % number)
+        await caller.subscribe(b"crowd.%d" % number)
 
     def invoked(_: bytes, reply: bytes, data: bytes) -> None:
         callee.say(publication(reply, msgspec.json.encode(msgspec.json.decode(data))))
@@ -179,26 +183,34 @@ async def run(report: Report) -> None:
         least = stack.enter_context(processes.python("minimal_router.py"))
         nats = stack.enter_context(processes.nats())
         limen = stack.enter_context(processes.router())
-        turns = {f"limen, {name}": await contestant(*limen, name) for name in ("json", "msgpack", "cbor")}
-        turns |= {f"crossbar, {name}": await contestant(*crossbar, name) for name in ("json", "msgpack", "cbor")}
-        turns["xconn, json"] = await contestant(*others, "json")
-        turns["limen, many callers, json"] = await crowd(*limen, "json")
-        turns["crossbar, many callers, json"] = await crowd(*crossbar, "json")
-        turns["xconn, many callers, json"] = await crowd(*others, "json")
-        turns["minimal router, many callers, json"] = await crowd(*least, "json")
-        turns |= {f"minimal router, {name}": await contestant(*least, name) for name in ("json", "msgpack")}
+        wamp = {"limen": limen, "crossbar": crossbar, "xconn": others, "minimal router": least}
+        turns = {f"{peer}, json": await contestant(*at, "json") for peer, at in wamp.items()}
+        for encoding in ("msgpack", "cbor"):
+            turns[f"limen, {encoding}"] = await contestant(*limen, encoding)
+            turns[f"crossbar, {encoding}"] = await contestant(*crossbar, encoding)
+        turns["minimal router, msgpack"] = await contestant(*least, "msgpack")
+        turns |= {f"{peer}, one by one": await contestant(*at, "json", gathers=False) for peer, at in wamp.items()}
+        turns |= {f"{peer}, {IN_FLIGHT} callers": await crowd(*at, "json") for peer, at in wamp.items()}
         if nats is not None:
-            turns["nats-server"] = await requests(*nats)
-            turns["nats-server, many callers"] = await inboxes(*nats)
+            turns["nats-server, json"] = await requests(*nats)
+            turns["nats-server, one by one"] = await requests(*nats, gathers=False)
+            turns[f"nats-server, {IN_FLIGHT} callers"] = await inboxes(*nats)
         cost = report.figures(await alternate(ROUNDS, turns))
-    json = cost["limen, json"]
-    report.target("limen / crossbar, json", json / cost["crossbar, json"], 0.11)
-    for name in ("msgpack", "cbor"):
-        report.note(f"limen / crossbar, {name}", cost[f"limen, {name}"] / cost[f"crossbar, {name}"])
-    report.target("limen / xconn", json / cost["xconn, json"], 0.5)
-    report.target("limen / minimal router, json", json / cost["minimal router, json"], 1.5)
-    report.target("limen / minimal router, msgpack", cost["limen, msgpack"] / cost["minimal router, msgpack"], 1.5)
-    report.target("msgpack / json", cost["limen, msgpack"] / json, 1.2)
-    report.target("cbor / json", cost["limen, cbor"] / json, 3)
+
+    def ratio(peer: str, how: str) -> float:
+        return cost[f"limen, {how}"] / cost[f"{peer}, {how}"]
+
+    report.target("limen / crossbar, json", ratio("crossbar", "json"), 0.11)
+    for encoding in ("msgpack", "cbor"):
+        report.note(f"limen / crossbar, {encoding}", ratio("crossbar", encoding))
+    report.target("limen / xconn", ratio("xconn", "json"), 0.5)
+    for encoding in ("json", "msgpack"):
+        report.target(f"limen / minimal router, {encoding}", ratio("minimal router", encoding), 1.5)
+    report.target("msgpack / json", cost["limen, msgpack"] / cost["limen, json"], 1.2)
+    report.target("cbor / json", cost["limen, cbor"] / cost["limen, json"], 3)
+    for how in ("one by one", f"{IN_FLIGHT} callers"):
+        for peer in ("crossbar", "xconn", "minimal router"):
+            report.note(f"limen / {peer}, {how}", ratio(peer, how))
     if nats is not None:
-        report.target("limen / nats-server", json / cost["nats-server"], 1)
+        for how in ("json", "one by one", f"{IN_FLIGHT} callers"):
+            report.target(f"limen / nats-server, {how}", ratio("nats-server", how), 1)
