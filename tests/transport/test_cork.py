@@ -102,9 +102,13 @@ async def test_what_waits_goes_out_while_a_burst_takes_long(monkeypatch: pytest.
     link, transport, cork, _ = linked()
     cork.hold()
     link.write(b"one")
-    now += PATIENCE * 2
+    cork.hold()
     link.write(b"two")
+    assert transport.writes == []
+    now += PATIENCE * 2
+    cork.hold()
     assert transport.writes == [b"onetwo"]
+    cork.hold()
     link.write(b"three")
     assert transport.writes == [b"onetwo"], "and the next ones wait again"
     await turn()

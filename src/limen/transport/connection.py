@@ -228,7 +228,6 @@ class Connection(WSListener):
             asyncio.get_running_loop().call_soon(self._work_off)
 
     def _work_off(self) -> None:
-        self._server.cork.hold()
         for _ in range(BURST):
             if self._backlog is None or self._held & _BY_DOOR or self._closing:
                 return
@@ -238,6 +237,7 @@ class Connection(WSListener):
                 self._release(_BY_TURN)
                 return
             data, text = self._backlog.popleft()
+            self._server.cork.hold()
             try:
                 self._peer.received(data, text)
             except Exception:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Protocol
 
 PATIENCE = 0.001
-"""Seconds that something waits at most while more comes."""
+"""Seconds that something waits at most before the next message is worked off."""
 
 
 class Corked(Protocol):
@@ -31,19 +31,17 @@ class Cork:
         self._waiting: list[Corked] = []
 
     def hold(self) -> None:
-        """A message was read, and more of them are there."""
+        """A message was read, and more of them are there. What waits since too long goes out first."""
         if not self.held:
             self.held = True
             self._since = monotonic()
             asyncio.get_running_loop().call_soon(self._drawn)
+        elif monotonic() - self._since > PATIENCE:
+            self.flush()
 
     def add(self, link: Corked) -> None:
         """*link* has something that waits now."""
         self._waiting.append(link)
-
-    def overdue(self) -> bool:
-        """Working off the burst takes long: what waits goes out meanwhile."""
-        return monotonic() - self._since > PATIENCE
 
     def flush(self) -> None:
         """What waits goes out, and more may come after it."""

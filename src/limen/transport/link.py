@@ -105,8 +105,6 @@ class Link:
         self._size += len(data)
         if self._size > GATHERED:
             self.flush()
-        elif self._cork.overdue():
-            self._cork.flush()
 
     def writelines(self, parts: list[Any]) -> None:
         # picows hands over a view of its own buffer, and writes the next header there while uvloop may still hold it
