@@ -218,8 +218,6 @@ class RawSocket(asyncio.Protocol):
         self._waiting += size + 4
         if self._waiting > AT_ONCE:
             self.flush()
-        elif cork.overdue():
-            cork.flush()
 
     def flush(self) -> None:
         """Writes what was gathered."""
