@@ -20,6 +20,7 @@ class Ruled(Door):
     def extend(self, app: App) -> None:
         app.realm_rule(["register", "call"], "device.", match="prefix", roles=["nurse"])
         app.realm_rule("publish", "alarm")
+        app.realm_rule(["register", "force_reregister"], "clock", safe=False)
         app.realm_rule("subscribe", "alarm", safe=False)
         app.realm_rule(["register", "call", "publish", "subscribe"], "elsewhere", domain="b.example", safe=False)
 
@@ -103,3 +104,16 @@ async def test_a_topic_that_comes_later_is_not_heard_by_who_listened_there_befor
         for client in heard.values():
             message = await client.receive()
             assert (type(message), message.reason) == (Goodbye, "limen.close.changed")
+
+
+async def test_the_place_of_another_is_taken_only_where_a_rule_says_so(open_door: Any) -> None:
+    door = await open_door(Ruled)
+    async with knock(door) as ada, knock(door, sealed=False) as first, knock(door, sealed=False) as second:
+        await ada.login("ada")
+        await first.anonymous()
+        await second.anonymous()
+        assert await asked(ada, Register, "device.pump") == ""
+        assert await asked(ada, Register, "device.pump", {"force_reregister": True}) == NO
+        assert await asked(first, Register, "clock") == ""
+        assert await asked(second, Register, "clock") == "wamp.error.procedure_already_exists"
+        assert await asked(second, Register, "clock", {"force_reregister": True}) == ""

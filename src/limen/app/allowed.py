@@ -23,7 +23,10 @@ def allows(app: App, session: Session, action: str, uri: str, options: Mapping[s
     principal = session.principal
     if principal is None:
         return False
-    if action in ("subscribe", "register"):
+    if action == "register" and options.get("force_reregister") is True:
+        calmly = {"match": options.get("match")}
+        return all(allows(app, session, what, uri, calmly) for what in ("register", "force_reregister"))
+    if action in ("subscribe", "register", "force_reregister"):
         match = options.get("match") or EXACT
         if match != EXACT:
             return _allows_all(app, principal, action, uri, match)

@@ -11,7 +11,8 @@ from limen.base.uris import head_of, is_reserved
 
 from .guard import permit
 
-ACTIONS = ("register", "call", "publish", "subscribe")
+ACTIONS = ("register", "call", "publish", "subscribe", "force_reregister")
+"""What rules are about. "force_reregister", beside "register": to take the place of whoever has registered there."""
 
 
 class Rule:
