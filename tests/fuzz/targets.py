@@ -15,7 +15,8 @@ from limen.base.config import Config
 from limen.core.wamp.codecs import Malformed, Unacceptable, codec
 from limen.exc import InvalidValue
 from limen.transport.batched import BrokenBatch, split
-from limen.transport.rawsocket import BURST, RawSocketServer, prefix
+from limen.transport.rawframe import prefix
+from limen.transport.rawsocket import BURST, RawSocketServer
 from limen.transport.wire import Handshake, Peer, Refusal
 
 ENCODINGS: Final = ("json", "msgpack", "cbor")

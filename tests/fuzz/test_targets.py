@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from targets import LIMIT, TARGETS, seeds
 
-from limen.transport.rawsocket import prefix
+from limen.transport.rawframe import prefix
 
 
 @pytest.mark.parametrize("target", TARGETS)

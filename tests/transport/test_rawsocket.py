@@ -13,7 +13,8 @@ import uvloop
 from limen.base.config import Config
 from limen.testing.rawsockets import RawSocketClient, RefusedError
 from limen.testing.transports import Door, Recorder, ending
-from limen.transport.rawsocket import BURST, PING, PONG, REGULAR, RawSocketServer, prefix
+from limen.transport.rawframe import PING, PONG, REGULAR, prefix
+from limen.transport.rawsocket import BURST, RawSocketServer
 from limen.transport.wire import Handshake, Peer, Refusal
 
 loop = uvloop.new_event_loop

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable
 
 from limen.transport.memory import ClosedError, RefusedError
-from limen.transport.rawsocket import MAGIC, PING, PONG, REGULAR, SERIALIZERS, exponent, prefix
+from limen.transport.rawframe import MAGIC, PING, PONG, REGULAR, SERIALIZERS, exponent, prefix
 
 __all__ = ["ClosedError", "RawSocketClient", "RefusedError"]
 

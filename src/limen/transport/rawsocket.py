@@ -15,58 +15,40 @@ for each connection (`cork.py`).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import math
-import socket
 from collections.abc import Sequence
 from struct import Struct
-from typing import Any, Final
+from typing import Any
 
 from limen.base.config import Config
 from limen.transport.cork import Cork
 from limen.transport.pulse import Pulse
+from limen.transport.rawframe import (
+    CROWDED,
+    MAGIC,
+    PING,
+    PONG,
+    REGULAR,
+    RESERVED,
+    SERIALIZERS,
+    UNSUPPORTED,
+    exponent,
+    keep_alive,
+    prefix,
+)
 from limen.transport.utf8 import is_utf8
 from limen.transport.wire import WRITE_HIGH, WRITE_LOW, Accept, Handshake, Peer, Refusal
 
 log = logging.getLogger("limen.transport")
 
-MAGIC: Final = 0x7F
-SERIALIZERS: Final = {1: "json", 2: "msgpack", 3: "cbor"}
-"""The handshake's number to the encoding."""
-UNSUPPORTED, TOO_SHORT, RESERVED, CROWDED = 1, 2, 3, 4
-"""Errors that a handshake is answered with."""
-REGULAR, PING, PONG = 0, 1, 2
-
 BURST = 64
 """Messages of one peer that are worked off in one go; then others get their turn."""
 AT_ONCE = 65536
 """Bytes for one connection that wait for the end of a burst; more go out at once."""
-PROBES = 3
-"""Unanswered probes of the kernel after which a silent peer is gone."""
-
 _BY_DOOR, _BY_QUEUE, _BY_TURN = 1, 2, 4
 """Why reading is held: the door said so, the peer does not read, others get their turn."""
 
 _head = Struct("!I").unpack_from
-
-
-def prefix(kind: int, size: int) -> bytes:
-    """The four bytes in front of *size* bytes (at most 2^24).
-
-    >>> prefix(REGULAR, 5).hex(), prefix(PONG, 2**24 - 1).hex(), prefix(REGULAR, 2**24).hex()
-    ('00000005', '02ffffff', '08000000')
-    """
-    return (size << 3 & 1 << 27 | kind << 24 | size & 0xFFFFFF).to_bytes(4)
-
-
-def exponent(size: int) -> int:
-    """The LENGTH of a handshake that announces at most *size* bytes: the largest power of two within.
-
-    >>> exponent(4 * 2**20), exponent(100_000), exponent(2**30)
-    (13, 7, 15)
-    """
-    return min(max(size.bit_length() - 10, 0), 15)
 
 
 class RawSocketServer:
@@ -112,23 +94,6 @@ class RawSocketServer:
         for member in list(self.pulse.members):
             if isinstance(member, RawSocket):
                 member.close(1001, "the server ends")
-
-    def keep_alive(self, transport: Any) -> None:
-        """Has the kernel ask a silent peer, and give up one that answers neither that nor what was sent to it."""
-        sock = transport.get_extra_info("socket")
-        if sock.family not in (socket.AF_INET, socket.AF_INET6):
-            return  # who is at the other end of a Unix socket cannot vanish
-        options = {
-            "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE": self.ping_interval,
-            "TCP_KEEPINTVL": self.ping_timeout / PROBES,
-            "TCP_USER_TIMEOUT": (self.ping_interval + self.ping_timeout) * 1000,
-        }
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
-            for name, value in options.items():
-                if (number := getattr(socket, name, None)) is not None:
-                    sock.setsockopt(socket.IPPROTO_TCP, number, max(1, math.floor(value)))
 
 
 class RawSocket(asyncio.Protocol):
@@ -252,7 +217,7 @@ class RawSocket(asyncio.Protocol):
         address = transport.get_extra_info("peername")
         self.client = address[0] if isinstance(address, tuple) else ""
         self.tls = transport.get_extra_info("ssl_object") is not None
-        self._server.keep_alive(transport)
+        keep_alive(transport, self._server.ping_interval, self._server.ping_timeout)
         self._server.pulse.add(self)
 
     def data_received(self, data: bytes) -> None:
