@@ -22,7 +22,7 @@ async def peers(crew: Crew) -> AsyncIterator[list[Peer]]:
 
 
 async def published(peer: Peer, topic: str, *args: object, **options: object) -> int:
-    """The publication's id; all workers have been told of it."""
+    """The publication's id; it is acknowledged when all workers have heard of it."""
     await peer.ask(16, {"acknowledge": True, **options}, topic, list(args))
     return int((await peer.hear(17))[2])
 

@@ -160,10 +160,9 @@ class Broker:
             _identify(details, session, options, verdict)  # type: ignore[arg-type]  # there is one
         publication = self._rng()
         excluded = session if options.get("exclude_me") is not False else None
-        effects = self.say(uri, message.args, message.kwargs, publication, options if more else {}, details, excluded)
-        if acknowledge:
-            return (*effects, Send(session, Published(message.request, publication)))
-        return effects
+        then = (Send(session, Published(message.request, publication)),) if acknowledge else ()
+        chosen = options if more else {}
+        return self.say(uri, message.args, message.kwargs, publication, chosen, details, excluded, then)
 
     def will(self, session: Session, message: Publish, verdict: Verdict) -> Effects:
         """What *session*, which is gone, was allowed to publish; not where by now it is denied."""
@@ -183,19 +182,21 @@ class Broker:
         options: Mapping[str, Any],
         details: Mapping[str, Any],
         excluded: Session | None,
+        then: Effects = (),
     ) -> Effects:
         """What is published in this process: for all here, and for the other processes. *options*: black- and
-        whitelists, `retain`; *details*: what each EVENT says; *excluded*: the publisher, where it gets none."""
+        whitelists, `retain`; *details*: what each EVENT says; *excluded*: the publisher, where it gets none. *then*:
+        what follows when it has been published everywhere."""
         self.published += 1
         if self._keeps or (options and options.get("retain") is True):
             publisher = 0 if excluded is None else excluded.id
             self._keep(uri, args, kwargs, publication, options, details, publisher)
         here = self.dispatch(uri, args, kwargs, publication, options, details, excluded)
         if not self._shared:
-            return here
+            return (*here, *then) if then else here
         publisher = 0 if excluded is None else excluded.id
         told = {name: value for name, value in options.items() if name in TOLD} if options else {}
-        return (*here, Spread(uri, args, kwargs, publication, told, details, publisher))
+        return (*here, Spread(uri, args, kwargs, publication, told, details, publisher, then=then))
 
     def hear(self, said: Spread) -> Effects:
         """What was published in another process."""

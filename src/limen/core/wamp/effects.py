@@ -59,6 +59,7 @@ class Spread(Struct, frozen=True, gc=False):
 
     *options*: black- and whitelists, and `retain`. *details*: what each EVENT of it says. *excluded*: the id of the
     session that does not get it because it is the publisher, or 0. *hidden*: a meta event of a sealed session.
+    *then* follows when all have heard it.
     """
 
     uri: str
@@ -69,6 +70,7 @@ class Spread(Struct, frozen=True, gc=False):
     details: Mapping[str, Any] = {}
     excluded: int = 0
     hidden: bool = False
+    then: Effects = ()
 
 
 class Claim(Struct, frozen=True, gc=False):

@@ -1,6 +1,7 @@
 """What the processes of one server do for each other, so that it does not matter at which of them somebody is.
 
-events      what is published in one reaches the subscribers of all, once, in its publisher's order
+events      what is published in one reaches the subscribers of all, once, in its publisher's order; when that is
+            acknowledged, all have it
 ends        a session that is ended in one is over in all, at once; the store says the same a second later to who
             did not hear (`limen.app.elsewhere`)
 charges     what one counts against an origin all count
@@ -24,6 +25,7 @@ from limen.core.wamp.kept import Kept
 from limen.door.hub.bus import packed, unpacked
 from limen.door.hub.ends import end_here
 
+from .heard import Heard
 from .lent import Lent
 from .meta import Meta
 from .moving import Moving
@@ -46,9 +48,10 @@ class Across:
 
     def __init__(self, hub: Hub, bus: Bus) -> None:
         self._hub, self._bus = hub, bus
-        self.lent = Lent(hub, bus)
+        self._heard = Heard(hub, bus)
+        self.lent = Lent(hub, bus, self._heard)
         self.moving = Moving(hub, bus)
-        self._meta = Meta(hub, bus)
+        self._meta = Meta(hub, bus, self._heard)
         self._missed: list[Any] | None = []
         """Events that came before this process had what was kept; None: it has."""
         bus.answer("kept", self._kept)
@@ -67,14 +70,16 @@ class Across:
     # -- events -------------------------------------------------------------------------------------------------
     def spread(self, realm: Realm, event: Spread) -> None:
         """Tells the others of an event."""
-        if not self._bus.others:
-            return
-        try:
-            said = packed(event.args, event.kwargs, dict(event.options), dict(event.details))
-        except exc.InvalidValue as error:
-            log.error("An event of %s could not be told: %s", event.uri, error)
-            return
-        self._bus.tell("event", [realm.name, event.uri, event.publication, event.excluded, event.hidden, said])
+        if self._bus.others:
+            try:
+                said = packed(event.args, event.kwargs, dict(event.options), dict(event.details))
+            except exc.InvalidValue as error:
+                log.error("An event of %s could not be told: %s", event.uri, error)
+            else:
+                about = [event.publication, event.excluded, event.hidden]
+                self._bus.tell("event", [realm.name, event.uri, *about, said])
+        if event.then:
+            self._heard.then(lambda: self._hub.act(realm, event.then))
 
     def _event(self, body: list[Any]) -> None:
         if self._missed is not None:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from limen.door.hub.hub import Hub
     from limen.door.hub.seat import Peer
 
+    from .heard import Heard
+
 INVOCATION = 68
 ABLE = {"caller": {"features": {"progressive_call_invocations": True, "payload_passthru_mode": True}}}
 """What a caller elsewhere may be able to do; whether it is was asked there."""
@@ -82,8 +84,8 @@ Early = tuple[Callable[[list[Any]], None], list[Any]]
 class Lent:
     """The registrations of this process that others know, and theirs that this one knows."""
 
-    def __init__(self, hub: Hub, bus: Bus) -> None:
-        self.hub, self.bus = hub, bus
+    def __init__(self, hub: Hub, bus: Bus, heard: Heard) -> None:
+        self.hub, self.bus, self._heard = hub, bus, heard
         self.own: dict[Name, Lending] = {}
         """What was told of the callees here."""
         self.calls: dict[int, tuple[Realm, Session, int]] = {}
@@ -99,7 +101,7 @@ class Lent:
         self._waiting: dict[tuple[int, int], list[Early]] = {}
         """The same by process and number of the call."""
         self._tasks: set[asyncio.Task[None]] = set()
-        bus.hear("procedure", self._heard)
+        bus.hear("procedure", self._hosted_there)
         bus.answer("procedures", self._listed)
         bus.hear("procedure.gone", self._gone)
         bus.hear("procedure.revoke", self._revoked)
@@ -113,7 +115,7 @@ class Lent:
         """Learns what the others have."""
         for told in await self.bus.gather("procedures", None):
             for body in told:
-                self._heard(body)
+                self._hosted_there(body)
 
     # -- registrations ------------------------------------------------------------------------------------------
     def claim(self, realm: Realm, claim: Claim) -> None:
@@ -133,7 +135,7 @@ class Lent:
         self.own[lending.name] = lending
         self._early[lending.name] = []
         self.bus.tell("procedure", msgspec.to_builtins(lending))
-        await self.bus.gather("procedure.known", None)  # who answers has heard what was told before
+        await self._heard.wait()
         self.hub.act(realm, realm.claimed(session, message, number, lending.created))
         early = self._early.pop(lending.name)
         self._waiting = {call: waits for call, waits in self._waiting.items() if waits is not early}
@@ -169,7 +171,7 @@ class Lent:
     async def _listed(self, _: None) -> list[Any] | None:
         return [msgspec.to_builtins(lending) for lending in self.own.values()] or None
 
-    def _heard(self, body: list[Any]) -> None:
+    def _hosted_there(self, body: list[Any]) -> None:
         """A callee at another process."""
         lending = msgspec.convert(body, Lending)
         if lending.owner not in self.bus.others or lending.name in self._hosted:

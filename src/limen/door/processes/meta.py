@@ -7,7 +7,6 @@ What happens to sessions, subscriptions and registrations is told to the others 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from limen.core.wamp.effects import MetaError, Told
@@ -20,20 +19,21 @@ if TYPE_CHECKING:
     from limen.door.hub.bus import Bus
     from limen.door.hub.hub import Hub
 
+    from .heard import Heard
+
 
 class Meta:
     """*hub*'s part of it, over *bus*."""
 
-    def __init__(self, hub: Hub, bus: Bus) -> None:
-        self._hub, self._bus = hub, bus
+    def __init__(self, hub: Hub, bus: Bus, heard: Heard) -> None:
+        self._hub, self._bus, self._heard = hub, bus, heard
         self._listening: set[str] = set()
         """Domains where somebody here listens."""
         self._elsewhere: dict[str, set[int]] = {}
         """By domain: the processes where somebody does."""
         self._tasks: set[asyncio.Task[None]] = set()
         bus.answer("meta", self._asked)
-        bus.hear("meta.listen", self._heard)
-        bus.answer("meta.known", self._known)
+        bus.hear("meta.listen", self._listens)
         bus.answer("meta.listening", self._listed)
         bus.left(self._left)
 
@@ -41,12 +41,14 @@ class Meta:
         """Learns where somebody listens already."""
         for number, domains in await self._bus.gather("meta.listening", None):
             for domain in domains:
-                self._heard([number, domain, True])
+                self._listens([number, domain, True])
 
     # -- calls --------------------------------------------------------------------------------------------------
     def gather(self, realm: Realm, gather: Gather) -> None:
         """Asks the others; `Realm.gathered` says what follows."""
-        self._start(self._gather(realm, gather))
+        task = self._hub.loop.create_task(self._gather(realm, gather))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _gather(self, realm: Realm, gather: Gather) -> None:
         asker = gather.session
@@ -77,19 +79,12 @@ class Meta:
         (known.add if listen.listens else known.discard)(realm.name)
         self._bus.tell("meta.listen", [self._bus.me, realm.name, listen.listens])
         if listen.then:
-            self._start(self._then(realm, listen))
-
-    async def _then(self, realm: Realm, listen: Listen) -> None:
-        await self._bus.gather("meta.known", None)  # who answers has heard what was told before
-        self._hub.act(realm, listen.then)
-
-    async def _known(self, _: None) -> bool:
-        return True
+            self._heard.then(lambda: self._hub.act(realm, listen.then))
 
     async def _listed(self, _: None) -> list[Any]:
         return [self._bus.me, sorted(self._listening)]
 
-    def _heard(self, body: list[Any]) -> None:
+    def _listens(self, body: list[Any]) -> None:
         number, domain, listens = body
         there = self._elsewhere.setdefault(domain, set())
         (there.add if listens else there.discard)(number)
@@ -98,9 +93,4 @@ class Meta:
     def _left(self, number: int) -> None:
         for domain, there in self._elsewhere.items():
             if number in there:
-                self._heard([number, domain, False])
-
-    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = self._hub.loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+                self._listens([number, domain, False])
