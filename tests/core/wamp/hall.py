@@ -129,8 +129,11 @@ class Hall(Edge):
 
     def act(self, effects: Iterable[Effect]) -> None:
         effects = list(effects)
-        self.spread += [effect for effect in effects if isinstance(effect, Spread)]
+        spread = [effect for effect in effects if isinstance(effect, Spread)]
+        self.spread += spread
         super().act(effects)
+        for told in spread:  # all the others have heard it
+            super().act(told.then)
 
     @property
     def empty(self) -> bool:
