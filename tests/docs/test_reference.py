@@ -90,6 +90,13 @@ def test_the_table_of_errors_is_the_one_of_the_program() -> None:
     assert [[*row[:4], row[4].replace("`", "")] for row in said] == there
 
 
+def test_what_a_router_says_besides_is_listed() -> None:
+    code = "\n".join(path.read_text() for path in Path(limen.__file__).parent.rglob("*.py"))
+    said = {*re.findall(r'"(wamp\.error\.[a-z_.]+)"', code)} - {error.uri for error in exc.TABLE.values()}
+    cells = [row[0] for row in tables("errors.md", "## What a router says besides")[1:]]
+    assert {uri for cell in cells for uri in re.findall(r"wamp[\w.]+", cell)} == said
+
+
 def test_the_errors_whose_facts_are_listed_exist() -> None:
     assert {row[0] for row in tables("errors.md", "## Facts")[1:]} <= {name for name, _ in ours()}
 
