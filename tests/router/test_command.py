@@ -48,3 +48,23 @@ async def test_it_loads_no_store_and_nothing_that_seals(start: Start, tmp_path: 
     await client.gone()
     assert server.stop() == 0
     assert server.lines[-1] == "loaded:"
+
+
+async def test_its_calls_are_spans_where_the_configuration_says_so(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "router.toml"
+    file.write_text(
+        'traces = true\n[[realm]]\nname = "realm1"\nanonymous = "guest"\n[[realm.role]]\nname = "guest"\n'
+        'rule = [{uri = "", match = "prefix", allow = ["call", "register"]}]\n'
+    )
+    server = start([*COMMAND, "--config", str(file)], env={"OTEL_TRACES_EXPORTER": "console"})
+    client = await knock(server)
+    assert type(await client.hello("realm1")) is m.Welcome
+    registered = await client.ask(m.Register, "add")
+    assert type(registered) is m.Registered
+    await client.say(m.Call(next(client.numbers), {}, "add"))
+    invocation = await client.hear()
+    await client.say(m.Yield(invocation.request, {}, [3]))
+    assert (await client.hear()).args == [3]
+    await client.gone()
+    assert server.stop() == 0
+    assert any('"rpc.method": "add"' in line for line in server.lines), server.lines

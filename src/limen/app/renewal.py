@@ -128,6 +128,6 @@ def _later(before: Settings, settings: Settings) -> Iterator[str]:
         now = settings.realm(was.name)
         if now is not None and (was.limits != now.limits or was.history != now.history):
             yield f"limits and history of the realm {was.name}, which stay as they were"
-    for name in ("metrics", "control", "store", "secret"):
+    for name in ("metrics", "traces", "control", "store", "secret"):
         if getattr(before, name) != getattr(settings, name):
             yield f"{name}, which stays as it was"

@@ -69,6 +69,7 @@ class Router:
         if settings.metrics is not None:
             host = f"[{settings.metrics.host}]" if ":" in settings.metrics.host else settings.metrics.host
             self.config.METRICS = f"{host}:{settings.metrics.port}"
+        self.config.TRACES = settings.traces
         self.hub.settings_of, self.hub.ask = self._realm, self._ask
         self._inside = Inside(self.hub)
         self.policies = {realm.name: Policy(self.hub, self.call, settings, realm.name) for realm in settings.realms}
@@ -183,6 +184,8 @@ class Router:
             hub.gate.note = calls.event
             hub.gate.ledger.noted = lambda what, entry: calls.entry(hub.gate.ledger, what, entry)
             seen.begin(hub)
+            if self.config.TRACES:
+                stack.callback(seen.trace(hub))
             if self.config.METRICS:
                 from .metrics import listening
 

@@ -240,6 +240,8 @@ class Settings(Table, frozen=True):
     realms: tuple[RealmSettings, ...] = field(default=(), name="realm")
     limits: Limits = Limits()
     metrics: Metrics | None = None
+    traces: bool = False
+    """Calls and events are spans of OpenTelemetry."""
     control: str = ""
     """The socket that `limen top` asks; "": one in the user's runtime folder, named after the first port."""
     store: Store | None = None
