@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from limen import exc
 from limen.base.config import Config
-from limen.core.wamp.history import History
-from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.events.history import History
+from limen.core.wamp.events.keeping import Keeping
 from limen.core.wamp.verdict import DENIED
 from limen.door.hub.hub import Hub
 from limen.door.router.entrance import RouterEntrance

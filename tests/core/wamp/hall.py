@@ -8,7 +8,7 @@ from typing import Any
 
 from edge import Edge, Peer
 
-from limen.core.wamp.keeping import USUAL, Keeping
+from limen.core.wamp.events.keeping import USUAL, Keeping
 from limen.core.wamp.messages import (
     Call,
     Error,
@@ -139,6 +139,6 @@ class Hall(Edge):
     def empty(self) -> bool:
         """Nothing of those who were here is left."""
         broker, realm = self.realm._broker, self.realm
-        everyone = broker._all
+        everyone = broker.table
         left = [s for s in everyone.by_id.values() if s.subscribers or not s.stays]
         return not (left or realm.sessions or everyone.patterns or len(realm._testaments) or realm._meta._let_in)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hall import Hall, Member, Refused
 
-from limen.core.wamp.history import MOST_ANSWERED, History
-from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.events.history import MOST_ANSWERED, History
+from limen.core.wamp.events.keeping import Keeping
 from limen.core.wamp.messages import Call, Result
 from limen.core.wamp.verdict import ALLOWED, DENIED
 

@@ -19,9 +19,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from limen.core.wamp import retained
-from limen.core.wamp.history import History
-from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.events import retained
+from limen.core.wamp.events.history import History
+from limen.core.wamp.events.keeping import Keeping
 from limen.core.wamp.messages import Call, Event, Goodbye, Publish, Published, Result, Subscribe, Subscribed
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -388,9 +388,9 @@ class Events(RuleBasedStateMachine):
         broker, realm = self.hall.realm._broker, self.hall.realm
         assert set(realm.sessions) == {member.session.id for member in self.here}
         wanted = {(p, id) for known in self.here.values() for p, id in known.subscriptions.items()}
-        there = [s for s in broker._all.by_id.values() if s.subscribers or not s.stays]
+        there = [s for s in broker.table.by_id.values() if s.subscribers or not s.stays]
         assert {((s.match, s.uri), s.id) for s in there} == wanted
-        assert broker._all.patterns == len({p for p, _ in wanted if p[0] != "exact"})
+        assert broker.table.patterns == len({p for p, _ in wanted if p[0] != "exact"})
         for member, known in self.here.items():
             assert {(s.match, s.uri): id for id, s in member.session.subscriptions.items()} == known.subscriptions
         count = sum(len(said) for known in self.here.values() for said in known.testaments.values())

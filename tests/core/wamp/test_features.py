@@ -9,8 +9,8 @@ import pytest
 from edge import CAN
 from hall import Hall, Member, Refused
 
-from limen.core.wamp.history import History
-from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.events.history import History
+from limen.core.wamp.events.keeping import Keeping
 from limen.core.wamp.messages import (
     Call,
     Cancel,

@@ -9,8 +9,8 @@ from hall import Hall, Member
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limen.core.wamp.history import History
-from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.events.history import History
+from limen.core.wamp.events.keeping import Keeping
 from limen.core.wamp.messages import Call, Error, Event, Publish, Published, Result, Subscribe, Subscribed
 
 TEXTS = st.sampled_from(

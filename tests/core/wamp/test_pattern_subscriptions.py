@@ -159,4 +159,4 @@ def test_patterns_count_as_subscriptions_and_nothing_of_them_stays() -> None:
         sub.listen("c")
     sub.drop()
     assert hall.empty
-    assert hall.realm._broker._all.by_pattern.values("prefix") == []
+    assert hall.realm._broker.table.by_pattern.values("prefix") == []

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from limen.core.wamp.calls.registrations import Endpoint
 from limen.core.wamp.messages import MAX_ID, Call, Error, Event, Register, Registered, Result, Unregister, Unregistered
-from limen.core.wamp.registrations import Endpoint
 from limen.core.wamp.session import Session
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hall import Hall, Member
 
-from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.events.keeping import Keeping
 
 PPT = {"ppt_scheme": "x_mine"}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from limen.core.wamp.calls.registrations import Endpoint
 from limen.core.wamp.effects import Claim, Effects, Gather, Listen, MetaError, Send, Spread, Told, Unclaim
 from limen.core.wamp.ids import common_id
-from limen.core.wamp.merging import MERGES, merged
 from limen.core.wamp.messages import (
     Call,
     Error,
@@ -23,8 +23,8 @@ from limen.core.wamp.messages import (
     Unregistered,
     Unsubscribe,
 )
+from limen.core.wamp.meta.merging import MERGES, merged
 from limen.core.wamp.realm import Realm
-from limen.core.wamp.registrations import Endpoint
 from limen.core.wamp.session import Session
 from limen.core.wamp.verdict import ALLOWED
 

@@ -138,7 +138,7 @@ def test_each_procedure_is_called_only_where_that_is_allowed() -> None:
     hall = Hall(lambda session, action, uri, options: DENIED if action == "call" else ALLOWED)
     ann = hall.come()
     id = ann.listen("x.y")
-    for uri in hall.realm._broker.meta:
+    for uri in hall.realm._meta.methods:
         with pytest.raises(Refused, match=r"^wamp\.error\.not_authorized$"):
             ann.call(uri, id)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hall import Hall, Refused
 
-from limen.core.wamp.keeping import Keeping
+from limen.core.wamp.events.keeping import Keeping
 from limen.core.wamp.messages import Call, Event, Goodbye
 from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 

@@ -40,8 +40,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
-from limen.core.wamp.broker import PUBLISH, Broker
-from limen.core.wamp.dealer import CALL, Dealer
+from limen.core.wamp.calls.dealer import CALL, Dealer
+from limen.core.wamp.calls.registrar import Registrar
 from limen.core.wamp.effects import (
     Ask,
     Broadcast,
@@ -56,9 +56,9 @@ from limen.core.wamp.effects import (
     Unclaim,
     Violation,
 )
+from limen.core.wamp.events.broker import PUBLISH, Broker
+from limen.core.wamp.events.keeping import USUAL, Keeping
 from limen.core.wamp.features import features
-from limen.core.wamp.joined import Joined
-from limen.core.wamp.keeping import USUAL, Keeping
 from limen.core.wamp.messages import (
     Abort,
     Args,
@@ -77,11 +77,12 @@ from limen.core.wamp.messages import (
     Unsubscribe,
     Yield,
 )
-from limen.core.wamp.meta import Meta
-from limen.core.wamp.registrar import Registrar
-from limen.core.wamp.registrationmeta import RegistrationMeta
+from limen.core.wamp.meta.meta import Meta
+from limen.core.wamp.meta.registrations import RegistrationMeta
+from limen.core.wamp.meta.sessions import SessionMeta
+from limen.core.wamp.meta.subscriptions import SubscriptionMeta
+from limen.core.wamp.meta.testaments import Testaments
 from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
-from limen.core.wamp.testaments import Testaments
 from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.verdict import Authorize, Verdict
 from limen.exc import InvalidValue
@@ -141,9 +142,14 @@ class Realm:
         )
         self._broker = broker = Broker(rng, wall, authorize, max_subscriptions, keeping, shared)
         registrar.happened = broker.happened
-        self._joined = joined = Joined(self.sessions, self._end, broker.happened)
+        self._session_meta = session_meta = SessionMeta(self.sessions, self._end, broker.happened)
         self._testaments = testaments = Testaments(broker, keeping.testaments, keeping.testament_bytes)
-        own = {**RegistrationMeta(registrar).meta, **broker.meta, **joined.meta, **testaments.meta}
+        own = {
+            **RegistrationMeta(registrar).meta,
+            **SubscriptionMeta(broker.table, broker.events).meta,
+            **session_meta.meta,
+            **testaments.meta,
+        }
         self._meta = dealer.own = Meta(authorize, own, shared)
         self._requests: dict[type[Any], Callable[..., Effects]] = {
             Call: dealer.call,
@@ -195,7 +201,7 @@ class Realm:
         """*session* joins the realm; others who listen hear of it. Raises ValueError for an id that is taken."""
         if session.id in self.sessions:
             raise ValueError(f"there is a session {session.id} already")
-        effects = self._joined.came(session)
+        effects = self._session_meta.came(session)
         self.sessions[session.id] = session
         session.attached = True
         return effects
@@ -215,7 +221,7 @@ class Realm:
             self._testaments.drop(session)
         else:
             effects += self._testaments.read(session)
-            effects += self._joined.left(session)
+            effects += self._session_meta.left(session)
         return effects
 
     def _end(self, session: Session, goodbye: Goodbye, quietly: bool) -> Effects:

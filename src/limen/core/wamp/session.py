@@ -13,9 +13,9 @@ from limen.core.wamp.messages import Abort, Hello, Message
 
 if TYPE_CHECKING:
     from limen.base.principal import Principal
-    from limen.core.wamp.dealer import PendingCall
-    from limen.core.wamp.registrations import Registration
-    from limen.core.wamp.subscriptions import Subscription
+    from limen.core.wamp.calls.dealer import PendingCall
+    from limen.core.wamp.calls.registrations import Registration
+    from limen.core.wamp.events.subscriptions import Subscription
     from limen.exc import InvalidValue
 
 FEATURES: Final = frozenset(

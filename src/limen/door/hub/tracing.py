@@ -14,7 +14,7 @@ from .times import CALL
 
 if TYPE_CHECKING:
     from limen.base.spans import Span, Spans
-    from limen.core.wamp.dealer import PendingCall
+    from limen.core.wamp.calls.dealer import PendingCall
     from limen.core.wamp.session import Session
 
 

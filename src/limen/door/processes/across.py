@@ -21,7 +21,7 @@ import msgspec
 
 from limen import exc
 from limen.core.wamp.effects import Spread
-from limen.core.wamp.kept import Kept
+from limen.core.wamp.events.kept import Kept
 from limen.door.hub.bus import packed, unpacked
 from limen.door.hub.ends import end_here
 

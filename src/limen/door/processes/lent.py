@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from limen.core.wamp.calls.registrations import Endpoint
 from limen.core.wamp.messages import (
     Call,
     Error,
@@ -31,7 +32,6 @@ from limen.core.wamp.messages import (
     Unregistered,
     Yield,
 )
-from limen.core.wamp.registrations import Endpoint
 from limen.core.wamp.session import Session
 from limen.door.hub.bus import packed, unpacked
 

@@ -1,5 +1,5 @@
 """The meta API of a server of several processes: each knows of its own sessions and subscriptions, together they answer
-as one (`core/wamp/merging.py`).
+as one (`core/wamp/meta/merging.py`).
 
 What happens to sessions, subscriptions and registrations is told to the others only while somebody there listens.
 """

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import Meta, Struct, field
 
 from limen.base.config import Config
-from limen.core.wamp.keeping import USUAL
+from limen.core.wamp.events.keeping import USUAL
 
 Action: TypeAlias = Literal["call", "register", "publish", "subscribe"]
 ACTIONS: Final[tuple[Action, ...]] = ("call", "register", "publish", "subscribe")

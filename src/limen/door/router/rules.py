@@ -4,7 +4,7 @@ The rule that matches best decides alone: exact before the longest prefix before
 comes last (`core/wamp/patterns.py`). Where none matches, nothing is allowed, or an authorizer is asked.
 
 What begins with `wamp.` is reached only by rules that begin so: a rule for everything ("" as prefix) opens no meta API.
-Pattern subscriptions keep to the same line (`core/wamp/subscriptions.py`).
+Pattern subscriptions keep to the same line (`core/wamp/events/subscriptions.py`).
 
 A pattern is allowed only where every URI that it matches is: else a subscription to "" would hear what is denied by
 name, and a registration of "" answer it. Whatever is not sure counts as denied.

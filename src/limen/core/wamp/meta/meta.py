@@ -16,8 +16,8 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from limen.core.wamp.effects import Ask, Effects, Gather, MetaError, Send, Told, refuse
-from limen.core.wamp.merging import MERGES, merged
 from limen.core.wamp.messages import MAX_ID, Call, Result, integer
+from limen.core.wamp.meta.merging import MERGES, merged
 from limen.core.wamp.session import Session
 from limen.core.wamp.verdict import ALLOWED, Authorize, Verdict
 

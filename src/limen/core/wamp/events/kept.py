@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from limen.base import values
-from limen.core.wamp.lists import eligible, lists
+from limen.core.wamp.events.lists import eligible, lists
 from limen.core.wamp.messages import Args, Kwargs
 from limen.core.wamp.passthru import SCHEME, may_pass
 from limen.core.wamp.session import Session

@@ -1,18 +1,16 @@
-"""Who has subscribed what in one realm, and the subscription meta API (section "Subscriptions Meta API")."""
+"""Who has subscribed what in one realm."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
 from typing import Any
 
-from limen.core.wamp.effects import Effect, Effects, Happened, MetaError
-from limen.core.wamp.history import Events
-from limen.core.wamp.meta import INVALID, Args, Kwargs, Need, Needing, Table, at, the_id, the_text, visible
+from limen.core.wamp.effects import Effect, Effects, Happened
+from limen.core.wamp.events.history import Events
 from limen.core.wamp.patterns import Patterns
 from limen.core.wamp.session import Session
 from limen.core.wamp.times import iso
-from limen.core.wamp.uris import EXACT, MATCHES, PREFIX, WILDCARD, is_reserved
-from limen.core.wamp.verdict import Verdict
+from limen.core.wamp.uris import EXACT, is_reserved
 
 NO_SUBSCRIPTION = "wamp.error.no_such_subscription"
 
@@ -35,6 +33,10 @@ class Subscription:
         self.stays = stays
         self.subscribers: dict[Session, None] = {}
 
+    def details(self) -> dict[str, Any]:
+        """SubscriptionDetails (section "Subscriptions Meta API")."""
+        return {"id": self.id, "created": iso(self.created), "uri": self.uri, "match": self.match}
+
     def __repr__(self) -> str:
         return f"<Subscription {self.id} {self.match} {self.uri!r}>"
 
@@ -50,7 +52,7 @@ class Subscriptions:
         happened: Happened,
         id_of: Callable[[str, str, Container[int]], int] | None = None,
     ) -> None:
-        self._wall, self._events, self._happened, self._id_of = wall, events, happened, id_of
+        self._wall, self._happened, self._id_of = wall, happened, id_of
         self.by_pattern: Patterns[Subscription] = Patterns()
         self.by_uri = self.by_pattern.exact
         self.by_id: dict[int, Subscription] = {}
@@ -59,15 +61,6 @@ class Subscriptions:
         self._last = 0
         for rule in events.rules:
             self._make(rule.uri, rule.match, stays=True)
-        self.meta: Table = {
-            "wamp.subscription.list": self._list,
-            "wamp.subscription.lookup": self._lookup,
-            "wamp.subscription.match": self._match,
-            "wamp.subscription.get": lambda session, args, kwargs: _about(self._one(session, args)),
-            "wamp.subscription.list_subscribers": self._subscribers,
-            "wamp.subscription.count_subscribers": lambda *asked: len(self._subscribers(*asked)),
-            "wamp.subscription.get_events": Needing(self._need, self._get_events),
-        }
 
     def add(self, session: Session, uri: str, match: str) -> tuple[Subscription, Effects]:
         """*session* subscribes what it has not yet."""
@@ -78,7 +71,7 @@ class Subscriptions:
         effects: Effects = ()
         if is_new:
             self.patterns += match != EXACT
-            effects = self._happened("wamp.subscription.on_create", [session.id, _about(subscription)], about=session)
+            effects = self._happened("wamp.subscription.on_create", [session.id, subscription.details()], about=session)
         ids = [session.id, subscription.id]
         return subscription, [*effects, *self._happened("wamp.subscription.on_subscribe", ids, about=session)]
 
@@ -112,59 +105,3 @@ class Subscriptions:
         self.by_pattern.put(match, uri, subscription)
         self.by_id[subscription.id] = subscription
         return subscription
-
-    # -- the meta API -------------------------------------------------------------------------------------------
-    def _list(self, asker: Session, args: Args, kwargs: Kwargs) -> dict[str, list[int]]:
-        return {
-            match: [s.id for s in self.by_pattern.values(match) if _seen(asker, s)]
-            for match in (EXACT, PREFIX, WILDCARD)
-        }
-
-    def _lookup(self, asker: Session, args: Args, kwargs: Kwargs) -> int | None:
-        options = at(args, 1, dict, kwargs, "options") or {}
-        match = EXACT if (wanted := options.get("match")) is None else wanted
-        if type(match) is not str or match not in MATCHES:
-            raise MetaError(INVALID, "match is 'exact', 'prefix' or 'wildcard'.")
-        found = self.by_pattern.get(match, the_text(args))
-        return found.id if found is not None and _seen(asker, found) else None
-
-    def _match(self, asker: Session, args: Args, kwargs: Kwargs) -> list[int] | None:
-        return [s.id for s in self.matching(the_text(args)) if _seen(asker, s)] or None
-
-    def _one(self, asker: Session, args: Args) -> Subscription:
-        subscription = self.by_id.get(the_id(args))
-        if subscription is None or not _seen(asker, subscription):
-            raise MetaError(NO_SUBSCRIPTION)
-        return subscription
-
-    def _subscribers(self, asker: Session, args: Args, kwargs: Kwargs) -> list[int]:
-        return [session.id for session in self._one(asker, args).subscribers if visible(asker, session)]
-
-    # -- history ------------------------------------------------------------------------------------------------
-    def _need(self, session: Session, args: Args, kwargs: Kwargs) -> Need:
-        """Who has not subscribed must be allowed to."""
-        subscription = self._one(session, args)
-        if subscription.id in session.subscriptions:
-            return None
-        return "subscribe", subscription.uri, options(subscription)
-
-    def _get_events(self, session: Session, args: Args, kwargs: Kwargs, verdict: Verdict) -> Any:
-        return self._events.answer(session, self._one(session, args), kwargs)
-
-
-def options(subscription: Subscription) -> dict[str, Any]:
-    """As what it is authorized."""
-    return {} if subscription.match == EXACT else {"match": subscription.match}
-
-
-def _seen(asker: Session, subscription: Subscription) -> bool:
-    return subscription.stays or any(visible(asker, session) for session in subscription.subscribers)
-
-
-def _about(subscription: Subscription) -> dict[str, Any]:
-    return {
-        "id": subscription.id,
-        "created": iso(subscription.created),
-        "uri": subscription.uri,
-        "match": subscription.match,
-    }

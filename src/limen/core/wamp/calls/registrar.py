@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from limen.core.wamp.calls.registrations import INVOKES, SINGLE, Endpoint, Registration, Registrations
 from limen.core.wamp.effects import Ask, Claim, Effect, Effects, Happened, Send, Unclaim, refuse, unheard
 from limen.core.wamp.ids import common_id
 from limen.core.wamp.messages import Register, Registered, Unregister, Unregistered, integer
-from limen.core.wamp.registrations import INVOKES, SINGLE, Endpoint, Registration, Registrations
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import EXACT, MATCHES, is_pattern, is_reserved
 from limen.core.wamp.verdict import Authorize, Verdict

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from limen.core.wamp.history import History
+from limen.core.wamp.events.history import History
 
 
 class Keeping(Struct, frozen=True):

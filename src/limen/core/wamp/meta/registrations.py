@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from limen.core.wamp.calls.registrar import NO_REGISTRATION, Registrar
+from limen.core.wamp.calls.registrations import Endpoint, Registration
 from limen.core.wamp.effects import MetaError, Told
 from limen.core.wamp.messages import MAX_ID
-from limen.core.wamp.meta import INVALID, at, the_id, the_text
-from limen.core.wamp.registrar import NO_REGISTRATION, Registrar
-from limen.core.wamp.registrations import Endpoint, Registration
+from limen.core.wamp.meta.meta import INVALID, at, the_id, the_text
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import EXACT, MATCHES, PREFIX, WILDCARD
 

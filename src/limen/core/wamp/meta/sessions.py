@@ -7,7 +7,7 @@ from typing import Any
 
 from limen.core.wamp.effects import Effect, Effects, Happened, MetaError, Told
 from limen.core.wamp.messages import Goodbye
-from limen.core.wamp.meta import Args, Kwargs, Table, at, the_id, the_text, visible
+from limen.core.wamp.meta.meta import Args, Kwargs, Table, at, the_id, the_text, visible
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import is_uri
 
@@ -18,7 +18,7 @@ End = Callable[[Session, Goodbye, bool], Effects]
 """(session, what it hears, whether others hear nothing of it)"""
 
 
-class Joined:
+class SessionMeta:
     """*sessions*: the realm's. *end*: ends one of them."""
 
     def __init__(self, sessions: Mapping[int, Session], end: End, happened: Happened) -> None:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from limen.core.wamp.broker import flaw
 from limen.core.wamp.effects import Effects, MetaError, Told
-from limen.core.wamp.kept import ROW, packed, unpacked
+from limen.core.wamp.events.broker import flaw
+from limen.core.wamp.events.kept import ROW, packed, unpacked
 from limen.core.wamp.messages import Publish
-from limen.core.wamp.meta import INVALID, Args, Kwargs, Need, Needing, Table, at, the_text
+from limen.core.wamp.meta.meta import INVALID, Args, Kwargs, Need, Needing, Table, at, the_text
 from limen.core.wamp.passthru import SCHEME, may_pass
 from limen.core.wamp.session import Session
 from limen.core.wamp.verdict import Verdict
 
 if TYPE_CHECKING:
-    from limen.core.wamp.broker import Broker
+    from limen.core.wamp.events.broker import Broker
 
 SCOPES: Final = ("detached", "destroyed")
 

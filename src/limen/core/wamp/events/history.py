@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from limen.core.wamp.effects import MetaError, Told
-from limen.core.wamp.kept import Kept
+from limen.core.wamp.events.kept import Kept
 from limen.core.wamp.messages import integer
 from limen.core.wamp.patterns import Patterns
 from limen.core.wamp.session import Session
@@ -24,7 +24,7 @@ from limen.core.wamp.times import iso, microseconds
 from limen.core.wamp.uris import EXACT, MATCHES, is_pattern, is_reserved, matches
 
 if TYPE_CHECKING:
-    from limen.core.wamp.subscriptions import Subscription
+    from limen.core.wamp.events.subscriptions import Subscription
 
 MOST_ANSWERED: Final = 1 << 20
 """Bytes of events in one answer; where it is more, the answer says `more`, and its last event is where to go on."""

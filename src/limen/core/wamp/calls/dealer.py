@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from limen.core.wamp.calls.registrar import Registrar
+from limen.core.wamp.calls.registrations import SINGLE, Endpoint, Registration
 from limen.core.wamp.effects import (
     Ask,
     Effect,
@@ -24,10 +26,7 @@ from limen.core.wamp.effects import (
 )
 from limen.core.wamp.messages import MAX_ID, Call, Cancel, Error, Invocation, Result, Yield, integer
 from limen.core.wamp.messages import Interrupt as InterruptMessage
-from limen.core.wamp.meta import Meta
 from limen.core.wamp.passthru import passthru
-from limen.core.wamp.registrar import Registrar
-from limen.core.wamp.registrations import SINGLE, Endpoint, Registration
 from limen.core.wamp.session import Session
 from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.uris import is_uri
@@ -83,6 +82,14 @@ class Parts:
         self.over = False
 
 
+class Own(Protocol):
+    """What answers the router's own procedures: `limen.core.wamp.meta`."""
+
+    methods: Mapping[str, Any]
+
+    def call(self, session: Session, message: Call, verdict: Verdict | None) -> Effects: ...
+
+
 class Dealer:
     """The calls of one realm. See `Realm` for the arguments. *chance*: a number from 0 to below its argument.
 
@@ -107,7 +114,7 @@ class Dealer:
         self._max_invocations = max_invocations
         self._exact = registrar.table.exact
         self._best = registrar.table.best
-        self.own: Meta | None = None
+        self.own: Own | None = None
         # Calls with a time-out: (not due before, number, call). An answered call stays until it is popped or swept.
         self.deadlines: list[tuple[float, int, PendingCall]] = []
         self._timed = 0

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from limen.core.wamp.kept import Kept
+from limen.core.wamp.events.kept import Kept
 from limen.core.wamp.passthru import SCHEME
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import EXACT, is_reserved, matches

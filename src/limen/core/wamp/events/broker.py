@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from limen.core.wamp.effects import Ask, Broadcast, Effect, Effects, Listen, Send, Spread, refuse
-from limen.core.wamp.history import Events
+from limen.core.wamp.events.history import Events
+from limen.core.wamp.events.keeping import Keeping
+from limen.core.wamp.events.kept import Kept
+from limen.core.wamp.events.lists import LISTS, eligible, is_listing
+from limen.core.wamp.events.retained import Retained
+from limen.core.wamp.events.subscriptions import NO_SUBSCRIPTION, Subscription, Subscriptions
 from limen.core.wamp.ids import common_id
-from limen.core.wamp.keeping import Keeping
-from limen.core.wamp.kept import Kept
-from limen.core.wamp.lists import LISTS, eligible, is_listing
 from limen.core.wamp.messages import (
     MAX_ID,
     Args,
@@ -29,9 +31,7 @@ from limen.core.wamp.messages import (
     Unsubscribed,
 )
 from limen.core.wamp.passthru import SCHEME, may_pass, passthru
-from limen.core.wamp.retained import Retained
 from limen.core.wamp.session import Session
-from limen.core.wamp.subscriptions import NO_SUBSCRIPTION, Subscription, Subscriptions
 from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.uris import EXACT, MATCHES, is_pattern, is_reserved, is_uri
 from limen.core.wamp.verdict import ALLOWED, Authorize, Verdict
@@ -64,13 +64,12 @@ class Broker:
         self.events = Events(keeping.history, keeping.history_bytes)
         self._keeps = bool(keeping.history)
         self.retained = Retained(keeping.retained, keeping.retained_bytes)
-        self._all = Subscriptions(wall, self.events, self.happened, common_id if shared else None)
+        self.table = Subscriptions(wall, self.events, self.happened, common_id if shared else None)
         self._listeners: set[Session] = set()
         """Who has subscribed what the router itself says, where other processes must know."""
         self.listened = False
         """Others have such."""
-        self._by_uri = self._all.by_uri
-        self.meta = self._all.meta
+        self._by_uri = self.table.by_uri
         self.published = self.delivered = 0
         """Events that were published, ever; and how often one went to a subscriber here."""
 
@@ -87,13 +86,13 @@ class Broker:
             return (Ask(session, "subscribe", uri, options),)
         if not verdict.allow:
             return refuse(session, SUBSCRIBE, request, verdict.error)
-        subscription = self._all.by_pattern.get(match, uri)
+        subscription = self.table.by_pattern.get(match, uri)
         happened: Effects = ()
         if subscription is None or session not in subscription.subscribers:
             if len(session.subscriptions) >= self._max_subscriptions:
                 sentence = f"A session has at most {self._max_subscriptions} subscriptions; a pattern may do for many."
                 return refuse(session, SUBSCRIBE, request, "wamp.error.unavailable", sentence)
-            subscription, happened = self._all.add(session, uri, match)
+            subscription, happened = self.table.add(session, uri, match)
         effects: Effects = (Send(session, Subscribed(request, subscription.id)), *happened)
         if options.get("get_retained") is True:
             effects = [effects[0], *self._retained_for(session, subscription), *happened]
@@ -116,16 +115,16 @@ class Broker:
         subscription = session.subscriptions.pop(message.subscription, None)
         if subscription is None:
             return refuse(session, UNSUBSCRIBE, message.request, NO_SUBSCRIPTION)
-        happened = self._all.remove(session, subscription)
+        happened = self.table.remove(session, subscription)
         listen = self._listens(session) if self._listeners else ()
         return (Send(session, Unsubscribed(message.request)), *happened, *listen)
 
     def hearers(self, uri: str) -> list[Session]:
         """All who have subscribed *uri*, or a pattern that stands for it; each once."""
-        return list(dict.fromkeys(s for subscription in self._all.matching(uri) for s in subscription.subscribers))
+        return list(dict.fromkeys(s for subscription in self.table.matching(uri) for s in subscription.subscribers))
 
     def leave(self, session: Session) -> Effects:
-        happened = self._all.leave(session)
+        happened = self.table.leave(session)
         return [*happened, *self._listens(session)] if self._listeners else happened
 
     def _listens(self, session: Session) -> Effects:
@@ -250,7 +249,7 @@ class Broker:
         excluded: Session | None,
     ) -> Effects:
         """The EVENTs for all here who are to get one."""
-        if not self._all.patterns:
+        if not self.table.patterns:
             subscription = self._by_uri.get(uri)
             if subscription is None:
                 return ()
@@ -260,7 +259,7 @@ class Broker:
             about = {**details} if details else {}
             return (Broadcast(receivers, Event(subscription.id, publication, about, args, kwargs)),)
         effects: list[Effect] = []
-        for subscription in self._all.matching(uri):
+        for subscription in self.table.matching(uri):
             receivers = self._receivers(subscription, options, details, excluded)
             if receivers:
                 about = {**details} if subscription.match == EXACT else {**details, "topic": uri}
@@ -291,7 +290,7 @@ class Broker:
         that stand for sessions of other processes, and of sealed ones to sealed ones only."""
         if about is not None and about.id > MAX_ID:
             return ()
-        heard = uri in self._by_uri or self._all.patterns
+        heard = uri in self._by_uri or self.table.patterns
         if not heard and not self.listened:
             return ()
         hidden, publication = about is not None and about.sealed, self._rng()
@@ -303,7 +302,7 @@ class Broker:
     def _tell(self, uri: str, args: list[Any], publication: int, hidden: bool) -> list[Effect]:
         """… to those who are here."""
         effects: list[Effect] = []
-        for subscription in self._all.matching(uri):
+        for subscription in self.table.matching(uri):
             receivers = [s for s in subscription.subscribers if s.sealed or not hidden]
             if receivers:
                 details = {} if subscription.match == EXACT else {"topic": uri}

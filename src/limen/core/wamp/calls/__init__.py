@@ -1,0 +1,1 @@
+"""Calls: who has registered what (`registrar`, `registrations`), and who answers (`dealer`)."""
