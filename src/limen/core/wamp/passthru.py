@@ -19,7 +19,7 @@ SCHEME: Final = _OPTIONS[0]
 def passthru(session: Session, options: Mapping[str, Any], role: str) -> dict[str, Any]:
     """What the receiver has to be told of the payload; {} if it is a plain one. *role*: as what *session* says it.
 
-    Raises Violation where it has not announced that it does so.
+    What is no text is left out. Raises Violation where it has not announced that it does so.
 
     >>> able = Session(1, roles={"caller": {"features": {"payload_passthru_mode": True}}})
     >>> passthru(able, {"ppt_scheme": "mqtt", "ppt_keyid": None, "timeout": 5}, "caller")
@@ -32,7 +32,9 @@ def passthru(session: Session, options: Mapping[str, Any], role: str) -> dict[st
         return {}
     if not may_pass(session, role):
         raise Violation(f"ppt_scheme came from a {role} that has not announced payload_passthru_mode")
-    return {name: options[name] for name in _OPTIONS if options.get(name) is not None}
+    if type(options["ppt_scheme"]) is not str:
+        return {}
+    return {name: options[name] for name in _OPTIONS if type(options.get(name)) is str}
 
 
 def may_pass(session: Session, role: str) -> bool:

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 REMEMBERED: Final = 1024
 """URIs of which `all` remembers what it has found: most events are of topics that were published to before."""
+MOST_FOUND: Final = 2**16
+"""… and how much it has found for all of them: many patterns may stand for one URI."""
 
 _END: Final = ""
 """No component of a URI is empty: this key of a branch is "any component"."""
@@ -43,7 +45,7 @@ class _Branch(Generic[T]):
 class Patterns(Generic[T]):
     """What is registered, or subscribed, by how it is meant and as what. *exact* is what most look-ups need alone."""
 
-    __slots__ = ("_found", "_lengths", "_of_length", "_prefixes", "_wild", "_wildcards", "exact")
+    __slots__ = ("_found", "_found_size", "_lengths", "_of_length", "_prefixes", "_wild", "_wildcards", "exact")
 
     def __init__(self) -> None:
         self.exact: dict[str, T] = {}
@@ -56,6 +58,7 @@ class Patterns(Generic[T]):
         """Trees of components, by how many a pattern has."""
         self._found: dict[str, list[T]] = {}
         """What `all` has found, since something was last put or dropped that would change it."""
+        self._found_size = 0
 
     def get(self, match: str, uri: str) -> T | None:
         """What was put there as just that."""
@@ -70,9 +73,9 @@ class Patterns(Generic[T]):
         known = uri in table
         table[uri] = value
         if match == EXACT:
-            self._found.pop(uri, None)
+            self._found_size -= len(self._found.pop(uri, ()))
             return
-        self._found.clear()
+        self._forget()
         if match == PREFIX:
             if not known:
                 if not self._of_length[len(uri)]:
@@ -90,9 +93,9 @@ class Patterns(Generic[T]):
         table = self._table(match)
         del table[uri]
         if match == EXACT:
-            self._found.pop(uri, None)
+            self._found_size -= len(self._found.pop(uri, ()))
             return
-        self._found.clear()
+        self._forget()
         if match == PREFIX:
             self._of_length[len(uri)] -= 1
             if not self._of_length[len(uri)]:
@@ -107,10 +110,17 @@ class Patterns(Generic[T]):
         """All that matches: exact, then prefixes, the shortest first, then wildcards. The list is not to be changed."""
         found = self._found.get(uri)
         if found is None:
-            if len(self._found) >= REMEMBERED:
+            found = self._find(uri)
+            self._found_size += len(found)
+            if len(self._found) >= REMEMBERED or self._found_size > MOST_FOUND:
                 self._found.clear()
-            found = self._found[uri] = self._find(uri)
+                self._found_size = len(found)
+            self._found[uri] = found
         return found
+
+    def _forget(self) -> None:
+        self._found.clear()
+        self._found_size = 0
 
     def _find(self, uri: str) -> list[T]:
         found: list[T] = []

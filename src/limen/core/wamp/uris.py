@@ -21,6 +21,8 @@ __all__ = [
 
 MAX_URI: Final = 1024
 """Characters of a URI; the specification has no bound."""
+MAX_WILD: Final = 32
+"""Components of a wildcard: each is a branch of a tree, and costs memory and time as a character does not."""
 
 # The loose rule: components divided by dots, none empty, no white space, no '#'.
 _loose = re.compile(r"[^\s.#]+(?:\.[^\s.#]+)*").fullmatch
@@ -38,7 +40,7 @@ def is_uri(text: str) -> bool:
 
 def is_pattern(text: str, match: str) -> bool:
     """Whether *text* can be registered or subscribed by *match*. A prefix may end in a dot or be empty (all there is);
-    a wildcard has empty components.
+    a wildcard has empty components, and at most `MAX_WILD` in all.
 
     >>> is_pattern("todo..add", "wildcard"), is_pattern("todo.", "prefix"), is_pattern("todo.", "exact")
     (True, True, False)
@@ -49,4 +51,4 @@ def is_pattern(text: str, match: str) -> bool:
         return is_uri(text)
     if match == PREFIX:
         return text == "" or is_uri(text.removesuffix("."))
-    return len(text) <= MAX_URI and _empty_allowed(text) is not None
+    return len(text) <= MAX_URI and text.count(".") < MAX_WILD and _empty_allowed(text) is not None

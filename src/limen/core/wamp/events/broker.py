@@ -14,7 +14,7 @@ from limen.core.wamp.effects import Ask, Broadcast, Effect, Effects, Listen, Sen
 from limen.core.wamp.events.history import Events
 from limen.core.wamp.events.keeping import Keeping
 from limen.core.wamp.events.kept import Kept
-from limen.core.wamp.events.lists import LISTS, eligible, is_listing
+from limen.core.wamp.events.lists import LISTS, eligible, is_listing, sets
 from limen.core.wamp.events.retained import Retained
 from limen.core.wamp.events.subscriptions import NO_SUBSCRIPTION, Subscription, Subscriptions
 from limen.core.wamp.ids import common_id
@@ -249,6 +249,8 @@ class Broker:
         excluded: Session | None,
     ) -> Effects:
         """The EVENTs for all here who are to get one."""
+        if options and not LISTS.keys().isdisjoint(options):
+            options = sets(options)  # once, and not for each subscription
         if not self.table.patterns:
             subscription = self._by_uri.get(uri)
             if subscription is None:

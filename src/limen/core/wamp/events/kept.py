@@ -26,11 +26,14 @@ _decode = msgspec.msgpack.Decoder().decode
 
 ROW: Final = 400
 """Bytes of memory that a kept publication takes besides its payload, roughly."""
+ITEM: Final = 40
+"""… and that each name in its lists takes."""
 
 
 class Kept(Struct, frozen=True, gc=False):
     """*details*: what every EVENT of it says. *lists*: its black- and whitelists. *excluded*: the session that does not
-    get it because it is the publisher, or 0. *time*: when it came, in milliseconds of Unix time."""
+    get it because it is the publisher, or 0. *time*: when it came, in milliseconds of Unix time. *weight*: bytes of
+    details and lists, which are as long as the publisher likes."""
 
     uri: str
     publication: int
@@ -39,6 +42,7 @@ class Kept(Struct, frozen=True, gc=False):
     excluded: int
     body: bytes
     time: int = 0
+    weight: int = 0
 
     @classmethod
     def of(
@@ -53,12 +57,16 @@ class Kept(Struct, frozen=True, gc=False):
         time: int = 0,
     ) -> Kept | None:
         """None for a payload that can't be kept."""
-        body = packed([args, kwargs])
-        return None if body is None else cls(uri, publication, details, lists(options), excluded, body, time)
+        body, named = packed([args, kwargs]), lists(options)
+        about = packed([details, named]) if details or named else b""
+        if body is None or about is None:
+            return None
+        weight = len(about) + ITEM * sum(map(len, named.values()))
+        return cls(uri, publication, details, named, excluded, body, time, weight)
 
     @property
     def size(self) -> int:
-        return ROW + len(self.body) + len(self.uri) + 40 * sum(map(len, self.lists.values()))
+        return ROW + len(self.body) + len(self.uri) + self.weight
 
     def payload(self) -> tuple[Args, Kwargs]:
         args, kwargs = unpacked(self.body)

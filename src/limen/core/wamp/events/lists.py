@@ -52,6 +52,11 @@ def lists(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in LISTS if options.get(name) is not None}
 
 
+def sets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """*options* with their lists as sets, for whoever asks `eligible` more than once."""
+    return {**options, **{name: frozenset(value) for name, value in lists(options).items()}}
+
+
 def eligible(receivers: list[Session], options: Mapping[str, Any]) -> list[Session]:
     """Those of *receivers* whom the lists in *options* let have the event."""
     for name, (wanted, holds) in LISTS.items():

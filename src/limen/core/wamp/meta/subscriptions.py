@@ -10,7 +10,7 @@ from limen.core.wamp.events.history import Events
 from limen.core.wamp.events.subscriptions import NO_SUBSCRIPTION, Subscription, Subscriptions
 from limen.core.wamp.meta.meta import INVALID, Args, Kwargs, Need, Needing, Table, at, the_id, the_text, visible
 from limen.core.wamp.session import Session
-from limen.core.wamp.uris import EXACT, MATCHES, PREFIX, WILDCARD
+from limen.core.wamp.uris import EXACT, MATCHES, PREFIX, WILDCARD, is_uri
 from limen.core.wamp.verdict import Verdict
 
 
@@ -44,7 +44,10 @@ class SubscriptionMeta:
         return found.id if found is not None and _seen(asker, found) else None
 
     def _match(self, asker: Session, args: Args, kwargs: Kwargs) -> list[int] | None:
-        return [s.id for s in self._table.matching(the_text(args)) if _seen(asker, s)] or None
+        uri = the_text(args)
+        if not is_uri(uri):  # nothing stands for it; and what was looked for is remembered
+            return None
+        return [s.id for s in self._table.matching(uri) if _seen(asker, s)] or None
 
     def _one(self, asker: Session, args: Args) -> Subscription:
         subscription = self._table.by_id.get(the_id(args))
