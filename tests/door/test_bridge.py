@@ -65,7 +65,7 @@ async def test_a_procedure_of_a_wamp_session_is_called_where_a_rule_allows_it(si
         await callee.anonymous()
         await callee.send(Register(1, {}, "device.pump"))
         assert type(await callee.receive()) is Registered
-        assert error(await site.bridge(other, "call", {"procedure": "device.pump"})) == (200, exc.Unauthorized.uri)
+        assert error(await site.bridge(other, "call", {"procedure": "device.pump"})) == (200, exc.NotFound.uri)
         asked = asyncio.ensure_future(site.bridge(key, "call", {"procedure": "device.pump", "args": [7]}))
         invocation = await callee.receive()
         assert type(invocation) is Invocation

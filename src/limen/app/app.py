@@ -345,16 +345,18 @@ class App:
     def authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict:
         """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule. A
         pattern is allowed where all is that it stands for."""
-        allowed = allows(self, session, action, uri, options)
-        if not allowed and self.hub is not None:
+        allowed, denied, not_there = self._verdicts
+        if allows(self, session, action, uri, options):
+            return allowed
+        if self.hub is not None:
             self.hub.denied(session, action, uri)
-        return self._verdicts[allowed]
+        return not_there if action == "call" else denied
 
     @later
-    def _verdicts(self) -> tuple[Verdict, Verdict]:
-        from limen.core.wamp.verdict import ALLOWED, DENIED
+    def _verdicts(self) -> tuple[Verdict, Verdict, Verdict]:
+        from limen.core.wamp.verdict import ALLOWED, DENIED, NOT_THERE
 
-        return DENIED, ALLOWED
+        return ALLOWED, DENIED, NOT_THERE
 
     def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         if self.hub is not None:

@@ -479,3 +479,13 @@ def test_local_services_of_a_session_that_left_are_the_edges() -> None:
     peer.drop()
     assert edge.interrupted == []
     assert not edge.realm.settle(peer.session, 1)
+
+
+def test_who_may_not_call_does_not_learn_what_there_is() -> None:
+    edge = Edge(authorize=lambda session, action, uri: action != "call" or session.authid == "ada")
+    edge.join(CAN).register("x.add")
+    stranger, ada = edge.join(), edge.join(authid="ada")
+    there, nothing = (stranger.send(Call(stranger.id(), {}, uri))[0] for uri in ("x.add", "x.nothing"))
+    assert there.error == nothing.error == "wamp.error.not_authorized"
+    assert there.args == nothing.args
+    assert failed(*ada.send(Call(ada.id(), {}, "x.nothing")), "wamp.error.no_such_procedure")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -131,8 +131,27 @@ class Violation(Exception):
 
 
 def refuse(session: Session, kind: int, request: int, reason: str, sentence: str = "") -> Effects:
-    """The ERROR that answers a request. *kind*: the request's code; *sentence*: what else there is to say."""
+    """The ERROR that answers a request. *kind*: the request's code; *sentence*: what there is to say, if not what is
+    always said with *reason*."""
+    sentence = sentence or SENTENCES.get(reason, "")
     return (Send(session, Error(kind, request, {}, reason, [sentence] if sentence else None)),)
+
+
+SENTENCES: Final[Mapping[str, str]] = {
+    "wamp.error.invalid_argument": "An option has a value of another type than the specification says.",
+    "wamp.error.invalid_uri": (
+        "A URI has components divided by dots, none empty, without white space and #; wamp. and limen. are reserved."
+    ),
+    "wamp.error.no_such_procedure": "Nobody has registered this, or it is not for you.",
+    "wamp.error.no_such_registration": "This session has no such registration.",
+    "wamp.error.no_such_subscription": "This session has no such subscription.",
+    "wamp.error.not_authorized": "Your role may not do this.",
+    "wamp.error.option_disallowed.disclose_me": "Your role may not ask for being disclosed.",
+    "wamp.error.procedure_already_exists": (
+        "It is registered already; to share it, all its callees say the same `invoke`, and none says single."
+    ),
+}
+"""What is said with an error for which nothing more particular is known."""
 
 
 # -- the meta API -----------------------------------------------------------------------------------------------

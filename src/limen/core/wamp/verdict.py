@@ -35,5 +35,7 @@ class Verdict(Struct, frozen=True):
 
 ALLOWED: Final = Verdict(True)
 DENIED: Final = Verdict(False)
+NOT_THERE: Final = Verdict(False, error="wamp.error.no_such_procedure")
+"""Denied to who shall not learn whether there is anything."""
 
 Authorize: TypeAlias = "Callable[[Session, str, str, Mapping[str, Any]], Verdict | None]"

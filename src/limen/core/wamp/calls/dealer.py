@@ -132,14 +132,18 @@ class Dealer:
             _lawful(session, message.options)
         registration = self._exact.get(uri) or self._best(uri)
         if registration is None:
-            if (own := self.own) is None or uri not in own.methods:
-                return _nobody(session, message)
-            refused = _beyond_a_service(session, message) if message.options else ()
-            return refused or own.call(session, message, verdict)
+            if (own := self.own) is not None and uri in own.methods:
+                refused = _beyond_a_service(session, message) if message.options else ()
+                return refused or own.call(session, message, verdict)
+            if not is_uri(uri):
+                return refuse(session, CALL, message.request, "wamp.error.invalid_uri")
+        # Who may not call does not learn what there is to be called.
         if verdict is None and (verdict := self._authorize(session, "call", uri, message.options)) is None:
             return (Ask(session, "call", uri, message.options),)
         if not verdict.allow:
             return refuse(session, CALL, message.request, verdict.error)
+        if registration is None:
+            return _nobody(session, message)
         return self._route(session, message, registration, verdict)
 
     def _serve(self, session: Session, message: Call, procedure: object) -> Effects:
@@ -447,8 +451,7 @@ def _is_pending(call: PendingCall) -> bool:
 
 
 def _nobody(session: Session, message: Call) -> Effects:
-    reason = "wamp.error.no_such_procedure" if is_uri(message.procedure) else "wamp.error.invalid_uri"
-    return refuse(session, CALL, message.request, reason)
+    return refuse(session, CALL, message.request, "wamp.error.no_such_procedure")
 
 
 def _beyond_a_service(session: Session, message: Call) -> Effects:
