@@ -312,6 +312,17 @@ def test_what_can_not_be_kept_can_not_be_asked_of_a_realm(uri: str, match: str, 
         History(uri, match, limit)
 
 
+def test_a_process_that_starts_later_takes_over_what_is_kept() -> None:
+    here, there = Hall(keeping=LOG, shared=True), Hall(keeping=LOG, shared=True)
+    publisher = here.come()
+    for n in range(3):
+        publisher.publish("log.a", n, retain=True)
+    there.realm.keep(*here.realm.kept())
+    assert there.realm.kept() == here.realm.kept()
+    ann = there.come("ann")
+    assert numbers(ann, ann.listen("log.a")) == [0, 1, 2]
+
+
 def test_other_processes_keep_it_too() -> None:
     here, there = Hall(keeping=LOG, shared=True), Hall(keeping=LOG, shared=True)
     here.come().publish("log.a", 1, exclude_authid=["bob"])

@@ -172,11 +172,22 @@ def test_others_know_whether_anybody_here_listens_before_the_listener_does(house
     [listen] = house.say(first, Subscribe, {}, "wamp.session.on_join")
     assert isinstance(listen, Listen)
     assert listen.listens
-    assert isinstance(listen.then[0].message, Subscribed)  # type: ignore[union-attr]
-    house.say(second, Subscribe, {"match": "prefix"}, "wamp.registration")
+    assert house.realm.attach(Session(3)) == ()  # no EVENT comes before SUBSCRIBED
+    assert listen.message is not None
+    [answer] = house.realm.listening(first, listen.message)
+    assert isinstance(answer.message, Subscribed)  # type: ignore[union-attr]
+    [other] = house.say(second, Subscribe, {"match": "prefix"}, "wamp.registration")
+    assert isinstance(other, Listen)
+    assert other.message is not None
+    house.realm.listening(second, other.message)
     effects = house.say(first, Unsubscribe, common_id("exact", "wamp.session.on_join"))
     assert Listen(False) not in effects
-    assert house.realm.detach(second)[-1] == Listen(False)
+    [listen] = house.say(first, Subscribe, {}, "wamp.session.on_leave")
+    assert isinstance(listen, Listen)
+    assert listen.message is not None
+    house.realm.detach(second)
+    house.realm.detach(first)
+    assert house.realm.listening(first, listen.message) == (Listen(False),)
 
 
 def test_meta_events_are_told_to_the_others_only_while_they_listen(house: House) -> None:
@@ -187,6 +198,10 @@ def test_meta_events_are_told_to_the_others_only_while_they_listen(house: House)
     assert (spread.uri, spread.args[0]["session"]) == ("wamp.session.on_join", 2)  # type: ignore[index]
     assert house.realm.attach(Session(STRANGE)) == ()
     listener = House()
-    listener.say(listener.session(5), Subscribe, {}, "wamp.session.on_join")
+    hearer = listener.session(5)
+    [listen] = listener.say(hearer, Subscribe, {}, "wamp.session.on_join")
+    assert isinstance(listen, Listen)
+    assert listen.message is not None
+    listener.realm.listening(hearer, listen.message)
     [event] = listener.realm.hear(spread)
     assert event.message.args == spread.args  # type: ignore[union-attr]

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from limen.core.wamp.messages import Abort, Args, Error, Event, Goodbye, Kwargs, Message, Register
+from limen.core.wamp.messages import Abort, Args, Error, Event, Goodbye, Kwargs, Message, Register, Subscribe
 from limen.core.wamp.session import Session
 
 
@@ -106,10 +106,12 @@ class Gather(Struct, frozen=True, gc=False):
 
 class Listen(Struct, frozen=True, gc=False):
     """Where several processes are one router: let the others know whether anybody here listens to what happens to
-    sessions, subscriptions and registrations (`Realm.listened`); *then* follows."""
+    sessions, subscriptions and registrations (`Realm.listened`). *session* wants to: `Realm.listening`, when they
+    know."""
 
     listens: bool
-    then: Effects = ()
+    session: Session | None = None
+    message: Subscribe | None = None
 
 
 class Ask(Struct, frozen=True, gc=False):

@@ -177,7 +177,8 @@ class Realm:
         """`next_deadline() -> float | None`: when `tick` is due, by *now*'s clock."""
         self.tick = dealer.tick
         """`tick(now) -> effects`: ends the calls whose time is up."""
-        self.claimed = registrar.claimed
+        self.claimed, self.listening = registrar.claimed, broker.listening
+        """What follows from a `Claim`, and from a `Listen`."""
         self.host, self.unhost, self.evict = registrar.host, registrar.unhost, registrar.withdraw
         self.relay, self.proceed, self.withdraw = dealer.relay, dealer.proceed, dealer.withdraw
         self.registration = registrar.table.get

@@ -74,12 +74,13 @@ class Meta:
 
     # -- events -------------------------------------------------------------------------------------------------
     def listen(self, realm: Realm, listen: Listen) -> None:
-        """Tells the others whether somebody here listens; what follows then is done when they know."""
+        """Tells the others whether somebody here listens; who wants to is answered when they know."""
         known = self._listening
         (known.add if listen.listens else known.discard)(realm.name)
         self._bus.tell("meta.listen", [self._bus.me, realm.name, listen.listens])
-        if listen.then:
-            self._heard.then(lambda: self._hub.act(realm, listen.then))
+        session, message = listen.session, listen.message
+        if session is not None and message is not None:
+            self._heard.then(lambda: self._hub.act(realm, realm.listening(session, message)))
 
     async def _listed(self, _: None) -> list[Any]:
         return [self._bus.me, sorted(self._listening)]

@@ -67,6 +67,8 @@ class Broker:
         self.table = Subscriptions(wall, self.events, self.happened, common_id if shared else None)
         self._listeners: set[Session] = set()
         """Who has subscribed what the router itself says, where other processes must know."""
+        self._coming: dict[Session, int] = {}
+        """Of these, who waits for SUBSCRIBED, and for how many."""
         self.listened = False
         """Others have such."""
         self._by_uri = self.table.by_uri
@@ -86,20 +88,35 @@ class Broker:
             return (Ask(session, "subscribe", uri, options),)
         if not verdict.allow:
             return refuse(session, SUBSCRIBE, request, verdict.error)
+        if self._shared and is_reserved(uri):  # what happens elsewhere is told to who listens: the others must know
+            self._coming[session] = self._coming.get(session, 0) + 1
+            self._listeners.add(session)
+            return (Listen(True, session, message),)
+        return self._subscribe(session, message, match)
+
+    def listening(self, session: Session, message: Subscribe) -> Effects:
+        """What follows from a `Listen`."""
+        self._coming[session] -= 1
+        if not self._coming[session]:
+            del self._coming[session]
+        if not session.attached:
+            return self._listens(session)
+        return self._subscribe(session, message, message.options.get("match") or EXACT)
+
+    def _subscribe(self, session: Session, message: Subscribe, match: str) -> Effects:
+        uri, request = message.topic, message.request
         subscription = self.table.by_pattern.get(match, uri)
         happened: Effects = ()
         if subscription is None or session not in subscription.subscribers:
             if len(session.subscriptions) >= self._max_subscriptions:
                 sentence = f"A session has at most {self._max_subscriptions} subscriptions; a pattern may do for many."
-                return refuse(session, SUBSCRIBE, request, "wamp.error.unavailable", sentence)
+                refusal = refuse(session, SUBSCRIBE, request, "wamp.error.unavailable", sentence)
+                return [*refusal, *self._listens(session)]
             subscription, happened = self.table.add(session, uri, match)
-        effects: Effects = (Send(session, Subscribed(request, subscription.id)), *happened)
-        if options.get("get_retained") is True:
-            effects = [effects[0], *self._retained_for(session, subscription), *happened]
-        if self._shared and is_reserved(uri):  # it is answered when the others know
-            self._listeners.add(session)
-            return (Listen(True, tuple(effects)),)
-        return effects
+        answer = Send(session, Subscribed(request, subscription.id))
+        if message.options.get("get_retained") is True:
+            return [answer, *self._retained_for(session, subscription), *happened]
+        return (answer, *happened)
 
     def _retained_for(self, session: Session, subscription: Subscription) -> list[Effect]:
         effects: list[Effect] = []
@@ -129,7 +146,9 @@ class Broker:
 
     def _listens(self, session: Session) -> Effects:
         """What follows for the other processes from what *session* listens to by now."""
-        if session in self._listeners and not any(is_reserved(s.uri) for s in session.subscriptions.values()):
+        if session not in self._listeners or session in self._coming:
+            return ()
+        if not any(is_reserved(subscription.uri) for subscription in session.subscriptions.values()):
             self._listeners.discard(session)
             if not self._listeners:
                 return (Listen(False),)
