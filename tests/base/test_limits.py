@@ -226,6 +226,13 @@ def test_msgpack_refuses(case: str) -> None:
         load_msgpack(MSGPACK_REFUSED[case])
 
 
+@pytest.mark.parametrize("key", ["c0", "07", "c40161", "c70100aa", "90", "ca00000000"])
+def test_what_is_lost_behind_a_repeated_key_of_msgpack_is_refused_with_it(key: str) -> None:
+    """{"x": {key: 1}, "x": 1.0}, the last as float32: decoding keeps no trace of the first."""
+    with pytest.raises(InvalidValue, match="same key twice"):
+        load_msgpack(bytes.fromhex(f"82 a178 81 {key} 01 a178 ca3f800000"))
+
+
 def test_undefined_in_msgpack_is_none() -> None:
     assert load_msgpack(b"\x91\xd4\x00\x00") == [None]
 

@@ -14,11 +14,8 @@ import pytest
 import uvloop
 from puppet import Peer, Puppet, Refused
 
-from limen.app.listeners import Door
 from limen.app.router import Router
-from limen.base.config import Config
-from limen.door.router.config import Listener, Settings, anyone
-from limen.transport.rawsocket import RawSocketServer
+from limen.door.router.config import Limits, Listener, Settings, anyone
 
 HERE = Path(__file__).parent
 COMMANDS = {
@@ -40,20 +37,16 @@ def serve(path: str, said: Queue[dict[str, str] | BaseException], stop: threadin
     """A router on a loop of its own."""
 
     async def work() -> None:
-        router = Router(Settings(realms=(anyone("realm1"),), listeners=(Listener(port=0),)))
-        config = Config()
-        config.PING_INTERVAL = config.PING_TIMEOUT = 0.5
-        async with router.alive() as (websocket,):
-            server = RawSocketServer(Door(router.hub, Listener(port=0)).accept, config)
-            loop = asyncio.get_running_loop()
-            tcp = await loop.create_server(server.protocol, "127.0.0.1", 0)
-            unix = await loop.create_unix_server(server.protocol, path)
-            port = tcp.sockets[0].getsockname()[1]
-            said.put({"ws": websocket, "tcp": f"rs://127.0.0.1:{port}", "unix": f"unix:{path}"})
+        listeners = (
+            Listener(port=0),
+            Listener(type="rawsocket", port=0),
+            Listener(type="rawsocket", unix=path),
+        )
+        limits = Limits(ping=0.5, pong=0.5)
+        router = Router(Settings(realms=(anyone("realm1"),), listeners=listeners, limits=limits))
+        async with router.alive() as (websocket, tcp, _):
+            said.put({"ws": websocket, "tcp": tcp, "unix": f"unix:{path}"})
             await asyncio.to_thread(stop.wait)
-            tcp.close()
-            unix.close()
-            server.shutdown()
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

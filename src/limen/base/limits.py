@@ -146,7 +146,8 @@ def msgpack_keys(data: bytes, again: int) -> None:
 
 
 def _scan_msgpack(data: bytes) -> None:
-    """Walks through well-formed MessagePack whose map keys are all texts, comparing the keys of each map."""
+    """Walks through well-formed MessagePack, comparing the keys of each map. Keys that are no texts are refused: they
+    can only stand in what decoding has lost, the value of a key that comes again."""
     at, size = 0, len(data)
     # A frame for each open array or map: how many items are left, the keys seen (None in an array).
     stack: list[tuple[int, set[bytes] | None]] = []
@@ -201,6 +202,8 @@ _SIZED: Final = {
     0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0),
 }  # fmt: skip
 """Width of the length, bytes besides: bin, ext, str."""
+_TEXTS: Final = {0xD9: 1, 0xDA: 2, 0xDB: 4}
+"""Width of the length of a text that is longer than 31 bytes."""
 
 
 def _count(data: bytes, at: int, head: int, wide: int) -> tuple[int, int]:
@@ -213,7 +216,9 @@ def _count(data: bytes, at: int, head: int, wide: int) -> tuple[int, int]:
 def _text(data: bytes, at: int, head: int) -> tuple[int, int]:
     if 0xA0 <= head <= 0xBF:
         return at, at + (head & 31)
-    width = _SIZED[head][0]
+    width = _TEXTS.get(head)
+    if width is None:
+        raise InvalidValue("MessagePack: a key that is no text, in a map that is lost behind the same key twice")
     return at + width, at + width + int.from_bytes(data[at : at + width], "big")
 
 
