@@ -24,6 +24,7 @@ from .allowed import allows
 from .later import later
 from .origins import host_name, is_loopback, origin_of
 from .server import Server
+from .subprotocols import SUBPROTOCOLS
 
 if TYPE_CHECKING:
     import socket
@@ -47,13 +48,6 @@ if TYPE_CHECKING:
     from .vault import Vault
 
 T = TypeVar("T")
-
-SUBPROTOCOLS = {
-    f"{kind}.{encoding}{batched}": (encoding, kind == "limen.1", batched != "")
-    for kind, batched in (("wamp.2", ""), ("wamp.2", ".batched"), ("limen.1", ""))
-    for encoding in ("json", "msgpack", "cbor")
-}
-"""WebSocket subprotocol to (encoding, sealed, batched)."""
 
 
 class App:

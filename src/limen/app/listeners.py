@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
-from limen.app.app import SUBPROTOCOLS
 from limen.app.origins import host_name, is_loopback, origin_of
+from limen.app.subprotocols import SUBPROTOCOLS
 from limen.door.http.crosssite import is_own
 from limen.door.ws.connection import Connection
 from limen.transport import listening

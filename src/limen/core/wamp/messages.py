@@ -11,12 +11,22 @@ The fields stand in the order in which they travel (WAMP specification, section 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import Meta, Struct
 
 MAX_ID = 2**53
 """Ids are integers from 1 to this (section "IDs"): JavaScript's numbers hold no larger ones exactly."""
+
+PUBLISH: Final = 16
+SUBSCRIBE: Final = 32
+UNSUBSCRIBE: Final = 34
+CALL: Final = 48
+REGISTER: Final = 64
+UNREGISTER: Final = 66
+INVOCATION: Final = 68
+YIELD: Final = 70
+"""Codes of the messages that ERROR may answer: its first element."""
 
 Id: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_ID)]
 IdOrZero: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_ID)]
@@ -95,7 +105,7 @@ class Goodbye(_Row, frozen=True, tag=6):
 
 
 class Error(_Row, frozen=True, tag=8):
-    """*kind*: the code of the message that failed (48 for a CALL, 68 for an INVOCATION, …)."""
+    """*kind*: the code of the message that failed (CALL, INVOCATION, …)."""
 
     kind: int
     request: Id

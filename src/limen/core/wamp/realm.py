@@ -40,7 +40,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, Final
 
-from limen.core.wamp.calls.dealer import CALL, Dealer
+from limen.core.wamp.calls.dealer import Dealer
 from limen.core.wamp.calls.registrar import Registrar
 from limen.core.wamp.effects import (
     Ask,
@@ -56,10 +56,12 @@ from limen.core.wamp.effects import (
     Unclaim,
     Violation,
 )
-from limen.core.wamp.events.broker import PUBLISH, Broker
+from limen.core.wamp.events.broker import Broker
 from limen.core.wamp.events.keeping import USUAL, Keeping
 from limen.core.wamp.features import features
 from limen.core.wamp.messages import (
+    CALL,
+    PUBLISH,
     Abort,
     Args,
     Call,
@@ -179,7 +181,7 @@ class Realm:
         """`tick(now) -> effects`: ends the calls whose time is up."""
         self.claimed, self.listening = registrar.claimed, broker.listening
         """What follows from a `Claim`, and from a `Listen`."""
-        self.host, self.unhost, self.evict = registrar.host, registrar.unhost, registrar.withdraw
+        self.host, self.unhost, self.revoke_here = registrar.host, registrar.unhost, registrar.revoke_here
         self.relay, self.proceed, self.withdraw = dealer.relay, dealer.proceed, dealer.withdraw
         self.registration = registrar.table.get
         self.hearers = broker.hearers
@@ -190,7 +192,7 @@ class Realm:
         """What is retained, and the history: for a process that starts later."""
         self.answer, self.gathered = self._meta.answer, self._meta.gathered
         """What this process answers to a call of the meta API; and the answer of all (`Gather`)."""
-        self.yielded, self.failed, self.cancel = dealer.yield_, dealer.error, dealer.cancel
+        self.yielded, self.failed = dealer.yield_, dealer.error
         """What sessions that stand for those of another process do."""
 
     def listened(self, listens: bool) -> None:

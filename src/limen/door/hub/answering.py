@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from limen import exc
+from limen.core.wamp.messages import CALL, Result
 from limen.core.wamp.messages import Error as WampError
-from limen.core.wamp.messages import Result
 
 if TYPE_CHECKING:
     from limen.base.config import Config
@@ -122,7 +122,7 @@ def unsaid(problem: Exception) -> exc.Error:
 
 def error_message(request: int, error: exc.Error) -> WampError:
     """ERROR of a CALL: sentences as positional, the whole error as keyword arguments."""
-    return WampError(48, request, {}, error.uri, list(error.err), error.to_wire())
+    return WampError(CALL, request, {}, error.uri, list(error.err), error.to_wire())
 
 
 def welcome(principal: Principal, method: str, login: float, config: Config, roles: dict[str, Any]) -> dict[str, Any]:

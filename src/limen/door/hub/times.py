@@ -10,7 +10,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from limen.core.wamp.messages import MAX_ID, Error, Event, Invocation, Message, Result
+from limen.core.wamp.messages import CALL, MAX_ID, Error, Event, Invocation, Message, Result
 
 if TYPE_CHECKING:
     from limen.core.wamp.calls.dealer import PendingCall
@@ -21,7 +21,6 @@ MOST: Final = 2000
 OTHER: Final = "other"
 BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds up to which a call belongs in a bucket."""
-CALL: Final = 48
 LONGEST: Final = 3
 """Which number of an address is its longest call."""
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from limen.core.wamp.messages import MAX_ID, Error, Event, Invocation, Message, Result
+from limen.core.wamp.messages import CALL, MAX_ID, Error, Event, Invocation, Message, Result
 from limen.core.wamp.trace import headers, options
-
-from .times import CALL
 
 if TYPE_CHECKING:
     from limen.base.spans import Span, Spans

@@ -23,6 +23,8 @@ import msgspec
 
 from limen.core.wamp.calls.registrations import Endpoint
 from limen.core.wamp.messages import (
+    CALL,
+    INVOCATION,
     Call,
     Error,
     Interrupt,
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 
     from .heard import Heard
 
-INVOCATION = 68
 ABLE = {"caller": {"features": {"progressive_call_invocations": True, "payload_passthru_mode": True}}}
 """What a caller elsewhere may be able to do; whether it is was asked there."""
 PLAIN = {"caller": {"features": {"progressive_call_invocations": True}}}
@@ -203,7 +204,7 @@ class Lent:
         """A session at another process has taken a registration from a callee here."""
         domain, match, uri, number, reason = body
         realm = self.hub.realm(domain)
-        self.hub.act(realm, realm.evict(match, uri, number, reason))
+        self.hub.act(realm, realm.revoke_here(match, uri, number, reason))
 
     def _forget(self, realm: Realm, session: Session) -> None:
         """Lets go of a callee that has neither a registration nor a call."""
@@ -270,7 +271,7 @@ class Lent:
         registration = realm.registration(match, pattern)
         endpoint = registration.numbered(place) if registration is not None else None
         if registration is None or endpoint is None or endpoint.hosted:
-            session.peer.send(Error(48, number, {}, "wamp.error.no_such_procedure"))
+            session.peer.send(Error(CALL, number, {}, "wamp.error.no_such_procedure"))
             return
         self.hub.act(realm, realm.relay(session, Call(number, details, uri, args, kwargs), registration, endpoint))
 

@@ -18,8 +18,7 @@ An error of the procedure is a no. So is, to the client, what it fails with; the
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 from limen.core.wamp.auth import cryptosign, ticket, tls, wampcra
@@ -27,11 +26,9 @@ from limen.core.wamp.auth import cryptosign, ticket, tls, wampcra
 from .users import Known, Users, records
 
 if TYPE_CHECKING:
-    from limen.core.wamp.messages import Result
     from limen.door.router.config import Authenticator
 
-Call: TypeAlias = "Callable[[str, str, list[Any], dict[str, Any], float], Awaitable[Result]]"
-"""(realm, uri, args, kwargs, seconds) to RESULT; raises `exc.Error`."""
+    from .inside import CallInside
 
 ABSENT: Final = (exc.NotFound, exc.Timeout, exc.Busy, exc.Canceled, exc.ConnectionLost)
 """Errors of the authenticator itself, which say nothing of the user who asks."""
@@ -39,7 +36,7 @@ ABSENT: Final = (exc.NotFound, exc.Timeout, exc.Busy, exc.Canceled, exc.Connecti
 log = logging.getLogger("limen.door")
 
 
-async def ask(call: Call, users: Users, authid: str, details: dict[str, Any]) -> Known | None:
+async def ask(call: CallInside, users: Users, authid: str, details: dict[str, Any]) -> Known | None:
     """Who that is, as the procedure says; None: it says no, or failed on this user.
 
     Raises `exc.InternalError` where it can't be asked: the client learns that, and no more.

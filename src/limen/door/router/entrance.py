@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from limen.core.wamp.session import Greeting
     from limen.door.router.config import Settings
 
-    from .authenticator import Call
+    from .inside import CallInside
 
 GUESSED: Final = frozenset({ticket.METHOD, wampcra.METHOD, *scram.FORMS})
 """Methods whose secrets a person may have chosen: who guesses is slowed by name, too."""
@@ -43,7 +43,7 @@ class RouterEntrance:
     """*call*: how procedures are asked from within. *secret*: 32 bytes that the questions to unknown names hang on.
     They should outlive a restart, else a salt that has changed tells that the name is unknown; random if None."""
 
-    def __init__(self, settings: Settings, call: Call, secret: bytes | None = None) -> None:
+    def __init__(self, settings: Settings, call: CallInside, secret: bytes | None = None) -> None:
         self._call, self._secret = call, secrets.token_bytes(32) if secret is None else secret
         self._realms: dict[str, Users] = {}
         self.take(settings)

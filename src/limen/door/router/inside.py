@@ -9,10 +9,11 @@ user (`Session.principal` is None), so that no rule is asked about it.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from limen import exc
-from limen.core.wamp.messages import MAX_ID, Call, Cancel, Error, Result
+from limen.core.wamp.messages import CALL, MAX_ID, Call, Cancel, Error, Result
 from limen.core.wamp.session import Session
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from limen.door.hub.hub import Hub
 
 ROLE = "limen.router"
+
+CallInside: TypeAlias = Callable[[str, str, list[Any], "Kwargs", float], Awaitable[Result]]
+"""`Inside.call`, for those who ask by it: realm, URI, args, kwargs, seconds."""
 
 
 class Inside:
@@ -72,7 +76,7 @@ class _Line:
                 answer = self._waiting.get(request)
                 if answer is not None and not answer.done():
                     answer.set_result(message)
-            case Error(48, request, _, uri, args, kwargs):
+            case Error(kind, request, _, uri, args, kwargs) if kind == CALL:
                 answer = self._waiting.get(request)
                 if answer is not None and not answer.done():
                     answer.set_exception(exc.from_wire(uri, kwargs, args))

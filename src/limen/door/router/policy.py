@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from limen import exc
@@ -25,15 +25,12 @@ from .rules import FORCE, Rules
 
 if TYPE_CHECKING:
     from limen.core.wamp.effects import Ask
-    from limen.core.wamp.messages import Result
     from limen.core.wamp.realm import Realm
     from limen.core.wamp.session import Session
     from limen.door.hub.hub import Hub
 
     from .config import Authorizer, Settings
-
-CallInside: TypeAlias = Callable[[str, str, list[Any], "dict[str, Any] | None", float], Awaitable["Result"]]
-"""`call(realm, uri, args, kwargs, seconds)`: see `Inside.call`."""
+    from .inside import CallInside
 
 Done: TypeAlias = tuple[str, str, dict[str, Any]]
 """Action, URI, options: what a session has done."""

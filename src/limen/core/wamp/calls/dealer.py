@@ -24,17 +24,25 @@ from limen.core.wamp.effects import (
     Violation,
     refuse,
 )
-from limen.core.wamp.messages import MAX_ID, Call, Cancel, Error, Invocation, Result, Yield, integer
+from limen.core.wamp.messages import (
+    CALL,
+    INVOCATION,
+    MAX_ID,
+    YIELD,
+    Call,
+    Cancel,
+    Error,
+    Invocation,
+    Result,
+    Yield,
+    integer,
+)
 from limen.core.wamp.messages import Interrupt as InterruptMessage
 from limen.core.wamp.passthru import passthru
 from limen.core.wamp.session import Session
 from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.uris import is_uri
 from limen.core.wamp.verdict import Authorize, Verdict
-
-CALL: Final = 48
-INVOCATION: Final = 68
-YIELD: Final = 70
 
 MAX_TIMEOUT: Final = 2**40
 """Milliseconds, some 35 years: longer ones are cut to this."""

@@ -11,13 +11,10 @@ from typing import Any, Final
 from limen.core.wamp.calls.registrations import INVOKES, SINGLE, Endpoint, Registration, Registrations
 from limen.core.wamp.effects import Ask, Claim, Effect, Effects, Happened, Send, Unclaim, refuse, unheard
 from limen.core.wamp.ids import common_id
-from limen.core.wamp.messages import Register, Registered, Unregister, Unregistered, integer
+from limen.core.wamp.messages import REGISTER, UNREGISTER, Register, Registered, Unregister, Unregistered, integer
 from limen.core.wamp.session import Session
 from limen.core.wamp.uris import EXACT, MATCHES, is_pattern, is_reserved
 from limen.core.wamp.verdict import Authorize, Verdict
-
-REGISTER: Final = 64
-UNREGISTER: Final = 66
 
 EXISTS: Final = "wamp.error.procedure_already_exists"
 NO_REGISTRATION: Final = "wamp.error.no_such_registration"
@@ -200,7 +197,7 @@ class Registrar:
         if registration is not None and endpoint is not None and endpoint.hosted:
             self._part(registration, endpoint.session)
 
-    def withdraw(self, match: str, uri: str, number: int, reason: str | None) -> Effects:
+    def revoke_here(self, match: str, uri: str, number: int, reason: str | None) -> Effects:
         """Another process was asked to revoke what a callee here has registered."""
         registration = self.table.get(match, uri)
         endpoint = registration.numbered(number) if registration is not None else None

@@ -20,6 +20,9 @@ from limen.core.wamp.events.subscriptions import NO_SUBSCRIPTION, Subscription, 
 from limen.core.wamp.ids import common_id
 from limen.core.wamp.messages import (
     MAX_ID,
+    PUBLISH,
+    SUBSCRIBE,
+    UNSUBSCRIBE,
     Args,
     Event,
     Kwargs,
@@ -35,10 +38,6 @@ from limen.core.wamp.session import Session
 from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.uris import EXACT, MATCHES, is_pattern, is_reserved, is_uri
 from limen.core.wamp.verdict import ALLOWED, Authorize, Verdict
-
-PUBLISH: Final = 16
-SUBSCRIBE: Final = 32
-UNSUBSCRIBE: Final = 34
 
 PLAIN: Final = frozenset({"acknowledge", "exclude_me"})
 """Options of a PUBLISH that say nothing of its EVENTs."""

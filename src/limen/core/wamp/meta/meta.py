@@ -16,12 +16,11 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from limen.core.wamp.effects import Ask, Effects, Gather, MetaError, Send, Told, refuse
-from limen.core.wamp.messages import MAX_ID, Call, Result, integer
+from limen.core.wamp.messages import CALL, MAX_ID, Call, Result, integer
 from limen.core.wamp.meta.merging import MERGES, merged
 from limen.core.wamp.session import Session
 from limen.core.wamp.verdict import ALLOWED, Authorize, Verdict
 
-CALL: Final = 48
 INVALID: Final = "wamp.error.invalid_argument"
 UNKNOWN: Final = frozenset({"wamp.error.no_such_session", "wamp.error.no_such_subscription"})
 """What one process says of what another may know."""
