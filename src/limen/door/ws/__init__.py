@@ -1,4 +1,4 @@
-"""One WebSocket from HELLO to GOODBYE: `connection.py`.
+"""One WebSocket or RawSocket from HELLO to GOODBYE: `connection.py`.
 
-`login.py` greets sealed sessions, `connection.py` itself plain ones, by the hub's entrance.
+`login.py` greets sealed sessions, `plain.py` plain ones, by the hub's entrance.
 """

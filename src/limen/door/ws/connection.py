@@ -2,7 +2,7 @@
 
     received -> (open the frame) -> codec.decode -> greeting, or realm.receive -> Hub.act -> send -> (seal) -> wire
 
-Who greets: `door/ws/login.py` for sealed subprotocols, the hub's entrance (`door/hub/entrance.py`) for plain WAMP.
+Who greets: `login.py` for sealed subprotocols, `plain.py` for plain WAMP.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from limen.core.guard.ledger import Kind
 from limen.core.seal.badframe import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
-from limen.core.wamp.session import PROTOCOL_VIOLATION, Session, handshake
+from limen.core.wamp.session import PROTOCOL_VIOLATION, Session
 from limen.door.hub import told
-from limen.door.hub.answering import Answering, new_session_id
-from limen.door.hub.entrance import Admitted
+from limen.door.hub.answering import Answering
 from limen.door.hub.gate import MAX_GREETING
 from limen.door.hub.hub import Hub
 
+from . import plain
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from limen.core.seal.channel import Channel
     from limen.core.wamp.realm import Realm
-    from limen.core.wamp.session import Greeting
     from limen.door.hub.tabs import KeptCall, Tab
     from limen.transport.wire import Wire
 
@@ -41,16 +41,6 @@ WRONG_KIND = "text frames carry json, binary frames the other encodings"
 
 MAX_HELD, MAX_HELD_BYTES = 64, 2**20
 """Messages of a session, and bytes of them, that wait for a verdict before its peer is not read from."""
-
-VERDICTS = {
-    exc.InvalidCredential: "wamp.error.authentication_denied",
-    exc.InternalError: "wamp.error.authentication_failed",
-}
-"""ABORT's reason on plain WAMP where the specification has one of its own (section "Advanced Profile URIs")."""
-
-
-class _Left(Exception):
-    """The client has answered CHALLENGE by ABORT, which nobody answers."""
 
 
 class Connection(Answering):
@@ -238,52 +228,19 @@ class Connection(Answering):
             from .login import greet
 
             if not self.domain:  # a router looks at no Host: HELLO says which realm is meant
-                if self._methods(message.realm) is None:
+                if self.methods(message.realm) is None:
                     self.abort(Abort({"message": "there is no such realm here"}, "wamp.error.no_such_realm"), 1008)
                     return
                 self.domain = message.realm
             self._greeting = self.hub.loop.create_task(greet(self, message, data))
             return
-        greeting = handshake(message, self._methods)
-        if isinstance(greeting, Abort):
-            if greeting.reason == PROTOCOL_VIOLATION:
-                self.blame(Kind.MALFORMED)
-            self.abort(greeting, 1008)
-            return
-        self.domain, self.session_id = greeting.realm, new_session_id()
-        try:
-            admitted = self.hub.entrance.admit(self, greeting)
-        except exc.Error as error:
-            self._turn_away(error)
-            return
-        if isinstance(admitted, Admitted):
-            self._enter(greeting, admitted)
-        else:
-            self._greeting = self.hub.loop.create_task(self._await(greeting, admitted))
+        waiting = plain.greet(self, message)
+        if waiting is not None:
+            self._greeting = self.hub.loop.create_task(waiting)
 
-    def _methods(self, realm: str) -> Collection[str] | None:
+    def methods(self, realm: str) -> Collection[str] | None:
+        """The methods of login that *realm* takes, None where there is no such realm."""
         return self.hub.entrance.methods(self, realm)
-
-    async def _await(self, greeting: Greeting, admitted: Awaitable[Admitted]) -> None:
-        """From HELLO to WELCOME, or to the end of the connection."""
-        error: exc.Error
-        try:
-            self._enter(greeting, await admitted)
-            return
-        except exc.Error as refused:
-            error = refused
-        except _Left:
-            self.drop(1000, "")
-            return
-        except Malformed as malformed:
-            self.malformed(malformed)
-            return
-        except TimeoutError:
-            error = exc.Timeout("The login took too long; try again.")
-        except Exception:
-            log.exception("a login failed")
-            error = exc.InternalError()
-        self._turn_away(error)
 
     async def challenge(self, method: str, extra: dict[str, Any]) -> Authenticate:
         """See `door/hub/entrance.py`."""
@@ -296,29 +253,10 @@ class Connection(Answering):
         except Unacceptable as unacceptable:
             raise Malformed(str(unacceptable)) from None
         if type(message) is Abort:
-            raise _Left
+            raise plain.Left
         if type(message) is not Authenticate:
             raise Malformed("CHALLENGE is answered by AUTHENTICATE")
         return message
-
-    def _turn_away(self, error: exc.Error) -> None:
-        self.abort(Abort({"message": str(error), **error.to_wire()}, VERDICTS.get(type(error), error.uri)), 1008)
-
-    def _enter(self, greeting: Greeting, who: Admitted) -> None:
-        self.key = who.key
-        principal = Principal(
-            self.domain,
-            self.origin,
-            user=who.user,
-            roles=who.roles,
-            tls=self.wire.tls,
-            profile=who.profile,
-            session=self.session_id,
-        )
-        details = {"authid": who.authid, "authmethod": who.method, "authprovider": who.provider, **who.details}
-        if who.extra is not None:
-            details["authextra"] = who.extra
-        self.join(greeting.roles, principal, self.session_id, details)
 
     def join(self, roles: Any, principal: Principal, session_id: int, details: dict[str, Any]) -> None:
         """The session begins: WELCOME, then the realm."""
