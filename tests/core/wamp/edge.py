@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
+from limen.core.wamp.effects import Ask, Broadcast, Close, Effect, Interrupt, Invoke, Send
 from limen.core.wamp.messages import Call, Error, Message, Register, Registered, Subscribe, Subscribed
-from limen.core.wamp.realm import Ask, Broadcast, Close, Effect, Interrupt, Invoke, Realm, Send
+from limen.core.wamp.realm import Realm
 from limen.core.wamp.session import Session
 from limen.core.wamp.verdict import ALLOWED, DENIED, Verdict
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge import Edge, Peer
 
+from limen.core.wamp.effects import Effect, Spread
 from limen.core.wamp.events.keeping import USUAL, Keeping
 from limen.core.wamp.messages import (
     Call,
@@ -21,7 +22,7 @@ from limen.core.wamp.messages import (
     Unsubscribe,
     Unsubscribed,
 )
-from limen.core.wamp.realm import Effect, Realm, Spread
+from limen.core.wamp.realm import Realm
 from limen.core.wamp.session import Session
 from limen.core.wamp.verdict import ALLOWED, Verdict
 

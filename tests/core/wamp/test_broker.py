@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from limen.core.wamp.effects import Broadcast
 from limen.core.wamp.messages import Error, Event, Publish, Published, Subscribe, Subscribed, Unsubscribe, Unsubscribed
-from limen.core.wamp.realm import Broadcast
 from limen.exc import InvalidValue
 
 sys.path.insert(0, str(Path(__file__).parent))

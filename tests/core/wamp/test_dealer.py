@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from limen.core.wamp.effects import Interrupt as StopService
 from limen.core.wamp.messages import (
     Call,
     Cancel,
@@ -21,7 +22,6 @@ from limen.core.wamp.messages import (
     Unregistered,
     Yield,
 )
-from limen.core.wamp.realm import Interrupt as StopService
 
 sys.path.insert(0, str(Path(__file__).parent))
 from edge import CAN, Edge, Peer, failed

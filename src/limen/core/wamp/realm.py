@@ -20,7 +20,7 @@ and sends `Welcome(session.id, {"roles": realm.roles, …})`.
     >>> realm.receive(alice, Subscribe(3, {}, "todo.changed"))[-1].message.reason
     'wamp.error.protocol_violation'
 
-The edge, in full:
+The edge, in full (`effects.py` says what each is):
 
     for effect in realm.receive(session, message):
         match effect:
@@ -30,7 +30,7 @@ The edge, in full:
             case Interrupt(session, request, mode): …         # stop that local service
             case Close(session, message): …                   # send it if there is one, then close
             case Ask(session, action, uri, options): …        # realm.decide(session, verdict), sooner or later
-        case Spread() | Claim() | Unclaim(): …            # for the other processes, where the realm is shared
+            case Spread() | Claim() | Unclaim() | Gather() | Listen(): …  # for other processes (`Across`)
 """
 
 from __future__ import annotations
@@ -44,16 +44,9 @@ from limen.core.wamp.calls.dealer import Dealer
 from limen.core.wamp.calls.registrar import Registrar
 from limen.core.wamp.effects import (
     Ask,
-    Broadcast,
-    Claim,
     Close,
-    Effect,
     Effects,
-    Interrupt,
-    Invoke,
     Send,
-    Spread,
-    Unclaim,
     Violation,
 )
 from limen.core.wamp.events.broker import Broker
@@ -88,21 +81,6 @@ from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION, Session
 from limen.core.wamp.trace import PARENT, carried
 from limen.core.wamp.verdict import Authorize, Verdict
 from limen.exc import InvalidValue
-
-__all__ = [
-    "Ask",
-    "Broadcast",
-    "Claim",
-    "Close",
-    "Effect",
-    "Effects",
-    "Interrupt",
-    "Invoke",
-    "Realm",
-    "Send",
-    "Spread",
-    "Unclaim",
-]
 
 
 class Realm:
