@@ -15,7 +15,7 @@ from house import House, until
 from storm import Storm
 
 from limen import App, connect
-from limen.core.wamp.calls.dealer import PendingCall
+from limen.core.wamp.calls.pending import PendingCall
 from limen.core.wamp.session import Session
 from limen.door.hub.counts import picture
 from limen.door.ws.connection import Connection

@@ -13,7 +13,7 @@ from limen.core.wamp.messages import Abort, Hello, Message
 
 if TYPE_CHECKING:
     from limen.base.principal import Principal
-    from limen.core.wamp.calls.dealer import PendingCall
+    from limen.core.wamp.calls.pending import PendingCall
     from limen.core.wamp.calls.registrations import Registration
     from limen.core.wamp.events.subscriptions import Subscription
     from limen.exc import InvalidValue

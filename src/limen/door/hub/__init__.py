@@ -7,4 +7,5 @@ logins.py      logins and how they end                       tabs.py         a l
 local.py       runs local services                           answering.py    how calls are answered, in the peer's bytes
 seat.py        the ports of whoever stands before the hub    bus.py          the port to the server's other processes
 files.py       files of sealed sessions                      ends.py         the end of all that a user has open
+watching.py    what is seen of it all: counts.py (one picture), times.py, tree.py, tracing.py; told.py for the log
 """

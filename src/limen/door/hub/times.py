@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from limen.core.wamp.messages import CALL, MAX_ID, Error, Event, Invocation, Message, Result
 
 if TYPE_CHECKING:
-    from limen.core.wamp.calls.dealer import PendingCall
+    from limen.core.wamp.calls.pending import PendingCall
     from limen.core.wamp.session import Session
 
 MOST: Final = 2000

@@ -12,7 +12,7 @@ from limen.core.wamp.trace import headers, options
 
 if TYPE_CHECKING:
     from limen.base.spans import Span, Spans
-    from limen.core.wamp.calls.dealer import PendingCall
+    from limen.core.wamp.calls.pending import PendingCall
     from limen.core.wamp.session import Session
 
 

@@ -1,1 +1,1 @@
-"""Calls: who has registered what (`registrar`, `registrations`), and who answers (`dealer`)."""
+"""Calls: who has registered what (`registrar`, `registrations`), who answers (`dealer`), what is `pending`."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any, Final, Protocol
 
+from limen.core.wamp.calls.pending import Parts, PendingCall
 from limen.core.wamp.calls.registrar import Registrar
 from limen.core.wamp.calls.registrations import SINGLE, Endpoint, Registration
 from limen.core.wamp.effects import (
@@ -52,42 +53,6 @@ INVALID_ARGUMENT: Final = "wamp.error.invalid_argument"
 UNAVAILABLE: Final = "wamp.error.unavailable"
 NOT_SUPPORTED: Final = "wamp.error.feature_not_supported"
 NO_DISCLOSURE: Final = "wamp.error.option_disallowed.disclose_me"
-
-
-class PendingCall:
-    """A CALL without its final answer.
-
-    *callee*: None where a local service answers; *invocation*: id of the INVOCATION. *progress*: the caller asked for
-    progressive results. *timeout*: seconds, 0: none; *due*: when it is over, if there is one. *endpoint*: where the
-    calls of the callee are counted. *parts*: of a progressive call.
-    """
-
-    __slots__ = ("callee", "caller", "due", "endpoint", "invocation", "parts", "progress", "request", "timeout")
-
-    def __init__(self, caller: Session, request: int, callee: Session | None, invocation: int, progress: bool) -> None:
-        self.caller = caller
-        self.request = request
-        self.callee = callee
-        self.invocation = invocation
-        self.progress = progress
-        self.timeout = 0.0
-        self.due = 0.0
-        self.endpoint: Endpoint | None = None
-        self.parts: Parts | None = None
-
-
-class Parts:
-    """The arguments of a call come in parts (section "Progressive Call Invocations"). *details*: what all INVOCATIONs
-    say, frozen with the first; *count*: how many there were; *over*: the last has come."""
-
-    __slots__ = ("count", "details", "over", "registration", "uri")
-
-    def __init__(self, uri: str, registration: int, details: dict[str, Any]) -> None:
-        self.uri = uri
-        self.registration = registration
-        self.details = details
-        self.count = 1
-        self.over = False
 
 
 class Own(Protocol):
