@@ -1,0 +1,285 @@
+/**
+ * Reactive state, a thin layer on @preact/signals-core with the names of Python's `limen.core.react`:
+ *
+ *     const price = new Value(3), count = new Value(2);
+ *     const total = new Computed(() => price.value * count.value);
+ *     const stop = effect(() => show(total.value));
+ *     batch(() => ((price.value = 4), (count.value = 5)));   // shows once
+ *
+ * vectors/react.json holds both to the same behaviour. What differs: of an async effect only what it reads before its
+ * first `await` counts; a call cannot be cancelled, so its function is given an AbortSignal.
+ *
+ * @module
+ */
+import {
+  batch,
+  Computed as BareComputed,
+  effect as bareEffect,
+  Signal,
+  signal,
+  untracked,
+} from "@preact/signals-core";
+
+export { batch, untracked };
+
+/** What is read depends on itself; `names` is the way round. */
+export class Cycle extends Error {
+  /** @param {string[]} names */
+  constructor(names) {
+    super(`${names.join(" → ")} go in a circle: one of them must not read or set what the others do.`);
+    this.name = "Cycle";
+    this.names = names;
+  }
+}
+
+const CIRCLE = "Cycle detected"; // signals-core's words; it has no class for it
+
+/** The names of the computed values whose functions stand on the stack. @type {string[]} */
+const running = [];
+
+/** A value that is set from outside. Setting the same one is no change. @template T @extends {Signal<T>} */
+export class Value extends Signal {
+  /** @param {T} value @param {{ name?: string }} [options] name: how errors call it */
+  constructor(value, options = {}) {
+    super(value, { name: options.name || "Value" });
+  }
+}
+
+/**
+ * What *compute* returns, which reads other values and changes nothing. It is called when somebody reads, and only if
+ * what it read the last time is another now.
+ * @template T
+ * @extends {BareComputed<T>}
+ */
+export class Computed extends BareComputed {
+  /** @param {() => T} compute @param {{ name?: string }} [options] name: how errors call it */
+  constructor(compute, options = {}) {
+    const name = options.name || compute.name || "Computed";
+    super(
+      () => {
+        running.push(name);
+        try {
+          return compute();
+        } catch (error) {
+          throw named(error, running);
+        } finally {
+          running.pop();
+        }
+      },
+      { name },
+    );
+  }
+}
+
+/** signals-core's error about a circle with the names of those on the way. @param {unknown} error @param {string[]} way */
+function named(error, way) {
+  return error instanceof Error && error.message === CIRCLE ? new Cycle([...way, way[0] ?? ""]) : error;
+}
+
+/**
+ * Runs *run* now, and again whenever what it read has changed, until what is returned is called. A function that it
+ * returns is its clean-up: called before the next run and at the end.
+ *
+ * A *run* that returns a promise is async: a change aborts the signal that it was given, and the next run starts when
+ * the promise has settled. *failed* is told its errors; without it, they are reported as uncaught ones are.
+ * @param {(signal: AbortSignal) => unknown} run
+ * @param {{ name?: string, failed?: (error: unknown) => void }} [options]
+ * @returns {() => void}
+ */
+export function effect(run, options = {}) {
+  const name = options.name || run.name || "effect";
+  const failed = options.failed ?? ((error) => void Promise.reject(error));
+  /** Counts the async runs that had to begin again. */
+  const again = signal(0);
+  /** @type {AbortController | null} of the async run under way */
+  let task = null;
+  let waits = false;
+  let ended = false;
+
+  /** @param {AbortController} mine @param {PromiseLike<unknown>} promise */
+  async function follow(mine, promise) {
+    task = mine;
+    try {
+      await promise;
+    } catch (error) {
+      if (!mine.signal.aborted) failed(error);
+    }
+    task = null;
+    if (waits && !ended) again.value = again.peek() + 1;
+  }
+
+  const stop = bareEffect(
+    () => {
+      again.value;
+      waits = task !== null;
+      if (task) return task.abort(); // reads nothing: whatever else changes, the next run will see it
+      const mine = new AbortController();
+      let result;
+      try {
+        result = run(mine.signal);
+      } catch (error) {
+        throw named(error, [name]);
+      }
+      if (typeof result === "function") return /** @type {() => void} */ (result);
+      if (isPromise(result)) void follow(mine, result);
+      return undefined;
+    },
+    { name },
+  );
+  return () => {
+    ended = true;
+    stop();
+    task?.abort();
+  };
+}
+
+/** @param {any} value @returns {value is PromiseLike<unknown>} */
+const isPromise = (value) => typeof value?.then === "function";
+
+/** No value: what `old` is of a key that was added, and `new` of one that was removed. */
+export const ABSENT = Symbol("ABSENT");
+
+/**
+ * One key that has another value now.
+ * @typedef {{ key: string, old: unknown, new: unknown, kind: "added" | "removed" | "changed" }} Change
+ */
+
+/**
+ * A dictionary. Reading a key inside a computed value or an effect follows that key alone, one that is absent too; its
+ * size and its keys are followed as one.
+ * @template V
+ */
+export class ReactiveDict {
+  /** @type {Map<string, V>} */
+  #data;
+  /** What is followed, held by those who follow it. @type {Map<string, WeakRef<Signal<V | typeof ABSENT>>>} */
+  #cells = new Map();
+  #gone = new FinalizationRegistry((/** @type {string} */ key) => {
+    if (!this.#cells.get(key)?.deref()) this.#cells.delete(key);
+  });
+  #shape = signal(0);
+  #revision = signal(0);
+  /** Of each listener: what was there before, for what changed since it was told. @type {Map<string, unknown>[]} */
+  #logs = [];
+
+  /** @param {Record<string, V> | Iterable<[string, V]>} [data] */
+  constructor(data = {}) {
+    this.#data = new Map(Symbol.iterator in data ? /** @type {any} */ (data) : Object.entries(data));
+  }
+
+  /** The value of *key*; undefined where there is none. @param {string} key @returns {V | undefined} */
+  get(key) {
+    const found = this.#cell(key).value;
+    return found === ABSENT ? undefined : /** @type {V} */ (found);
+  }
+
+  /** @param {string} key */
+  has(key) {
+    return this.#cell(key).value !== ABSENT;
+  }
+
+  /** @param {string} key @param {V} value */
+  set(key, value) {
+    this.#put(key, value);
+    return this;
+  }
+
+  /** Whether there was one. @param {string} key */
+  delete(key) {
+    const had = this.#data.has(key);
+    this.#put(key, ABSENT);
+    return had;
+  }
+
+  /** Sets several; one change for those who follow. @param {Record<string, V> | Iterable<[string, V]>} data */
+  update(data) {
+    const rows = /** @type {Iterable<[string, V]>} */ (Symbol.iterator in data ? data : Object.entries(data));
+    batch(() => {
+      for (const [key, value] of rows) this.#put(key, value);
+    });
+  }
+
+  /** Removes every key; one change for those who follow. */
+  clear() {
+    batch(() => {
+      for (const key of [...this.#data.keys()]) this.#put(key, ABSENT);
+    });
+  }
+
+  get size() {
+    this.#shape.value;
+    return this.#data.size;
+  }
+
+  keys() {
+    this.#shape.value;
+    return [...this.#data.keys()];
+  }
+
+  /** @returns {Iterator<[string, V]>} */
+  *[Symbol.iterator]() {
+    for (const key of this.keys()) yield [key, /** @type {V} */ (this.get(key))];
+  }
+
+  toJSON() {
+    return Object.fromEntries(this);
+  }
+
+  /**
+   * Tells *listener* the changes of each batch: one for each key that has another value at the end of it. What is
+   * returned ends it when it is called. The order of keys is not told.
+   * @param {(changes: Change[]) => void} listener
+   * @returns {() => void}
+   */
+  watch(listener) {
+    /** @type {Map<string, unknown>} */
+    const log = new Map();
+    const stop = bareEffect(() => {
+      this.#revision.value;
+      const told = [...log].flatMap(([key, old]) => change(key, old, this.#now(key)));
+      log.clear();
+      if (told.length) untracked(() => listener(told));
+    });
+    this.#logs.push(log);
+    return () => {
+      stop();
+      this.#logs = this.#logs.filter((other) => other !== log);
+    };
+  }
+
+  /** @param {string} key @returns {V | typeof ABSENT} */
+  #now(key) {
+    return this.#data.has(key) ? /** @type {V} */ (this.#data.get(key)) : ABSENT;
+  }
+
+  /** @param {string} key @param {V | typeof ABSENT} value */
+  #put(key, value) {
+    const old = this.#now(key);
+    if (old === value) return;
+    batch(() => {
+      for (const log of this.#logs) if (!log.has(key)) log.set(key, old);
+      if (value === ABSENT) this.#data.delete(key);
+      else this.#data.set(key, value);
+      const cell = this.#cells.get(key)?.deref();
+      if (cell) cell.value = value;
+      this.#revision.value = this.#revision.peek() + 1;
+      if (old === ABSENT || value === ABSENT) this.#shape.value = this.#shape.peek() + 1;
+    });
+  }
+
+  /** @param {string} key @returns {Signal<V | typeof ABSENT>} */
+  #cell(key) {
+    const found = this.#cells.get(key)?.deref();
+    if (found) return found;
+    const made = signal(this.#now(key));
+    this.#cells.set(key, new WeakRef(made));
+    this.#gone.register(made, key);
+    return made;
+  }
+}
+
+/** @param {string} key @param {unknown} old @param {unknown} now @returns {Change[]} */
+function change(key, old, now) {
+  if (old === now) return [];
+  return [{ key, old, new: now, kind: old === ABSENT ? "added" : now === ABSENT ? "removed" : "changed" }];
+}

@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { build } from "esbuild";
+import { ABSENT, batch, Computed, Cycle, effect, ReactiveDict, Value } from "../src/react.js";
+import { vectors } from "./support.js";
+
+/** signals-core asks a chain from one function to the next: the stack is its limit (Python's half has none). */
+const DEEP = 1_000;
+const OPERATORS = { "+": (a, b) => a + b, "*": (a, b) => a * b, ">": (a, b) => a > b };
+
+class World {
+  nodes = {};
+  effects = {};
+  runs = {};
+  saw = {};
+  gates = {};
+
+  find(what) {
+    if (typeof what === "string") return this.nodes[what].value;
+    if (!Array.isArray(what)) return what;
+    const [sign, one, other, last] = what;
+    if (sign === "if") return this.find(this.find(one) ? other : last);
+    if (sign === "throw") throw new Error(one);
+    return OPERATORS[sign](this.find(one), this.find(other));
+  }
+
+  ran(name) {
+    this.runs[name] = (this.runs[name] ?? 0) + 1;
+  }
+
+  see(name, what) {
+    (this.saw[name] ??= []).push(what);
+  }
+
+  take(step) {
+    if (step.cycle)
+      assert.throws(
+        () => this.do(step),
+        (error) => error instanceof Cycle && step.cycle.every((name) => error.names.includes(name)),
+      );
+    else if (step.raises) assert.throws(() => this.do(step), { message: step.raises });
+    else return this.do(step);
+  }
+
+  do(step) {
+    const [verb] = Object.keys(step);
+    const name = step[verb];
+    return this[verb](name, step);
+  }
+
+  value(name, { is }) {
+    this.nodes[name] = new Value(is, { name });
+  }
+
+  computed(name, { of }) {
+    const compute = () => (this.ran(name), this.find(of));
+    this.nodes[name] = new Computed(compute, { name });
+  }
+
+  effect(name, { of, sets, ends }) {
+    const run = () => {
+      this.ran(name);
+      const found = this.find(of);
+      this.see(name, found);
+      if (sets) this.nodes[sets[0]].value = this.find(sets[1]);
+      if (ends?.[1] === found) this.effects[ends[0]]();
+    };
+    this.effects[name] = effect(run, { name });
+  }
+
+  async(name, { of, lingers }) {
+    const run = async (signal) => {
+      const found = this.find(of);
+      this.see(name, `begins ${found}`);
+      const gate = new Promise((open) => (this.gates[name] = open));
+      const off = new Promise((_, reject) => signal.addEventListener("abort", reject));
+      try {
+        await Promise.race([gate, off]);
+        this.see(name, `ends ${found}`);
+      } catch (error) {
+        this.see(name, `is called off ${found}`);
+        if (lingers) await gate;
+        throw error;
+      }
+    };
+    this.effects[name] = effect(run, { name });
+  }
+
+  open(name) {
+    this.gates[name]();
+  }
+
+  settle() {
+    return new Promise((done) => setImmediate(done));
+  }
+
+  set(name, { to }) {
+    this.nodes[name].value = this.find(to);
+  }
+
+  batch(steps) {
+    batch(() => steps.forEach((step) => this.take(step)));
+  }
+
+  throw(text) {
+    throw new Error(text);
+  }
+
+  dispose(name) {
+    this.effects[name]();
+  }
+
+  wide(name, { from, number }) {
+    const first = this.nodes[from];
+    const all = Array.from({ length: number }, () => new Computed(() => first.value));
+    this.nodes[name] = new Computed(() => all.reduce((sum, node) => sum + node.value, 0));
+  }
+
+  chain(name, { from }) {
+    let node = this.nodes[from];
+    for (let index = 0; index < DEEP; index++) {
+      const above = node;
+      node = new Computed(() => above.value + 1);
+    }
+    this.nodes[name] = node;
+  }
+
+  read(name, { gives }) {
+    assert.equal(this.nodes[name].value, gives);
+  }
+
+  rises(name, { from }) {
+    assert.equal(this.nodes[name].value, from + DEEP);
+  }
+
+  expects(names, found) {
+    for (const [name, wanted] of Object.entries(names)) assert.deepEqual(found(name), wanted, name);
+  }
+
+  #taken(name) {
+    const saw = this.saw[name] ?? [];
+    delete this.saw[name];
+    return saw;
+  }
+
+  ["runs?"](counts) {
+    this.expects(counts, (name) => this.runs[name] ?? 0);
+  }
+
+  ["saw?"](lists) {
+    this.expects(lists, (name) => this.#taken(name));
+  }
+
+  grown(lists) {
+    this.expects(lists, (name) => this.#taken(name).map((n) => n - DEEP));
+  }
+
+  last(lasts) {
+    this.expects(lasts, (name) => this.saw[name].at(-1));
+  }
+}
+
+/** The steps whose verb is the name of a field. */
+const asked = ({ runs, saw, ...step }) => ({
+  ...(runs && { "runs?": runs }),
+  ...(saw && { "saw?": saw }),
+  ...step,
+  ...(step.batch && { batch: step.batch.map(asked) }),
+});
+
+for (const { name, steps } of vectors("react").scenarios) {
+  test(name, async () => {
+    const world = new World();
+    for (const step of steps) await world.take(asked(step));
+    for (const stop of Object.values(world.effects)) stop();
+  });
+}
+
+test("a dictionary tells precise changes, one for each key and batch", () => {
+  const dict = new ReactiveDict({ a: 1, b: 2 });
+  const told = [];
+  const undo = dict.watch((changes) => told.push(changes.map((c) => [c.kind, c.key, c.old, c.new])));
+  dict.set("c", 3);
+  dict.update({ a: 5, b: 2 });
+  batch(() => {
+    dict.delete("a");
+    dict.set("a", 5);
+    dict.set("b", 3);
+    dict.set("b", 4);
+  });
+  assert.equal(dict.delete("nobody"), false);
+  dict.clear();
+  undo();
+  dict.set("late", 1);
+  assert.deepEqual(told, [
+    [["added", "c", ABSENT, 3]],
+    [["changed", "a", 1, 5]],
+    [["changed", "b", 2, 4]],
+    [
+      ["removed", "b", 4, ABSENT],
+      ["removed", "c", 3, ABSENT],
+      ["removed", "a", 5, ABSENT],
+    ],
+  ]);
+});
+
+test("who reads a key follows that key alone, absent or not", () => {
+  const dict = new ReactiveDict([["a", 1]]);
+  const saw = [];
+  const stops = [
+    effect(() => void saw.push(["a", dict.get("a")])),
+    effect(() => void saw.push(["z", dict.has("z")])),
+    effect(() => void saw.push(["size", dict.size])),
+  ];
+  assert.deepEqual(saw.splice(0), [["a", 1], ["z", false], ["size", 1]]);
+  dict.set("a", 2);
+  assert.deepEqual(saw.splice(0), [["a", 2]]);
+  dict.set("z", 0);
+  assert.deepEqual(saw.splice(0).sort(), [["size", 2], ["z", true]]);
+  for (const stop of stops) stop();
+  dict.set("a", 3);
+  assert.deepEqual(saw, []);
+  assert.equal(JSON.stringify(dict), '{"a":3,"z":0}');
+});
+
+test("a computed value over a dictionary that nobody watches is up to date", () => {
+  const dict = new ReactiveDict({ a: 1 });
+  const twice = new Computed(() => 2 * dict.get("a"));
+  assert.equal(twice.value, 2);
+  dict.set("a", 2);
+  assert.equal(twice.value, 4);
+});
+
+test("a page that does not ask for reactive state does not load it", async () => {
+  const entry = new URL("../src/limen.js", import.meta.url).pathname;
+  const { metafile } = await build({ entryPoints: [entry], bundle: true, write: false, format: "esm", metafile: true });
+  assert.deepEqual(Object.keys(metafile.inputs).filter((name) => /preact|react\.js|path\.js/.test(name)), []);
+});

@@ -1,0 +1,9 @@
+"""Reactive state: values, what is computed from them, effects that follow both, and dictionaries that say what changed.
+
+`signals.py` is the engine, in one file with its invariants; `dictionary.py` stands on it.
+"""
+
+from limen.core.react.dictionary import ABSENT, Change, ReactiveDict
+from limen.core.react.signals import Computed, Cycle, Effect, Value, batch, effect, untracked
+
+__all__ = ["ABSENT", "Change", "Computed", "Cycle", "Effect", "ReactiveDict", "Value", "batch", "effect", "untracked"]
