@@ -1,9 +1,10 @@
 """Reactive state: values, what is computed from them, effects that follow both, and dictionaries that say what changed.
 
-`signals.py` is the engine, in one file with its invariants; `dictionary.py` stands on it.
+`signals.py` is the engine, in one file with its invariants; `effects.py` and `dictionary.py` stand on it.
 """
 
 from limen.core.react.dictionary import ABSENT, Change, ReactiveDict
-from limen.core.react.signals import Computed, Cycle, Effect, Value, batch, effect, untracked
+from limen.core.react.effects import effect
+from limen.core.react.signals import Computed, Cycle, Effect, Value, batch, untracked
 
 __all__ = ["ABSENT", "Change", "Computed", "Cycle", "Effect", "ReactiveDict", "Value", "batch", "effect", "untracked"]

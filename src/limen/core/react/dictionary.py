@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
-from limen.core.react.signals import _CURRENT, Value, _same, batch, effect, untracked
+from limen.core.react.effects import effect
+from limen.core.react.signals import _CURRENT, Value, _same, batch, untracked
 
 K = TypeVar("K")
 V = TypeVar("V")
