@@ -274,7 +274,7 @@ def test_the_authority_stays_and_the_files_are_for_their_owner_only(tmp_path: Pa
 def test_a_port_that_is_taken_is_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(exc.InvalidAddress, match=f"Cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(exc.InvalidAddress, match=f"Cannot listen on 127.0.0.1:{port}: another program"):
             listen("127.0.0.1", port)
     with pytest.raises(exc.InvalidAddress, match="70000"):
         listen("127.0.0.1", 70000)

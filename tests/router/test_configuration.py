@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import tomllib
 from pathlib import Path
@@ -266,3 +267,9 @@ def test_every_value_of_a_file_has_its_line(text: str) -> None:
 def test_the_bounds_of_a_port_hold() -> None:
     assert isinstance(check(SOUND.replace("8080", "0"))[0], Settings)
     assert isinstance(check(SOUND.replace("8080", "65535"))[0], Settings)
+
+
+def test_metrics_without_what_makes_them_are_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    (said,) = mistakes(SOUND + "\n[metrics]\nport = 9100\n")
+    assert said.endswith('metrics: they need what is not installed: pip install "limen[observe]"')

@@ -89,6 +89,31 @@ async def test_wrong_secrets_and_unknown_names_are_told_alike_and_cost_one(metho
         assert level(at) == 3.0
 
 
+async def test_the_log_says_whose_login_it_was_and_nothing_that_is_no_users_name() -> None:
+    async with routing(realm()) as at:
+        door(at)
+        told: list[tuple[str, str | None]] = []
+        at.router.hub.gate.ledger.noted = lambda what, entry: told.append((what, entry.user))
+        for name, secret in (("tina", None), ("tina", "wrong"), ("lovelace", "wrong")):
+            await log_in(at, "ticket", name, secret)
+        assert [line for line in told if line[0] != "charged"] == [
+            ("passed", "tina"),
+            ("failed", "tina"),
+            ("failed", None),
+        ]
+
+
+async def test_the_log_says_which_realm_turned_somebody_away() -> None:
+    async with routing(realm()) as at:
+        door(at)
+        told: list[dict[str, Any]] = []
+        at.router.hub.gate.note = lambda _event, **facts: told.append(facts)
+        assert type(await (await at.knock()).hello("realm1", authmethods=["anonymous"])) is m.Abort
+        assert type(await (await at.knock()).hello("relm1")) is m.Abort
+        assert [line["domain"] for line in told] == ["realm1", ""]
+        assert told[1]["says"] == 'there is no realm "relm1" here'
+
+
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "ticket"])
 async def test_an_unknown_name_is_asked_like_a_known_one_the_same_each_time(method: str) -> None:
     import json

@@ -33,6 +33,7 @@ async def test_other_realms_are_not_there() -> None:
         answer = await (await at.knock()).hello("realm3")
         assert type(answer) is m.Abort
         assert answer.reason == "wamp.error.no_such_realm"
+        assert answer.details == {"message": 'there is no realm "realm3" here'}
 
 
 async def test_calls_and_events_stay_in_their_realm() -> None:

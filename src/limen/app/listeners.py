@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -102,6 +103,12 @@ def bind(listener: Listener) -> socket.socket:
     return _bind_unix(listener) if listener.unix else listening.bind(listener.host, listener.port or 0)
 
 
+def _in_use(path: str) -> str:
+    if stat.S_ISSOCK(os.stat(path).st_mode):
+        return "it is in use, another program answers there; end it, or take another path"
+    return "it is in use by what is no socket; take another path, or move that away"
+
+
 def _bind_unix(listener: Listener) -> socket.socket:
     path = listener.unix
     with contextlib.suppress(OSError):
@@ -113,7 +120,8 @@ def _bind_unix(listener: Listener) -> socket.socket:
         sock.bind(path)
     except OSError as error:
         sock.close()
-        raise exc.InvalidAddress(f"Cannot listen on {path}: {error}.") from None
+        why = _in_use(path) if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        raise exc.InvalidAddress(f"Cannot listen on {path}: {why}.") from None
     finally:
         os.umask(before)
     return sock

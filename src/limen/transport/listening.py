@@ -11,6 +11,7 @@ which wants the process for itself), or for RawSockets.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -46,7 +47,18 @@ def bind(host: str, port: int) -> socket.socket:
         both = host == "::" and socket.has_dualstack_ipv6()  # all addresses of this machine, IPv4 too
         return socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except (OSError, OverflowError) as error:
-        raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {error}.") from None
+        raise exc.InvalidAddress(f"Cannot listen on {host}:{port}: {_why(error)}.") from None
+
+
+def _why(error: Exception) -> str:
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            return "another program listens there already; end it, or take another port"
+        case errno.EADDRNOTAVAIL:
+            return "this machine does not have that address"
+        case errno.EACCES:
+            return "its lowest ports are for root, or who has CAP_NET_BIND_SERVICE; take another port"
+    return str(error)
 
 
 class Listener(Protocol):

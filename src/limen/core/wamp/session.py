@@ -164,6 +164,12 @@ class Greeting(Struct, frozen=True):
     roles: dict[str, Any]
 
 
+def no_such_realm(realm: str) -> Abort:
+    """ABORT for who asks for a *realm* that is not there. Of the name, which a stranger has chosen, as much as it takes
+    to see a typing mistake."""
+    return _abort("wamp.error.no_such_realm", f'there is no realm "{realm[:100]}" here')
+
+
 def handshake(message: Message, methods: Callable[[str], Collection[str] | None]) -> Greeting | Abort:
     """Decides on the first message of a connection: what to authenticate, or the ABORT that answers it.
 
@@ -183,7 +189,7 @@ def handshake(message: Message, methods: Callable[[str], Collection[str] | None]
         return _abort(PROTOCOL_VIOLATION, "HELLO.Details.roles must name a role")
     taken = methods(message.realm)
     if taken is None:
-        return _abort("wamp.error.no_such_realm", "there is no such realm here")
+        return no_such_realm(message.realm)
     offered, authid, extra = details.get("authmethods"), details.get("authid"), details.get("authextra")
     if offered is None or offered == []:
         offered = ["anonymous"]

@@ -123,7 +123,7 @@ def _value(kind: kinds.Type, value: Any, notes: Notes, path: Path) -> Any:
 def _table(kind: Any, data: Mapping[str, Any], notes: Notes, path: Path) -> Any:
     fields = {field.encode_name: field for field in kind.fields}
     for key in data.keys() - fields.keys():
-        near = get_close_matches(key, [name for name in fields if name not in data], 1, 0.6)
+        near = get_close_matches(key, [name for name in fields if name not in data], 1, 0.65)
         hint = f"did you mean {near[0]}?" if near else f"here are: {', '.join(fields)}"
         notes.wrong((*path, key), f"there is no such key; {hint}")
     values, whole = {}, True

@@ -87,6 +87,8 @@ class RouterEntrance:
         self._may_guess(connection, greeting)
         entry = gate.ledger.issue(domain, origin, Kind.KE2 if guessed else Kind.KK1, time.time())
         account = account_key(self._secret, domain, greeting.authid)
+        meant = self._realms[greeting.realm].named(greeting.authid)
+        entry.user = meant.authid if meant is not None else None
         try:
             who, extra = await self._prove(connection, greeting)
         except BaseException as error:
@@ -94,6 +96,7 @@ class RouterEntrance:
             if guessed and isinstance(error, exc.InvalidCredential):
                 gate.ledger.account_failed(domain, account, origin, time.time())
             raise
+        entry.user = who.authid
         gate.ledger.succeed(entry, time.time())
         if guessed:
             gate.ledger.account_succeeded(domain, account, origin, time.time())

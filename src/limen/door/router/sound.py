@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterable
+from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import Any, Final, TypeVar
 
@@ -38,6 +40,11 @@ def look(settings: Settings, notes: Notes) -> Settings:
     """Notes what is wrong in *settings*; gives them with paths taken from the file's folder on."""
     listeners = tuple(_listener(one, at, notes) for one, at in notes.each(settings.listeners, ("listener",)))
     _once(listeners, ("listener",), _address, "another listener has that already", notes)
+    metrics = settings.metrics
+    if metrics is not None and find_spec("prometheus_client") is None:
+        notes.wrong(("metrics",), 'they need what is not installed: pip install "limen[observe]"')
+    if metrics is not None and metrics.port and (metrics.host, metrics.port) in map(_address, listeners):
+        notes.wrong(("metrics", "port"), "a listener has that already: metrics have a port of their own")
     if not settings.realms and not notes.mistakes:
         notes.wrong((), 'there is no realm: [[realm]] and name = "realm1", say')
     for realm, at in notes.each(settings.realms, ("realm",)):
@@ -127,8 +134,12 @@ def _tls(tls: Tls, at: Path, notes: Notes) -> Tls:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(tls.certificate, tls.key)
-    except OSError as error:  # ssl.SSLError is one
+    except ssl.SSLError as error:
         notes.wrong(at, f"{tls.certificate} and {tls.key} are no certificate and its key: {_why(error)}")
+    except OSError as error:
+        for name, path in (("certificate", tls.certificate), ("key", tls.key)):
+            if not os.access(path, os.R_OK) or os.path.isdir(path):
+                notes.wrong((*at, name), f"{path} can't be read: {_why(error)}")
     if tls.client_ca:
         try:
             context.load_verify_locations(tls.client_ca)

@@ -19,7 +19,7 @@ from limen.core.guard.ledger import Kind
 from limen.core.seal.badframe import BadFrame
 from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
 from limen.core.wamp.messages import Abort, Authenticate, Challenge, Goodbye, Hello, Message, Welcome
-from limen.core.wamp.session import PROTOCOL_VIOLATION, Session
+from limen.core.wamp.session import PROTOCOL_VIOLATION, Session, no_such_realm
 from limen.door.hub import told
 from limen.door.hub.answering import Answering
 from limen.door.hub.gate import MAX_GREETING
@@ -229,7 +229,7 @@ class Connection(Answering):
 
             if not self.domain:  # a router looks at no Host: HELLO says which realm is meant
                 if self.methods(message.realm) is None:
-                    self.abort(Abort({"message": "there is no such realm here"}, "wamp.error.no_such_realm"), 1008)
+                    self.abort(no_such_realm(message.realm), 1008)
                     return
                 self.domain = message.realm
             self._greeting = self.hub.loop.create_task(greet(self, message, data))

@@ -9,7 +9,7 @@ from limen import exc
 from limen.base.principal import Principal
 from limen.core.guard.ledger import Kind
 from limen.core.wamp.codecs import Malformed
-from limen.core.wamp.messages import Abort
+from limen.core.wamp.messages import Abort, Hello
 from limen.core.wamp.session import PROTOCOL_VIOLATION, handshake
 from limen.door.hub.answering import new_session_id
 from limen.door.hub.entrance import Admitted
@@ -42,6 +42,8 @@ def greet(connection: Connection, message: Message) -> Coroutine[Any, Any, None]
     if isinstance(greeting, Abort):
         if greeting.reason == PROTOCOL_VIOLATION:
             connection.blame(Kind.MALFORMED)
+        elif isinstance(message, Hello) and connection.methods(message.realm) is not None:
+            connection.domain = message.realm  # for the log
         connection.abort(greeting, 1008)
         return None
     connection.domain, connection.session_id = greeting.realm, new_session_id()
