@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from time import monotonic
 from typing import Any, Final
 
+from limen.transport.cork import SLICE
 from limen.transport.wire import Peer, Wire
 
 log = logging.getLogger("limen.transport")
@@ -96,6 +98,7 @@ class Batched:
 
     # -- turns ------------------------------------------------------------------------------------------------------
     def _work_off(self) -> None:
+        until = monotonic() + SLICE
         for _ in range(BURST):
             if self._left is None or self._paused:
                 return
@@ -110,6 +113,8 @@ class Batched:
             except Exception:
                 log.exception("The door failed on a message")
                 self._wire.close(1011, "internal error")
+            if monotonic() > until:
+                break
         asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
+from limen.transport.cork import SLICE
 from limen.transport.link import Link
 from limen.transport.upgrade import shorten
 from limen.transport.utf8 import Utf8Check, is_utf8
@@ -44,7 +45,7 @@ class Connection(WSListener):
 
     __slots__ = (
         "_awake", "_backlog", "_burst", "_closing", "_fragments", "_held", "_moved", "_parts", "_peer", "_ping_at",
-        "_pinged", "_plain", "_pong", "_reason", "_room", "_server", "_slim", "_taken", "_text", "_utf8",
+        "_pinged", "_plain", "_pong", "_reason", "_room", "_server", "_slim", "_taken", "_text", "_until", "_utf8",
         "client", "host", "link", "state", "subprotocol", "tls", "ws",
     )  # fmt: skip
 
@@ -61,7 +62,8 @@ class Connection(WSListener):
         self.subprotocol = subprotocol
         self._plain = True
         """Nothing rare is under way: no fragments, no backlog, no closing."""
-        self._burst = 0
+        self._burst, self._until = 0, 0.0
+        """Messages of the read that is worked off, and when others get their turn."""
         self._parts: bytearray | None = None
         self._fragments = 0
         self._text = False
@@ -136,8 +138,14 @@ class Connection(WSListener):
                 if frame.last_in_buffer:
                     self._burst = 0
                 else:
-                    self._server.cork.hold()
+                    now = self._server.cork.hold()
+                    if not self._burst:
+                        self._until = now + SLICE
                     self._burst += 1
+                    if now > self._until:
+                        self._turn()
+                        self._deliver(data, kind is TEXT)
+                        return
                     if self._burst >= BURST:
                         self._turn()
                 try:
@@ -228,6 +236,7 @@ class Connection(WSListener):
             asyncio.get_running_loop().call_soon(self._work_off)
 
     def _work_off(self) -> None:
+        until = 0.0
         for _ in range(BURST):
             if self._backlog is None or self._held & _BY_DOOR or self._closing:
                 return
@@ -236,8 +245,11 @@ class Connection(WSListener):
                 self._settle()
                 self._release(_BY_TURN)
                 return
+            now = self._server.cork.hold()
+            if until and now > until:
+                break
+            until = until or now + SLICE
             data, text = self._backlog.popleft()
-            self._server.cork.hold()
             try:
                 self._peer.received(data, text)
             except Exception:

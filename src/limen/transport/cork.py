@@ -14,6 +14,10 @@ PATIENCE = 0.001
 """Seconds that something waits at most before the next message is worked off."""
 
 
+SLICE = 0.005
+"""Seconds after which others get their turn: some messages cost a thousand times what most do."""
+
+
 class Corked(Protocol):
     """What has something to send when the cork is drawn."""
 
@@ -30,14 +34,17 @@ class Cork:
         self._since = 0.0
         self._waiting: list[Corked] = []
 
-    def hold(self) -> None:
-        """A message was read, and more of them are there. What waits since too long goes out first."""
+    def hold(self) -> float:
+        """A message was read, and more of them are there. What waits since too long goes out first. Gives the time, by
+        which the reader sees whether it has had its turn (`SLICE`)."""
+        now = monotonic()
         if not self.held:
             self.held = True
-            self._since = monotonic()
+            self._since = now
             asyncio.get_running_loop().call_soon(self._drawn)
-        elif monotonic() - self._since > PATIENCE:
+        elif now - self._since > PATIENCE:
             self.flush()
+        return now
 
     def add(self, link: Corked) -> None:
         """*link* has something that waits now."""

@@ -21,7 +21,7 @@ from struct import Struct
 from typing import Any
 
 from limen.base.config import Config
-from limen.transport.cork import Cork
+from limen.transport.cork import SLICE, Cork
 from limen.transport.pulse import Pulse
 from limen.transport.rawframe import (
     CROWDED,
@@ -242,7 +242,7 @@ class RawSocket(asyncio.Protocol):
         if not self._begun and not (at := self._greeted(data)):
             return
         end, most, turns, text = len(data), self._most, BURST, self._text
-        received = self._peer.received
+        received, until = self._peer.received, 0.0
         while end - at >= 4 and not self._held and turns:
             (size,) = _head(data, at)
             if size > most:  # not a regular message, or one that is not taken
@@ -255,10 +255,15 @@ class RawSocket(asyncio.Protocol):
             if stop > end:
                 self._keep(data[at:], 4 + size)
                 return
+            if stop < end:
+                now = self._server.cork.hold()
+                if not until:
+                    until = now + SLICE
+                elif now > until:
+                    turns = 0
+                    break
             message = data[at + 4 : stop]
             at = stop
-            if at < end:
-                self._server.cork.hold()
             if kind:
                 self._control(kind, message)
             elif text and not message.isascii() and not is_utf8(message):

@@ -8,6 +8,7 @@ Who greets: `login.py` for sealed subprotocols, `plain.py` for plain WAMP.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from functools import lru_cache
@@ -335,6 +336,14 @@ class Connection(Answering):
         return self.wire.queued
 
     # -- ends ---------------------------------------------------------------------------------------------------
+    def _last(self, message: Abort | Goodbye) -> None:
+        """Says the last word; to a peer that does not take one so large without its details, or not at all. Whatever it
+        is, the end comes."""
+        for word in (message, type(message)({}, message.reason)):
+            with contextlib.suppress(exc.InvalidValue):
+                self.send(word)
+                return
+
     def end(self, message: Abort | Goodbye | None) -> None:
         """The realm has ended this session."""
         if type(message) is Abort:
@@ -342,12 +351,12 @@ class Connection(Answering):
             self.abort(message, 1002)
             return
         if message is not None:
-            self.send(message)
+            self._last(message)
         self.drop(1000, "", "" if message is None else message.reason)
 
     def farewell(self, message: Goodbye) -> None:
         """The client says GOODBYE. In a sealed session that ends its tab (an end without it is a truncation)."""
-        self.send(Goodbye({}, "wamp.close.goodbye_and_out"))
+        self._last(Goodbye({}, "wamp.close.goodbye_and_out"))
         tab, self.tab = self.tab, None
         if tab is not None and tab.connection is self:
             tab.connection = None
@@ -357,7 +366,7 @@ class Connection(Answering):
     def goodbye(self, reason: str, details: dict[str, Any]) -> None:
         """The server says GOODBYE."""
         if self.session is not None:
-            self.send(Goodbye(details, reason))
+            self._last(Goodbye(details, reason))
         self.drop(1001 if reason == "wamp.close.system_shutdown" else 1000, "", reason)
 
     def taken_over(self, origin: str) -> None:
@@ -384,7 +393,7 @@ class Connection(Answering):
         if self.closing:
             return
         told.aborted(self.hub, self, self.session, message)
-        self.send(message)
+        self._last(message)
         self.drop(code, "", message.reason)
 
     def drop(self, code: int, reason: str, why: str = "") -> None:
