@@ -214,7 +214,7 @@ def test_a_second_interrupt_ends_at_once(start: Any) -> None:
         server.process.wait(0.5)
     server.process.send_signal(signal.SIGINT)
     assert server.end()[0] == 130
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 25  # and not when the call is over
     calling.join()
 
 

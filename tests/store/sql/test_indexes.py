@@ -408,5 +408,5 @@ def test_a_store_is_closed_while_it_builds(opened: Open, monkeypatch: pytest.Mon
         asked(store, Query("T", ONE, field("a") == 1))
         begun = time.monotonic()
         store.close()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 25  # and not after a builder's pause
     assert not [thread for thread in threading.enumerate() if thread.name == "limen-index"]
