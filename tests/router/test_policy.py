@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from routing import Client, Routing, logged_in, routing, user
 
+from limen.app.calllog import MOST
 from limen.core.wamp import messages as m
-from limen.door.router.config import Authenticator, Authorizer, RealmSettings, Role, Rule
+from limen.door.router.config import Authenticator, Authorizer, RealmLimits, RealmSettings, Role, Rule
 from limen.door.ws.connection import MAX_HELD
 
 AUTHORIZER = "com.example.authorize"
@@ -229,3 +231,47 @@ async def test_a_session_that_leaves_while_it_waits_leaves_nothing() -> None:
         other = await at.join("realm1")
         assert type(await other.ask(m.Subscribe, "b")) is m.Subscribed
         assert client.id not in at.router.hub.realm("realm1").sessions
+
+
+async def test_an_authorizer_lets_take_a_registration_away_only_by_saying_so() -> None:
+    async with routing(asking(cache=60.0)) as at:
+        said: dict[str, Any] = {"allow": True, "cache": True}
+        await authorizing(at, lambda args: {**said, "force_reregister": args[1] == "a"})
+        first, second = await at.join("realm1"), await at.join("realm1")
+        for uri in ("a", "b"):
+            assert type(await first.ask(m.Register, uri)) is m.Registered
+        for _ in range(2):  # the second time it is what was kept
+            assert await denied(second, m.Register, "b", force_reregister=True) == "wamp.error.option_not_allowed"
+        assert await denied(second, m.Register, "b") == "wamp.error.procedure_already_exists"
+        assert type(await second.ask(m.Register, "a", force_reregister=True)) is m.Registered
+
+
+async def test_how_many_calls_a_session_may_wait_for_does_not_bound_what_the_router_asks() -> None:
+    async with routing(replace(asking(), limits=RealmLimits(pending_calls=1))) as at:
+        going: list[asyncio.Future[bool]] = []
+
+        def answer(args: list[Any]) -> asyncio.Future[bool]:
+            going.append(asyncio.get_running_loop().create_future())
+            if len(going) == 5:
+                for one in going:
+                    one.set_result(True)
+            return going[-1]
+
+        await authorizing(at, answer)
+        clients = [await at.join("realm1") for _ in range(5)]
+        answers = await asyncio.gather(*(client.ask(m.Subscribe, "a") for client in clients))
+        assert [type(one) for one in answers] == [m.Subscribed] * 5
+
+
+async def test_an_authorizer_that_fails_for_a_stranger_again_and_again_floods_no_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with routing(asking()) as at:
+        client = await at.join("realm1")
+        for number in range(3 * MOST):
+            await client.say(m.Subscribe(number + 1, {}, "a"))
+        for _ in range(3 * MOST):
+            assert type(await client.hear()) is m.Error
+    lines = [line for line in capsys.readouterr().err.splitlines() if "authorizer failed" in line]
+    assert 0 < len(lines) < 3 * MOST
+    assert any('"of":"authorizer failed"' in line for line in lines)

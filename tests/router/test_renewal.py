@@ -17,6 +17,7 @@ from test_command import COMMAND, knock
 from test_policy import AUTHORIZER, authorizing
 
 from limen import exc
+from limen.app.listeners import Standing
 from limen.core.wamp import messages as m
 from limen.door.router.config import Authorizer, Limits, Listener, RealmSettings, Role, Rule, User
 from limen.testing.sockets import RefusedError
@@ -137,6 +138,21 @@ async def test_an_answer_that_was_under_way_is_judged_by_the_new_rules() -> None
         answer = await client.hear()
         assert type(answer) is m.Error
         assert answer.error == "wamp.error.not_authorized"
+
+
+async def test_who_must_go_goes_before_listeners_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with routing(REALM) as at:
+        client = await logged_in(at, "ada")
+        here = []
+
+        async def open_(listener: Standing) -> None:
+            here.append([one.session_id for one in at.router.hub.connections if not one.closing])
+
+        monkeypatch.setattr(Standing, "open", open_)
+        (now,) = at.router.settings.listeners
+        await take(at, replace(REALM, users=(user("bob"),)), listeners=(replace(now, paths=("/other",)),))
+        assert here == [[]]
+        assert (await told(client))[0] == "wamp.close.logout"
 
 
 async def test_limits_hold_for_who_comes_next() -> None:

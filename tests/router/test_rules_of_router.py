@@ -10,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from limen.core.wamp.uris import is_pattern, is_reserved
+from limen.core.wamp.verdict import ALLOWED
 from limen.door.router.config import Authorizer, Role, Rule
-from limen.door.router.rules import FORCE, KEPT, Rules, covers, meets
+from limen.door.router.rules import FORCE, KEPT, LONG, Rules, covers, meets
 
 PARTS = ("a", "ab", "b", "wamp", "wampum")
 URIS = [".".join(parts) for size in (1, 2, 3) for parts in product(PARTS, repeat=size)]
@@ -174,3 +175,8 @@ def test_made_up_uris_do_not_make_it_grow() -> None:
         rules.over("subscribe", "prefix", f"a.{number}")
     assert len(rules._verdicts["call"]) <= KEPT
     assert len(rules._patterns["subscribe", "prefix"]) <= KEPT
+    long = Rules([Role(name="guest", rules=(Rule(uri="a", match="prefix", allow=("call", "subscribe")),))])
+    uri = "a" * (LONG + 1)
+    assert long.verdict("call", uri) is long.over("subscribe", "prefix", uri) is ALLOWED
+    assert not long._verdicts["call"]
+    assert not long._patterns["subscribe", "prefix"]

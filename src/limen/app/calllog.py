@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from limen.service.service import Service
 
 
-CROWDS: Final = frozenset({"joined", "left", "refused", "violation", "denied"})
+CROWDS: Final = frozenset({"joined", "left", "refused", "violation", "denied", "authorizer failed"})
 MOST: Final = 100
 """Lines a second of each of these."""
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")

@@ -45,6 +45,14 @@ async def renew(router: Router, settings: Settings) -> list[str]:
         else:
             router.policies[realm.name] = Policy(router.hub, router.call, settings, realm.name)
     users()
+    closing = [was.name for was in before.realms if settings.realm(was.name) is None]
+    for was in before.realms:  # at once: nobody goes on by rules that are past
+        now, there = settings.realm(was.name), router.hub.known_realm(was.name)
+        if now is not None and there is not None:
+            guarded = before.authorities(was.name) != settings.authorities(was.name)
+            _review(router, there, was, now, guarded=guarded)
+    for name in closing:
+        await _close(router, name)
     for listener in ending:
         router.listening.remove(listener)
         router.leaving.append(listener)
@@ -54,13 +62,6 @@ async def renew(router: Router, settings: Settings) -> list[str]:
     for listener in opening:
         await listener.open()
     router.listening += opening
-    for was in before.realms:
-        now, there = settings.realm(was.name), router.hub.known_realm(was.name)
-        if now is None:
-            await _close(router, was.name)
-        elif there is not None:
-            guarded = before.authorities(was.name) != settings.authorities(was.name)
-            _review(router, there, was, now, guarded=guarded)
     return list(_later(before, settings))
 
 

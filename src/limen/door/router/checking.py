@@ -110,7 +110,7 @@ def _value(kind: kinds.Type, value: Any, notes: Notes, path: Path) -> Any:
             return _secret(value, notes, path)
         case kinds.StructType():
             if type(value) is not dict:
-                return notes.wrong(path, f"this is a table, not {_said(value)}: [{_header(path)}] or {{…}}")
+                return notes.wrong(path, f"this is a table, not {_kind_of(value)}: [{_header(path)}] or {{…}}")
             return _table(kind, value, notes, path)
         case kinds.UnionType():
             return _value(next(one for one in kind.types if type(one) is not kinds.NoneType), value, notes, path)
@@ -237,6 +237,11 @@ def is_open(file: str) -> bool:
 
 
 # -- how it is said ---------------------------------------------------------------------------------------------------
+def _kind_of(value: Any) -> str:
+    """What *value* is, without what it says: where a table of a login's method is to be, it may be the secret."""
+    return "a text" if isinstance(value, str) else _said(value)
+
+
 def _said(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()

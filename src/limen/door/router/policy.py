@@ -161,7 +161,12 @@ class Policy:
         args = [details(session), uri, action, dict(options)]
         try:
             result = await self._call(self._name, authorizer.procedure, args, None, authorizer.timeout)
-            return answer(result.args[0] if result.args else None)
+            given = result.args[0] if result.args else None
+            verdict, kept = answer(given)
+            if verdict.allow and action == "register" and options.get("force_reregister") is True:
+                forces = type(given) is dict and given.get("force_reregister") is True
+                return (verdict if forces else NO_FORCE), kept
+            return verdict, kept
         except exc.Error as error:
             said = str(error)[:200]
             self._hub.gate.note("authorizer failed", procedure=authorizer.procedure, why=error.exc, said=said)
@@ -229,7 +234,7 @@ def answer(said: object) -> tuple[Verdict, bool]:
     if type(said) is not dict or type(said.get("allow")) is not bool:
         raise exc.InvalidValue('An authorizer answers True, False, or a dict with "allow".')
     trust = said.get("trust")
-    for name in ("disclose", "disclose_me", "cache"):
+    for name in ("disclose", "disclose_me", "force_reregister", "cache"):
         if type(said.get(name)) not in (bool, type(None)):
             raise exc.InvalidValue(f'"{name}" of an authorizer\'s answer is true or false.')
     if trust is not None and (type(trust) is not int or trust < 0):

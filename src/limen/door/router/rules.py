@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 KEPT: Final = 4096
 """Verdicts that are kept of one action, and of one kind of pattern: whoever makes up more makes nothing grow."""
+LONG: Final = 256
+"""Characters of an address above which none is kept: whoever makes up long ones makes nothing grow either."""
 FORCE: Final = "force"
 """What a REGISTER asks for besides with the option `force_reregister`: to take the place of another's."""
 
@@ -86,9 +88,10 @@ class Rules:
 
 
 def _keep(known: dict[str, Verdict | None], text: str, verdict: Verdict | None) -> Verdict | None:
-    if len(known) >= KEPT:
-        known.clear()
-    known[text] = verdict
+    if len(text) <= LONG:
+        if len(known) >= KEPT:
+            known.clear()
+        known[text] = verdict
     return verdict
 
 
