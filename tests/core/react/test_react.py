@@ -83,6 +83,32 @@ def test_an_unwatched_computed_value_is_held_by_nobody() -> None:
     assert not a._targets
 
 
+def test_what_is_not_read_any_more_is_let_go() -> None:
+    on, a = Value(True), Value(1)
+    computed = Computed(lambda: a.value if on.value else 0)
+    stops = [effect(lambda: computed.value), effect(lambda: a.value if on.value else 0)]
+    assert len(a._targets) == 2
+    on.value = False
+    assert not a._targets
+    for stop in stops:
+        stop()
+
+
+async def test_what_an_async_effect_does_not_read_any_more_is_let_go() -> None:
+    on, a = Value(True), Value(1)
+
+    async def run() -> int:
+        return a.value if on.value else 0
+
+    stop = effect(run)
+    await turns()
+    assert len(a._targets) == 1
+    on.value = False
+    await turns()
+    assert not a._targets
+    stop()
+
+
 async def test_reads_of_a_task_that_an_effect_started_are_not_the_effect_s() -> None:
     a, b, runs = Value(1), Value(1), []
     tasks = []
@@ -214,6 +240,9 @@ def test_who_reads_a_key_follows_that_key_alone_absent_or_not() -> None:
     saw.clear()
     data["z"] = 0
     assert sorted(saw) == [("keys", ["a", "z"]), ("z", True)]
+    saw.clear()
+    del data["z"]
+    assert sorted(saw) == [("keys", ["a"]), ("z", False)]
     for stop in stops:
         stop()
 
