@@ -28,18 +28,18 @@ def made(*words: str, said: str = PASSWORD) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("words", "methods"),
     [
-        (["--iterations", "1", "--memory", "64"], {"wamp-scram"}),
-        (["--method", "scram", "--iterations", "1", "--memory", "64"], {"scram"}),
-        (["--pbkdf2", *FEW], {"wamp-scram", "scram"}),
-        (["--method", "scram", "--pbkdf2", *FEW], {"wamp-scram", "scram"}),
+        (["--iterations", "1", "--memory", "64"], ["wamp-scram"]),
+        (["--method", "scram", "--iterations", "1", "--memory", "64"], ["scram"]),
+        (["--pbkdf2", *FEW], ["scram", "wamp-scram"]),
+        (["--method", "scram", "--pbkdf2", *FEW], ["scram", "wamp-scram"]),
     ],
     ids=str,
 )
-def test_a_record_of_scram_lets_its_user_in(words: list[str], methods: set[str]) -> None:
+def test_a_record_of_scram_lets_its_user_in(words: list[str], methods: list[str]) -> None:
     user = made("--role", "clerk", "--role", "user", *words)
     assert (user["name"], user["roles"]) == ("ada", ["clerk", "user"])
     kept = records(**user["scram"])
-    assert kept.keys() == methods
+    assert sorted(kept) == methods
     for method, credential in kept.items():
         form = scram.FORMS[method]
         client = scram.Client(form, "ada", PASSWORD, NONCE)
