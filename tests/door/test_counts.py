@@ -206,6 +206,13 @@ async def test_a_call_in_parts_is_one_call_from_its_first_part(open_door: Any) -
         assert picture(door.hub)["addresses"] == [["com.example.parts", 1, 0, 3.0, 3.0]]
 
 
+def test_addresses_that_begin_alike_for_as_long_as_they_are_shown_are_one_row() -> None:
+    times = Times()
+    for number in range(3):
+        times.call("a", "x" * 200 + str(number), 1.0, failed=False)
+    assert times.addresses() == [["x" * 200, 3, 0, 3.0, 1.0]]
+
+
 def test_there_is_an_end_to_addresses() -> None:
     times = Times()
     for number in range(MOST + 10):

@@ -46,7 +46,9 @@ class Slow(Recorder):
 
 
 @asynccontextmanager
-async def slow(way: str, cost: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Slow]:
+async def slow(
+    way: str, cost: float, monkeypatch: pytest.MonkeyPatch, messages: list[bytes] = MESSAGES
+) -> AsyncIterator[Slow]:
     """Where all the messages have come, in one piece."""
     clock = [1000.0]
     monkeypatch.setattr(cork, "monotonic", lambda: clock[0])
@@ -62,8 +64,8 @@ async def slow(way: str, cost: float, monkeypatch: pytest.MonkeyPatch) -> AsyncI
             server = RawSocketServer(accept, Config())
             listener = await asyncio.get_running_loop().create_server(server.protocol, "127.0.0.1", 0)
             raw = await RawSocketClient.connect(listener.sockets[0].getsockname()[1], ["wamp.2.msgpack"])
-            raw.writer.write(b"".join(len(one).to_bytes(4) + one for one in MESSAGES))
-            await peer.until(lambda: len(peer.order) == len(MESSAGES))
+            raw.writer.write(b"".join(len(one).to_bytes(4) + one for one in messages))
+            await peer.until(lambda: len(peer.order) == len(messages))
             yield peer
             listener.close()
             server.shutdown()
@@ -72,10 +74,10 @@ async def slow(way: str, cost: float, monkeypatch: pytest.MonkeyPatch) -> AsyncI
         async with uvicorn_serving(ws=PicowsServer(accept, config).protocol, http=HttpServer(config).protocol) as port:
             web = await SocketClient.connect(port)
             if peer.batches:
-                await web.send(b"".join(len(one).to_bytes(4) + one for one in MESSAGES), False)
+                await web.send(b"".join(len(one).to_bytes(4) + one for one in messages), False)
             else:
-                await web.raw(b"".join(frame(2, one) for one in MESSAGES))
-            await peer.until(lambda: len(peer.order) == len(MESSAGES))
+                await web.raw(b"".join(frame(2, one) for one in messages))
+            await peer.until(lambda: len(peer.order) == len(messages))
             yield peer
             web.abort()
     finally:
@@ -94,3 +96,11 @@ async def test_messages_that_cost_little_have_their_turn_together(way: str, monk
     async with slow(way, 0.0, monkeypatch) as peer:
         assert peer.order == MESSAGES
         assert max(peer.of_turn.values()) == len(MESSAGES)
+
+
+@pytest.mark.parametrize("way", ["websocket", "rawsocket"])
+async def test_a_large_message_has_a_turn_of_its_own(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = [bytes([number]) * (cork.LARGE + 1) for number in range(16)]
+    async with slow(way, 0.0, monkeypatch, large) as peer:
+        assert peer.order == large
+        assert max(peer.of_turn.values()) == 1

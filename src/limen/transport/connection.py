@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from limen.transport.cork import SLICE
+from limen.transport.cork import LARGE, SLICE
 from limen.transport.link import Link
 from limen.transport.upgrade import shorten
 from limen.transport.utf8 import Utf8Check, is_utf8
@@ -152,6 +152,8 @@ class Connection(WSListener):
                     self._peer.received(data, kind is TEXT)
                 except Exception:
                     self._broken()
+                if len(data) > LARGE and not self._closing:
+                    self._turn()
                 return
         if not ws.is_close_frame_sent:
             self._rare(frame, kind)
@@ -220,6 +222,8 @@ class Connection(WSListener):
             self._peer.received(data, text)
         except Exception:
             self._broken()
+        if len(data) > LARGE and not self._closing:
+            self._turn()
 
     def _settle(self) -> None:
         """Back to the short way, if nothing rare is left."""
@@ -254,6 +258,8 @@ class Connection(WSListener):
                 self._peer.received(data, text)
             except Exception:
                 self._broken()
+            if len(data) > LARGE:
+                break
         asyncio.get_running_loop().call_soon(self._work_off)
 
     def _hold(self, why: int) -> None:

@@ -17,6 +17,10 @@ PATIENCE = 0.001
 SLICE = 0.005
 """Seconds after which others get their turn: some messages cost a thousand times what most do."""
 
+LARGE = 65536
+"""Bytes of a message after which others get their turn, too: uvloop reads from one socket as long as its buffers come
+full, up to 8 MiB, and decoding so much may take seconds."""
+
 
 class Corked(Protocol):
     """What has something to send when the cork is drawn."""

@@ -21,7 +21,7 @@ from struct import Struct
 from typing import Any
 
 from limen.base.config import Config
-from limen.transport.cork import SLICE, Cork
+from limen.transport.cork import LARGE, SLICE, Cork
 from limen.transport.pulse import Pulse
 from limen.transport.rawframe import (
     CROWDED,
@@ -275,8 +275,8 @@ class RawSocket(asyncio.Protocol):
                     self._broken()
             if self._closing:
                 return
-            turns -= 1
-        if at == end:
+            turns = turns - 1 if size <= LARGE else 0
+        if at == end and turns:
             return
         if self._held or not turns:
             self._wait(data, at)

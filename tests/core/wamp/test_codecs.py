@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limen.base.values import untag
+from limen.base.values import Encoding, untag
 from limen.core.wamp.codecs import Malformed, Unacceptable, codec
-from limen.core.wamp.messages import CLASSES, MAX_ID, Call, Hello, Result
+from limen.core.wamp.messages import CLASSES, MAX_ID, Call, Hello, Publish, Result
 from limen.exc import InvalidValue
 
 VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "messages.json").read_text())
@@ -184,3 +185,21 @@ def test_a_value_128_deep_is_taken_and_one_129_deep_is_not(encoding: Any) -> Non
     assert codec(encoding).decode(deepest) == Call(1, {}, "x", [value])
     with pytest.raises(InvalidValue):
         codec(encoding).encode(Call(1, {}, "x", [[value]]))
+
+
+@pytest.mark.parametrize("name", ["json", "msgpack", "cbor"])
+def test_the_garbage_collector_does_not_look_at_a_large_message_again_and_again(name: Encoding) -> None:
+    data = codec(name).encode(Publish(1, {}, "todo", [[[]] * 70_000]))
+    collections: list[str] = []
+    gc.callbacks.append(lambda phase, info: collections.append(phase))
+    try:
+        message = codec(name).decode(data)
+        during = len(collections)
+    finally:
+        gc.callbacks.pop()
+    assert isinstance(message, Publish)
+    assert during == 0
+    assert gc.isenabled()
+    with pytest.raises(Malformed):
+        codec(name).decode(b"x" * 100_000)
+    assert gc.isenabled()

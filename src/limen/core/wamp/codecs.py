@@ -12,6 +12,7 @@ limen.core.wamp.codecs.Malformed: Expected `int`, got `str` - at `$[1]`
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
@@ -45,6 +46,8 @@ __all__ = ["Codec", "Malformed", "Unacceptable", "codec"]
 
 MAX_DEPTH: Final = limits.MAX_DEPTH + 2
 """Of a whole message: its payload stands in a list or dict inside a list."""
+LARGE: Final = 65536
+"""Bytes of a message that is not small."""
 PROTOCOL_ERROR: Final = 1002
 INVALID_DATA: Final = 1007
 """WebSocket close codes (RFC 6455, section 7.4.1)."""
@@ -136,7 +139,7 @@ class Codec:
 
     def decode(self, data: bytes) -> Message:
         """The message that *data* is. Raises Malformed or Unacceptable."""
-        message = self._load(data)
+        message = self._load(data) if len(data) <= LARGE else _undisturbed(self._load, data)
         binary = self.text and _BACKSLASH in data and b"\\u0000" in data
         if not binary and not self.tagged:
             return message
@@ -176,6 +179,18 @@ class Codec:
 def codec(name: Encoding, tagged: bool = False) -> Codec:
     """The codec of an encoding: "json", "msgpack" or "cbor"; *tagged* between Limen peers (values.tag)."""
     return Codec(name, tagged)
+
+
+def _undisturbed(load: Callable[[bytes], Message], data: bytes) -> Message:
+    """Decodes without the garbage collector: a large message may be half a million new lists, none of them garbage, and
+    it would look at them again and again while they come."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return load(data)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 # -- decoding ---------------------------------------------------------------------------------------------------

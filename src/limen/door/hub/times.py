@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 2000
 """Addresses that are kept apart."""
+LONG: Final = 200
+"""Characters of an address that are shown."""
 OTHER: Final = "other"
 BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds up to which a call belongs in a bucket."""
@@ -139,9 +141,10 @@ def _rows(table: dict[tuple[str, str], list[Any]], domain: str | None) -> list[l
     for (of, address), row in table.items():
         if domain not in (None, of):
             continue
-        known = found.get(address)
-        found[address] = row if known is None else added(known, row)
-    return [[address[:200], *row] for address, row in found.items()]
+        shown = address[:LONG]  # two that begin alike are one row: labels come once
+        known = found.get(shown)
+        found[shown] = row if known is None else added(known, row)
+    return [[shown, *row] for shown, row in found.items()]
 
 
 def added(row: list[Any], other: list[Any]) -> list[Any]:
