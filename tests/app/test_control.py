@@ -148,3 +148,11 @@ def test_who_may_not_speak_to_the_server_is_told_so() -> None:
                 ask(Path(folder, "t.db.sock"), "user.list")
         finally:
             os.seteuid(os.getuid())
+
+
+async def test_a_file_that_is_no_socket_stays(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("of somebody")
+    with pytest.raises(FileExistsError, match="no socket"):
+        await listen(path, {"add": add})
+    assert path.read_text() == "of somebody"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -46,7 +47,7 @@ def router_socket(port: int | None) -> Path:
 
 
 async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractServer:
-    """Serves *table* at the socket *path* (0600); a stale socket of a server that died is replaced."""
+    """Serves *table* at the socket *path* (0600); a stale socket of a server that died is replaced. Raises OSError."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -61,6 +62,8 @@ async def listen(path: Path, table: dict[str, Operation]) -> asyncio.AbstractSer
             writer.close()
 
     with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise FileExistsError(errno.EEXIST, "a file that is no socket is there", str(path))
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
