@@ -68,6 +68,8 @@ execFileSync(
   ],
   { stdio: "inherit" },
 );
+// No bundle has it, and its types ask for a package that who types a page by these has not installed.
+rmSync(join(out, "types", "react.d.ts"));
 copyFileSync(join(here, "types", "typed.d.ts"), join(out, "typed.d.ts"));
 // What takes a service's name is typed by what `limen types` says of a program.
 const typed = `export * from "./types/limen.js";
