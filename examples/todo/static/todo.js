@@ -12,7 +12,9 @@ import { hush, line, speak, toast } from "./say.js";
 const $ = (id) => document.getElementById(id);
 const list = new List();
 const rows = new Rows($("todos"), { tick, save, remove, get: (id) => list.get(id), history: (id) => history.open(id) });
-const travel = new Travel({ moments: () => call("moments"), ask: (txn) => call("as_of", { txn }), show: render, undo });
+/** Who goes back has what they just did behind them, also where it is still on its way. */
+const moments = () => Promise.allSettled(turns.values()).then(() => call("moments"));
+const travel = new Travel({ moments, ask: (txn) => call("as_of", { txn }), show: render, undo });
 const history = new History({ ask: (id) => call("history", { id }), travel: (txn) => travel.to(txn), undo });
 
 /** What is on its way to the server and shown already: id → what is different. */
