@@ -145,9 +145,11 @@ SENTENCES: Final[Mapping[str, str]] = {
         "A URI has components divided by dots, none empty, without white space and #; wamp. and limen. are reserved."
     ),
     "wamp.error.no_such_procedure": "Nobody has registered this, or it is not for you.",
-    "wamp.error.no_such_registration": "This session has no such registration.",
-    "wamp.error.no_such_subscription": "This session has no such subscription.",
+    "wamp.error.no_such_registration": "There is no such registration here.",
+    "wamp.error.no_such_session": "There is no such session here.",
+    "wamp.error.no_such_subscription": "There is no such subscription here.",
     "wamp.error.not_authorized": "Your role may not do this.",
+    "wamp.error.option_not_allowed": "An option has a value that is not known here, or that your role may not use.",
     "wamp.error.option_disallowed.disclose_me": "Your role may not ask for being disclosed.",
     "wamp.error.procedure_already_exists": (
         "It is registered already; to share it, all its callees say the same `invoke`, and none says single."
