@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from . import processes
 from .environment import peers
 from .load import framed, plain
-from .measure import Report, Turn, alternate, cpu, resident
+from .measure import Report, alternate, resident
 from .memory import opened
+from .start import contestant
 
 ROUNDS, SESSIONS = 7, 10_000
 UPGRADE = (
@@ -23,31 +21,6 @@ UPGRADE = (
     b"Sec-WebSocket-Protocol: wamp.2.json\r\n\r\n"
 )
 HELLO = framed(b'[1,"localhost",{"roles":{"caller":{}}}]', text=True)
-
-
-def started(command: Sequence[str | Path], memory: list[float], work: list[float]) -> Turn:
-    """Starts *command* (PORT stands for a free port) and knocks until it says WELCOME; gives seconds of the clock on
-    the wall. *memory*: takes the MiB that it holds then; *work*: the seconds of processor time it has had."""
-
-    async def turn() -> float:
-        port = processes.free_port()
-        words = [str(word).replace("PORT", str(port)) for word in command]
-        begun = time.perf_counter()
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            while not welcomed(port):
-                if process.poll() is not None or time.perf_counter() - begun > 60:
-                    raise RuntimeError(f"{words[0]} did not come up")
-                await asyncio.sleep(0.002)
-            taken = time.perf_counter() - begun
-            memory.append(resident(process.pid) / 2**20)
-            work.append(cpu(process.pid))
-            return taken
-        finally:
-            process.terminate()
-            process.wait(20)
-
-    return turn
 
 
 def welcomed(port: int) -> bool:
@@ -74,7 +47,7 @@ async def run(report: Report) -> None:
     }
     memory: dict[str, list[float]] = {name: [] for name in commands}
     work: dict[str, list[float]] = {name: [] for name in commands}
-    turns = {name: started(command, memory[name], work[name]) for name, command in commands.items()}
+    turns = {name: contestant(command, memory[name], work[name], welcomed) for name, command in commands.items()}
     seconds = report.figures(await alternate(ROUNDS, turns), "s")
     report.figures({f"{name}, processor time": spent[1:] for name, spent in work.items()}, "s")
     held = report.figures({f"{name}, memory": found[1:] for name, found in memory.items()}, "MiB")

@@ -1,4 +1,4 @@
-"""From the start of `limen serve` to its first answer, of `limen router` to its first WELCOME, and what they hold."""
+"""From the start of `limen serve` to its first answer, and what it holds then."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ from .environment import peers
 from .measure import Report, Turn, alternate, cpu, resident
 
 ROUNDS = 5
-UPGRADE = (
-    b"GET /ws HTTP/1.1\r\nHost: localhost:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Protocol: wamp.2.json\r\n\r\n"
-)
-HELLO = b'[1,"realm1",{"roles":{"caller":{}}}]'
 REQUEST = b"GET /hello HTTP/1.1\r\nHost: localhost:%d\r\nConnection: close\r\n\r\n"
 
 
@@ -62,18 +56,6 @@ def serves(port: int) -> bool:
         return False
 
 
-def welcomes(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), 5) as sock:
-            sock.sendall(UPGRADE % port)
-            if b" 101 " not in sock.recv(65536):
-                return False
-            sock.sendall(bytes([0x81, 0x80 | len(HELLO), 0, 0, 0, 0]) + HELLO)
-            return b"[2," in sock.recv(65536)
-    except OSError:
-        return False
-
-
 async def run(report: Report) -> None:
     report.topic("Start: from the command to the first answer, seconds of the clock on the wall")
     words: list[str | Path] = ["-m", "uvicorn", "fastapi_app:app", "--port", "PORT", "--app-dir", processes.SERVED]
@@ -89,17 +71,3 @@ async def run(report: Report) -> None:
     held = report.figures({f"{name}, memory": found[1:] for name, found in memory.items()}, "MiB")
     report.target("limen serve answers first", seconds["limen serve"], 0.6, "s")
     report.target("limen serve holds", held["limen serve, memory"], 60, "MiB")
-    await route(report)
-
-
-async def route(report: Report) -> None:
-    report.topic("Start: from `limen router` to its first WELCOME, seconds of the clock on the wall")
-    memory: list[float] = []
-    work: list[float] = []
-    command = [processes.LIMEN, "router", "--realm", "realm1", "--anonymous", "--port", "PORT"]
-    turns = {"limen router": contestant(command, memory, work, welcomes)}
-    seconds = report.figures(await alternate(ROUNDS, turns), "s")
-    report.figures({"limen router, processor time": work[1:]}, "s")
-    held = report.figures({"limen router, memory": memory[1:]}, "MiB")
-    report.target("limen router welcomes first", seconds["limen router"], 0.4, "s")
-    report.target("limen router holds", held["limen router, memory"], 50, "MiB")

@@ -22,8 +22,12 @@ from limen.core.wamp.messages import (
     Subscribed,
     Yield,
 )
+from limen.core.wamp.realm import Realm
+from limen.core.wamp.session import Session
+from limen.core.wamp.verdict import ALLOWED
 from limen.door.hub.counts import MOST_ROWS, OTHER, Counts, _bounded, picture, together
 from limen.door.hub.times import BOUNDS, MOST, Times
+from limen.door.hub.underway import UnderWay
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -171,17 +175,23 @@ async def test_a_trace_goes_on_from_a_call_to_its_invocation_and_from_an_event_t
         assert event.details == trace
 
 
-def test_who_left_in_the_middle_of_a_call_leaves_no_time_behind() -> None:
-    class Session:
-        id, calls, invocations, registrations = 7, {}, {}, {}  # type: ignore[var-annotated]
-
-    class Pending:
-        caller, request = Session, 1
-
-    times = Times()
-    times._begun = {(7, number): (Pending, "a", 0.0) for number in range(2000)}  # type: ignore[misc]
-    times._sweep()
-    assert times._begun == {}
+def test_of_who_left_in_the_middle_of_a_call_nothing_stays() -> None:
+    realm = Realm("a.example", rng=lambda: 7, procedures={}.get, authorize=lambda *who: ALLOWED)
+    caller, callee = Session(1), Session(2)
+    realm.attach(caller)
+    realm.attach(callee)
+    realm.receive(callee, Register(1, {}, "add"))
+    invocations = [realm.receive(caller, CallMessage(number, {}, "add"))[0].message for number in (1, 2)]
+    left: list[str] = []
+    under_way: UnderWay[str] = UnderWay(left.append)
+    assert [under_way.begin(callee, one, lambda call, uri: uri) for one in invocations] == ["add", "add"]
+    under_way.sweep()
+    assert left == []
+    assert under_way.end(caller, 1) == "add"
+    realm.detach(caller)
+    under_way.sweep()
+    assert left == ["add"]
+    assert under_way.end(caller, 2) is None
 
 
 async def test_a_call_in_parts_is_one_call_from_its_first_part(open_door: Any) -> None:

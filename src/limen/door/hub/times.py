@@ -10,10 +10,11 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from limen.core.wamp.messages import CALL, MAX_ID, Error, Event, Invocation, Message, Result
+from limen.core.wamp.messages import CALL, Error, Event, Invocation, Message, Result
+
+from .underway import UnderWay
 
 if TYPE_CHECKING:
-    from limen.core.wamp.calls.pending import PendingCall
     from limen.core.wamp.session import Session
 
 MOST: Final = 2000
@@ -54,8 +55,7 @@ class Times:
         self._addresses: dict[tuple[str, str], list[Any]] = {}
         self._topics: dict[tuple[str, str], list[Any]] = {}
         """By domain and address."""
-        self._begun: dict[tuple[int, int], tuple[PendingCall, str, float]] = {}
-        self._sweep_at = 1024
+        self._begun: UnderWay[tuple[str, float]] = UnderWay(lambda begun: None)
 
     def call(self, domain: str, address: str, seconds: float, failed: bool) -> None:
         """A call has ended."""
@@ -73,29 +73,17 @@ class Times:
     def sending(self, session: Session, message: Message) -> None:
         match message:
             case Invocation():
-                self._begin(session, message)
+                self._begun.begin(session, message, lambda call, uri: (uri, self._clock()))
             case Result() if not message.details.get("progress"):
                 self._end(session, message.request, failed=False)
             case Error() if message.kind == CALL:
                 self._end(session, message.request, failed=True)
 
-    def _begin(self, callee: Session, message: Invocation) -> None:
-        call = callee.invocations.get(message.request)
-        registration = callee.registrations.get(message.registration)
-        if call is None or registration is None or call.caller.id > MAX_ID:  # another process has an eye on that one
-            return
-        key = call.caller.id, call.request
-        before = self._begun.get(key)
-        if before is not None and before[0] is call:
-            return  # a further part of the same call
-        self._begun[key] = call, registration.uri, self._clock()
-        if len(self._begun) >= self._sweep_at:
-            self._sweep()
-
     def _end(self, caller: Session, request: int, *, failed: bool) -> None:
-        begun = self._begun.pop((caller.id, request), None)
+        begun = self._begun.end(caller, request)
         if begun is not None:
-            self.call(_domain(caller), begun[1], self._clock() - begun[2], failed)
+            address, since = begun
+            self.call(_domain(caller), address, self._clock() - since, failed)
 
     def broadcasting(self, sessions: list[Session], message: Event) -> None:
         subscription = sessions[0].subscriptions.get(message.subscription)
@@ -104,12 +92,6 @@ class Times:
             row = self._topics.get(key) or self._row(self._topics, key, [0, 0])
             row[0] += 1
             row[1] += len(sessions)
-
-    def _sweep(self) -> None:
-        """Lets go of calls whose callers have left: nobody was told of their end."""
-        begun = self._begun.items()
-        self._begun = {key: one for key, one in begun if one[0].caller.calls.get(key[1]) is one[0]}
-        self._sweep_at = max(1024, 2 * len(self._begun))
 
     def _row(self, table: dict[tuple[str, str], list[Any]], key: tuple[str, str], row: list[Any]) -> list[Any]:
         if len(table) >= MOST:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from limen.core.wamp.messages import CALL, MAX_ID, Error, Event, Invocation, Message, Result
+from limen.core.wamp.messages import CALL, Error, Event, Invocation, Message, Result
 from limen.core.wamp.trace import headers, options
+
+from .underway import UnderWay
 
 if TYPE_CHECKING:
     from limen.base.spans import Span, Spans
@@ -21,8 +23,9 @@ class Tracing:
 
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
-        self._begun: dict[tuple[int, int], tuple[PendingCall, Span]] = {}
-        self._sweep_at = 1024
+        self._begun: UnderWay[Span] = UnderWay(lambda span: span.end("wamp.error.canceled"))
+        self.sweep = self._begun.sweep
+        """Ends the spans of calls whose callers have left."""
 
     def sending(self, session: Session, message: Message) -> None:
         match message:
@@ -41,31 +44,15 @@ class Tracing:
             span.end()
 
     def _begin(self, callee: Session, message: Invocation) -> None:
-        call = callee.invocations.get(message.request)
-        registration = callee.registrations.get(message.registration)
-        if call is None or registration is None or call.caller.id > MAX_ID:  # another process has a span of that one
-            return
-        key = call.caller.id, call.request
-        before = self._begun.get(key)
-        if before is not None and before[0] is call:
-            span = before[1]  # a further part of the same call
-        else:
+        def span_of(call: PendingCall, uri: str) -> Span:
             domain = call.caller.principal.domain if call.caller.principal is not None else ""
-            span = self._spans.route(registration.uri, domain, headers(message.details))
-            self._begun[key] = call, span
-        message.details.update(options(span.carrier))
-        if len(self._begun) >= self._sweep_at:
-            self.sweep()
+            return self._spans.route(uri, domain, headers(message.details))
+
+        span = self._begun.begin(callee, message, span_of)
+        if span is not None:
+            message.details.update(options(span.carrier))
 
     def _end(self, caller: Session, request: int, error: str | None) -> None:
-        begun = self._begun.pop((caller.id, request), None)
-        if begun is not None:
-            begun[1].end(error)
-
-    def sweep(self) -> None:
-        """Ends the spans of calls whose callers have left: nobody was told of their end."""
-        for key, (call, span) in tuple(self._begun.items()):
-            if call.caller.calls.get(key[1]) is not call:
-                span.end("wamp.error.canceled")
-                del self._begun[key]
-        self._sweep_at = max(1024, 2 * len(self._begun))
+        span = self._begun.end(caller, request)
+        if span is not None:
+            span.end(error)
