@@ -1,0 +1,192 @@
+"""Handlers: who is to be called, in the order in which they were connected.
+
+Methods of objects are held weakly, as (object, function); all else is held. A connection is an object of its own, so an
+undo undoes just what it came from, and a connection made while the others are called is known to be a later one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from inspect import isawaitable
+from types import BuiltinMethodType, MethodType
+from typing import Any, TypeAlias
+from weakref import ref
+
+from limen import exc
+
+Handler: TypeAlias = Callable[..., object]
+Undo: TypeAlias = Callable[[], object]
+
+
+class _Strong:
+    """A connection that holds what it calls, and what it is known as: its key is made of ids."""
+
+    __slots__ = ("function", "known_as")
+
+    def __init__(self, function: Handler, known_as: Handler) -> None:
+        self.function = function
+        self.known_as = known_as
+
+
+class _Weak(ref[Any]):
+    """A connection that ends with the object whose method it calls."""
+
+    __slots__ = ("function", "key")
+    function: Handler
+    key: Any
+
+
+class Handlers:
+    """Those who are connected.
+
+    >>> heard = Handlers()
+    >>> undo = heard.connect(print)
+    >>> heard.call(("hello",), {}, [], [])
+    hello
+    >>> undo(), len(heard)
+    (None, 0)
+    """
+
+    __slots__ = ("__weakref__", "_by_key", "_forget")
+
+    def __init__(self) -> None:
+        self._by_key: dict[Any, _Strong | _Weak] = {}
+        self._forget: Callable[[_Weak], None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def __contains__(self, handler: Handler) -> bool:
+        return _key(handler) in self._by_key
+
+    def connect(self, handler: Handler, *, known_as: Handler | None = None) -> Undo:
+        """*known_as*: what it is disconnected by, where that is another function; then both are held."""
+        if not callable(handler):
+            raise TypeError(f"A handler is a function or a method; {handler!r} can't be called.")
+        if known_as is None:
+            known_as = handler
+        key = _key(known_as)
+        found = self._by_key.get(key)
+        if found is None:
+            found = self._by_key[key] = self._connection(handler, known_as, key)
+        return _Undo(self._by_key, key, found)
+
+    def disconnect(self, handler: Handler) -> bool:
+        """False if it was not connected."""
+        return self._by_key.pop(_key(handler), None) is not None
+
+    def undo(self, handler: Handler) -> Undo:
+        """What undoes the connection that *handler* has now; does nothing if it has none."""
+        key = _key(handler)
+        return _Undo(self._by_key, key, self._by_key.get(key))
+
+    def call(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        errors: list[Exception],
+        waiting: list[Awaitable[object]],
+    ) -> None:
+        """Calls all; what they raise goes to *errors*, what async ones have to do to *waiting*."""
+        connected = self._by_key
+        for key, connection in tuple(connected.items()):
+            if connected.get(key) is not connection:
+                continue  # disconnected by one of those before it
+            try:
+                if type(connection) is _Weak:
+                    owner = connection()
+                    if owner is None:
+                        continue
+                    result = connection.function(owner, *args, **kwargs)
+                else:
+                    result = connection.function(*args, **kwargs)
+            except Exception as error:
+                errors.append(error)
+                continue
+            if result is not None and isawaitable(result):
+                waiting.append(result)
+
+    def _connection(self, handler: Handler, known_as: Handler, key: Any) -> _Strong | _Weak:
+        if type(handler) is not MethodType or handler != known_as:
+            return _Strong(handler, known_as)
+        if self._forget is None:
+            self._forget = _forgetting(ref(self))
+        try:
+            made = _Weak(handler.__self__, self._forget)
+        except TypeError as error:
+            raise TypeError(
+                f"{handler!r} is held weakly, and a {type(handler.__self__).__name__} can't be: put '__weakref__' into "
+                "its __slots__, or connect a function that calls the method."
+            ) from error
+        made.function = handler.__func__
+        made.key = key
+        return made
+
+
+class _Undo:
+    """Called, it takes that connection away; a second time, or when it is gone already, it does nothing."""
+
+    __slots__ = ("_by_key", "_connection", "_key")
+
+    def __init__(self, by_key: dict[Any, Any], key: Any, connection: _Strong | _Weak | None) -> None:
+        self._by_key, self._key, self._connection = by_key, key, connection
+
+    def __call__(self) -> None:
+        if self._connection is not None and self._by_key.get(self._key) is self._connection:
+            del self._by_key[self._key]
+        self._connection = None
+
+
+def _key(handler: Handler) -> Any:
+    """The same for two bound methods of one object and function, as each access makes another one."""
+    if type(handler) is MethodType:
+        return id(handler.__self__), id(handler.__func__)
+    if type(handler) is BuiltinMethodType:
+        return id(handler.__self__), handler.__name__
+    return id(handler)
+
+
+def _forgetting(handlers: ref[Handlers]) -> Callable[[_Weak], None]:
+    # Holds the Handlers weakly: these hold it, and a circle would keep both until the garbage collector comes.
+    def forget(connection: _Weak) -> None:
+        found = handlers()
+        if found is not None and found._by_key.get(connection.key) is connection:
+            del found._by_key[connection.key]
+
+    return forget
+
+
+# -- calling ----------------------------------------------------------------------------------------------------
+def called(
+    function: Handler, args: Sequence[Any], kwargs: Mapping[str, Any], errors: list[Exception]
+) -> Awaitable[object] | None:
+    """Calls one; gives what is still to be awaited."""
+    try:
+        result = function(*args, **kwargs)
+    except Exception as error:
+        errors.append(error)
+        return None
+    return result if result is not None and isawaitable(result) else None
+
+
+async def ended(waiting: list[Awaitable[object]], errors: list[Exception]) -> None:
+    """Awaits all, together; what they raise goes to *errors*. Cancelling this cancels them."""
+    if len(waiting) > 1:
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        for error in found:
+            if isinstance(error, asyncio.CancelledError):
+                errors.append(exc.Canceled("A handler was cancelled."))
+            elif isinstance(error, Exception):
+                errors.append(error)
+        return
+    for one in waiting:
+        try:
+            await one
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            errors.append(exc.Canceled("A handler was cancelled."))
+        except Exception as error:
+            errors.append(error)
