@@ -13,7 +13,7 @@ from between import Between, messages
 from house import House, until
 
 from limen import connect, exc
-from limen.client.line import Settings
+from limen.client.dial import Settings, WebSocketDial
 from limen.client.session import Session
 
 ADA = {"user": "ada", "password": "correct horse"}
@@ -199,8 +199,7 @@ async def test_a_session_that_is_taken_over_says_so_and_does_not_come_back(house
     async with connect(house.url, **ADA) as session:
         said, details = words(session), []
         session.on("taken_over", details.append)
-        thief = Session(house.url, ("ada", ""), Settings())
-        thief._line._credentials = None
+        thief = Session(WebSocketDial(house.url, ("ada", ""), Settings()), Settings())
         thief._line.slot = session._line.slot  # a copied profile
         await thief._line.open()
         await until(lambda: session.state == "closed")

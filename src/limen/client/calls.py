@@ -100,12 +100,20 @@ class Calls:
         self._waiting: list[PendingCall] = []
         """To be sent once there is a connection."""
 
-    async def call(self, name: str, args: Sequence[Any], kwargs: dict[str, Any], timeout: float | None) -> Any:
-        """One call, from CALL to RESULT. Cancelled: the server is told. *timeout*: seconds."""
+    async def call(
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+        timeout: float | None,
+        push: Push | None = None,
+    ) -> Any:
+        """One call, from CALL to RESULT. Cancelled: the server is told. *timeout*: seconds. *push*: takes progressive
+        results."""
         connection = self._line.connection
         if connection is not None and connection.full:
             await connection.drained()
-        call = self.begin(name, args, kwargs, timeout, None)
+        call = self.begin(name, args, kwargs, timeout, push)
         try:
             return await call.future
         except asyncio.CancelledError:

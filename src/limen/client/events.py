@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 Handler = Callable[..., Any]
-Undo = Callable[[], None]
+Undo: TypeAlias = Callable[[], object]
+ConfirmedUndo: TypeAlias = "Callable[[], asyncio.Future[None]]"
+"""An undo that acts at once; what it gives is done when the other side has confirmed."""
 
-EVENTS: Final = ("online", "offline", "missed", "taken_over", "signed_out")
+EVENTS: Final = ("online", "restored", "offline", "missed", "taken_over", "signed_out")
 
 
 class Events:

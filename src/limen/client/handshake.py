@@ -19,12 +19,30 @@ NOT_TAKEN: Final = (
     "The server does not take this key: it was removed, its account is disabled, or it is of another server."
 )
 """What a refused key means to its owner; to strangers a server says no more than of a password."""
-ROLES: Final[dict[str, Any]] = {
+LANE_ROLES: Final[dict[str, Any]] = {
     "caller": {"features": {"progressive_call_results": True, "call_canceling": True, "call_timeout": True}},
     "subscriber": {},
     "publisher": {"features": {"publisher_exclusion": True}},
 }
-"""HELLO.Details.roles: nothing that is not done."""
+"""HELLO.Details.roles of the HTTP lane."""
+ROLES: Final[dict[str, Any]] = {
+    **LANE_ROLES,
+    "callee": {
+        "features": dict.fromkeys(
+            (
+                "call_canceling",
+                "caller_identification",
+                "pattern_based_registration",
+                "progressive_call_results",
+                "registration_revocation",
+                "shared_registration",
+            ),
+            True,
+        )
+    },
+    "subscriber": {"features": {"pattern_based_subscription": True}},
+}
+"""… of a connection: nothing that is not done."""
 
 
 @dataclass(slots=True)

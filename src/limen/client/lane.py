@@ -27,7 +27,7 @@ from limen.base.values import Encoding
 from limen.client.address import uri
 from limen.client.calls import answer
 from limen.client.exchange import Answer, Exchange, Request
-from limen.client.handshake import NOT_TAKEN, ROLES
+from limen.client.handshake import LANE_ROLES, NOT_TAKEN
 from limen.client.password import password_min
 from limen.client.tracing import with_trace
 from limen.core.seal.channel import BadFrame
@@ -99,7 +99,7 @@ async def login(
             user, password, domain=domain, subprotocol=f"limen.1.{encoding}", entropy=os.urandom(128), lane=LANE
         )
         extra = {**machine.extra, **({"force": True} if force else {})}
-        details = {"roles": ROLES, "authmethods": ["opaque"], "authid": machine.user, "authextra": extra}
+        details = {"roles": LANE_ROLES, "authmethods": ["opaque"], "authid": machine.user, "authextra": extra}
         greeting = _Greeting(exchange, codec(encoding, tagged=True), limit)
         hello = greeting.codec.encode(Hello(machine.domain, details))
         challenge, given = await greeting.challenge(hello, "opaque")
@@ -139,7 +139,7 @@ async def _by_kk(
 ) -> LaneSession:
     """A session, by proving a key."""
     greeting = _Greeting(exchange, codec, limit)
-    details = {"roles": ROLES, "authmethods": [method], "authextra": machine.extra}
+    details = {"roles": LANE_ROLES, "authmethods": [method], "authextra": machine.extra}
     hello = codec.encode(Hello(domain, details))
     try:
         challenge, given = await greeting.challenge(hello, method)

@@ -3,30 +3,21 @@
     opening -> online -> (lost) -> offline -> online …  -> over
 
 How it comes back: an anonymous session by a new HELLO; a sealed one by its slot's key (docs/security.md, Slots and
-resume), which lives in this process's memory. The password is forgotten as soon as it has been used; a machine's key
-is kept, and opens a new session where the old one is over.
+resume), which lives in this process's memory; a machine's key opens a new session where the old one is over. What a
+connection is, and how it is greeted, is the dial's (`dial.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from ssl import SSLContext
 from typing import Final, Protocol
 
 from limen import exc
-from limen.base.spans import Spans
-from limen.base.values import Encoding
 from limen.client import handshake
-from limen.client.address import endpoint
-from limen.client.connection import Connection, open_connection
-from limen.core.seal.login import ClientLogin
-from limen.core.seal.machine import Credentials
-from limen.core.wamp.codecs import Codec, codec
+from limen.client.dial import Dial, Link, Settings
 from limen.core.wamp.messages import Goodbye, Message, Welcome
 
 FIRST_PAUSE: Final = 0.1
@@ -34,23 +25,6 @@ LONGEST_PAUSE: Final = 10.0
 """Seconds between attempts to come back: a random part of a limit that doubles from the first to the longest."""
 FAREWELL: Final = 2.0
 """Seconds that the server has to answer GOODBYE."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """See `limen.connect`."""
-
-    encoding: Encoding = "msgpack"
-    realm: str | None = None
-    timeout: float | None = None
-    patience: float = 60.0
-    open_timeout: float = 10.0
-    max_message_size: int = 16 * 2**20
-    ssl: SSLContext | None = None
-    force: bool = False
-    """A login ends the user's oldest session where they have as many as are allowed."""
-    spans: Spans | None = None
-    """Makes spans of calls and events (`limen.observe.traced`)."""
 
 
 class Owner(Protocol):
@@ -70,32 +44,18 @@ class Owner(Protocol):
 
 
 class Line:
-    """*credentials*: user and password of a sealed session, or a machine's key; None: anonymous.
-    *open_slot*: leaves a key with the server, to come back with."""
+    """*dial*: the way to the server. *open_slot*: leaves a key with the server, to come back with."""
 
-    def __init__(
-        self,
-        url: str,
-        credentials: tuple[str, str] | Credentials | None,
-        settings: Settings,
-        owner: Owner,
-        open_slot: Callable[[], Awaitable[None]],
-    ) -> None:
-        self.url, self.domain = endpoint(url)
-        if isinstance(credentials, Credentials) and credentials.domain != self.domain:
-            raise exc.InvalidCredential(f"This key is for {credentials.domain!r}, and not for {self.domain!r}.")
-        self.sealed = credentials is not None
+    def __init__(self, dial: Dial, settings: Settings, owner: Owner, open_slot: Callable[[], Awaitable[None]]) -> None:
+        self._dial = dial
+        self.url, self.domain, self.sealed, self.codec = dial.url, dial.domain, dial.sealed, dial.codec
         self.settings = settings
-        self.codec: Codec = codec(settings.encoding, tagged=self.sealed)
         self.over: exc.Error | None = exc.ConnectionLost("This session is not open; use `async with`.")
         """Why nothing can be sent any more; None while the session lives, online or not."""
-        self.connection: Connection | None = None
+        self.connection: Link | None = None
         self.request = 0
         """The last request id of this connection."""
         self.slot: handshake.Slot | None = None
-        self._credentials = credentials
-        self._machine = credentials if isinstance(credentials, Credentials) else None
-        self._subprotocol = f"{'limen.1' if self.sealed else 'wamp.2'}.{settings.encoding}"
         self._owner, self._open_slot = owner, open_slot
         self._opened = False
         self._returning: asyncio.Task[None] | None = None
@@ -106,8 +66,7 @@ class Line:
         if self._opened:
             raise exc.ConnectionLost("A session is opened once; call limen.connect() again.")
         self._opened = True
-        credentials, self._credentials = self._credentials, None
-        connection, welcome = await self._attempt(credentials)
+        connection, welcome = await self._dial(self._owner.received, self._lost, self.slot)
         self.over = None
         self._enter(connection, welcome)
 
@@ -127,7 +86,7 @@ class Line:
     @property
     def is_machine(self) -> bool:
         """It comes in with a key, as often as it must."""
-        return self._machine is not None
+        return self._dial.is_machine
 
     @property
     def closing(self) -> bool:
@@ -167,62 +126,19 @@ class Line:
 
     def renew(self, error: exc.Error) -> None:
         """The server has ended the session: a machine begins another one, for a person the line is over."""
-        if self._machine is None:
+        if not self.is_machine:
             self.end(error)
         else:
             self.slot = None
             self.drop(str(error))
 
-    # -- one attempt --------------------------------------------------------------------------------------------
-    async def _attempt(self, credentials: tuple[str, str] | Credentials | None) -> tuple[Connection, Welcome]:
-        seconds = self.settings.open_timeout
-        try:
-            async with asyncio.timeout(seconds):
-                connection = await self._connect()
-        except TimeoutError:
-            raise exc.ConnectionLost(f"{self.url} did not answer within {seconds:g} s.") from None
-        try:
-            async with asyncio.timeout(seconds):
-                return connection, await self._greet(connection, credentials)
-        except TimeoutError:
-            connection.drop()
-            raise exc.ConnectionLost(f"{self.url} did not answer within {seconds:g} s.") from None
-        except BaseException:
-            connection.drop()
-            raise
-
-    async def _connect(self) -> Connection:
-        settings = self.settings
-        return await open_connection(
-            self.url,
-            self._subprotocol,
-            lambda: Connection(self.codec, self._owner.received, self._lost, settings.max_message_size),
-            ssl=settings.ssl,
-            max_size=settings.max_message_size,
-        )
-
-    async def _greet(self, connection: Connection, credentials: tuple[str, str] | Credentials | None) -> Welcome:
-        if not self.sealed:
-            return await handshake.anonymous(connection, self.settings.realm or self.domain)
-        if isinstance(credentials, Credentials):
-            return await handshake.machine(connection, credentials, os.urandom(32))
-        if credentials is not None:
-            user, password = credentials
-            machine = ClientLogin(
-                user, password, domain=self.domain, subprotocol=self._subprotocol, entropy=os.urandom(128)
-            )
-            return await handshake.login(connection, machine, force=self.settings.force)
-        if self.slot is None:
-            raise exc.UnknownSession
-        return await handshake.resume(connection, self.domain, self.slot, os.urandom(32))
-
     # -- lost and found -----------------------------------------------------------------------------------------
-    def _enter(self, connection: Connection, welcome: Welcome) -> None:
+    def _enter(self, connection: Link, welcome: Welcome) -> None:
         self.connection, self.request = connection, 0
         self._owner.entered(welcome)
         connection.go_live()
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: Link) -> None:
         """A connection has ended. Of those that never became the session's nobody need know."""
         if connection is not self.connection:
             return
@@ -230,7 +146,7 @@ class Line:
         if self.closing:
             self.answered()
             return
-        if self.sealed and self.slot is None and self._machine is None:  # there is no key to come back with
+        if self.sealed and self.slot is None and not self.is_machine:  # there is no key to come back with
             self.end(exc.ConnectionLost(connection.reason))
             return
         self._owner.lost(connection.reason)
@@ -244,10 +160,10 @@ class Line:
             await asyncio.sleep(random.uniform(0, limit))  # noqa: S311  # not a secret
             limit = min(limit * 2, LONGEST_PAUSE)
             try:
-                connection, welcome = await self._attempt(self._machine if self.slot is None else None)
+                connection, welcome = await self._dial(self._owner.received, self._lost, self.slot)
                 break
             except (exc.UnknownSession, exc.InvalidCredential) as error:
-                if self.slot is not None and self._machine is not None:
+                if self.slot is not None and self.is_machine:
                     self.slot = None
                     continue
                 # Unauthenticated, as every verdict before WELCOME; but no further attempt would hear another.
@@ -259,6 +175,6 @@ class Line:
                     return
         self._returning = None
         self._enter(connection, welcome)
-        if self._machine is not None and self.slot is None:
+        if self.is_machine and self.slot is None:
             with contextlib.suppress(exc.Error):  # without a slot the key itself brings it back
                 await self._open_slot()

@@ -6,8 +6,11 @@
         async for number in session.stream("count", 3):
             print(number)
 
-Reading order: this file · `line` (the connection, and its return) · `calls` · `stream` · `subscriptions` · `handshake`
-· `connection`. Messages go out and come in in one order each; no task, no queue stands between a frame and who waits.
+    await session.register("clinic.example.echo", lambda call: call.args[0])
+
+Reading order: this file · `line` (the connection, and its return) · `calls` · `stream` · `standing` (what outlives a
+connection) · `subscriptions` · `callee` · `dial` · `handshake` · `connection`. Messages go out and come in in one order
+each; no task, no queue stands between a frame and who waits.
 """
 
 from __future__ import annotations
@@ -25,12 +28,16 @@ from limen import exc
 from limen.base.spans import Spans
 from limen.base.values import Encoding
 from limen.client import handshake, machine
+from limen.client.account import Account
 from limen.client.address import uri
+from limen.client.callee import Callee, Endpoint
 from limen.client.calls import Calls
-from limen.client.events import Events, Handler, Undo
+from limen.client.dial import Dial, Settings, WebSocketDial
+from limen.client.events import ConfirmedUndo, Events, Handler, Undo
 from limen.client.files import ahead, received
-from limen.client.line import Line, Settings
-from limen.client.password import change, password_min
+from limen.client.line import Line
+from limen.client.password import password_min
+from limen.client.standing import EXACT
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Subscriptions
 from limen.client.tracing import begun, with_trace, within
@@ -40,11 +47,15 @@ from limen.core.wamp.messages import (
     Error,
     Event,
     Goodbye,
+    Interrupt,
+    Invocation,
     Message,
     Publish,
     Published,
+    Registered,
     Result,
     Subscribed,
+    Unregistered,
     Unsubscribed,
     Welcome,
 )
@@ -87,30 +98,36 @@ def connect(
     if (user is not None or key is not None) and realm is not None:
         raise exc.InvalidAddress("The domain of a sealed session is its URL's host.")
     settings = Settings(encoding, realm, timeout, patience, open_timeout, max_message_size, ssl)
+    credentials: tuple[str, str] | Credentials | None = None
     if key is not None:
-        return Session(url, machine.read(key), settings)
-    return Session(url, (user, password) if user is not None and password is not None else None, settings)
+        credentials = machine.read(key)
+    elif user is not None and password is not None:
+        credentials = user, password
+    return Session(WebSocketDial(url, credentials, settings), settings)
 
 
-class Session:
-    """See `connect`. Not to be used from other threads than that of its loop."""
+class Session(Account):
+    """See `connect`. Not to be used from other threads than that of its loop. *dial*: the way to the server."""
 
-    def __init__(self, url: str, credentials: tuple[str, str] | Credentials | None, settings: Settings) -> None:
-        self._line = Line(url, credentials, settings, self, self._open_slot)
+    def __init__(self, dial: Dial, settings: Settings) -> None:
+        self._line = Line(dial, settings, self, self._open_slot)
         self._timeout = settings.timeout
         self._calls = Calls(self._line)
         self._subscriptions = Subscriptions(self)
+        self._callee = Callee(self)
         self._replies: dict[int, Reply] = {}
         self._events = Events()
-        self._known = False
+        self._known = self._returning = False
+        self.features: Mapping[str, Any] = {}
+        """What the router can do, as it has announced it: `{"dealer": {"features": {…}}, "broker": …}`."""
         self.id = 0
         """WAMP's number of this session; another one after each return."""
         self.user: str | None = None
         self.roles: list[str] = []
         self.profile: Mapping[str, Any] = {}
         self.impersonated_by: str | None = None
-        self._password_min = 0
         """Who acts as the user; None: it is the user."""
+        self._password_min = 0
 
     # -- open and close -----------------------------------------------------------------------------------------
     async def __aenter__(self) -> Session:
@@ -132,6 +149,7 @@ class Session:
         """Ends the session: the server forgets its slot; calls under way raise exc.OutcomeUnknown."""
         await self._line.close()
         await self._subscriptions.close()
+        await self._callee.close()
 
     @property
     def url(self) -> str:
@@ -176,11 +194,20 @@ class Session:
         kwargs: Mapping[str, Any] | None = None,
         *,
         timeout: float | None = None,
+        push: Push | None = None,
     ) -> Coroutine[Any, Any, Any]:
-        """`call` with its arguments in hand and a *timeout* in seconds of its own."""
-        return self._sealed(name, args, kwargs or {}, self._timeout if timeout is None else timeout)
+        """`call` with its arguments in hand and a *timeout* in seconds of its own. *push* takes the values of a stream
+        as they come; the result is what it returned at its end."""
+        return self._sealed(name, args, kwargs or {}, self._timeout if timeout is None else timeout, push)
 
-    async def _sealed(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float | None) -> Any:
+    async def _sealed(
+        self,
+        name: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        timeout: float | None,
+        push: Push | None = None,
+    ) -> Any:
         """A call, with files both ways (`files.py`)."""
 
         def raw(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Coroutine[Any, Any, Any]:
@@ -189,7 +216,7 @@ class Session:
         spans = self._line.settings.spans
         with nullcontext() if spans is None else within(spans.call(uri(name), self.domain)):
             args, kwargs = await ahead(raw, args, kwargs)
-            return received(raw, await self._calls.call(name, args, dict(kwargs), timeout))
+            return received(raw, await self._calls.call(name, args, dict(kwargs), timeout, push))
 
     def stream(self, name: str, /, *args: Any, **kwargs: Any) -> Stream[Any]:
         """The values of a streaming service as they come; begins when the first is asked for. Errors as `call`."""
@@ -206,15 +233,36 @@ class Session:
         return begun(span, lambda: self._calls.stream(name, args, dict(kwargs), None, push))
 
     # -- topics, events -----------------------------------------------------------------------------------------
-    async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Undo:
-        """Calls *handler* with each event of *topic*; gives the undo. A handler may be a coroutine function.
+    async def subscribe(
+        self, topic_uri: str, handler: Handler, /, *, match: str = EXACT, topic: bool = False, **options: Any
+    ) -> ConfirmedUndo:
+        """Calls *handler* with each event of *topic_uri*; gives the undo, which acts at once; what it gives may be
+        awaited: done when the router has confirmed. A handler may be a coroutine function.
 
-        The subscription outlives lost connections; on("missed") says that events may have been lost meanwhile.
-        *options*: SUBSCRIBE.Options. Raises exc.Unauthorized and what else the server says.
+        *match*: "exact", "prefix" or "wildcard". *topic*: the handler is called as `handler(topic, args, kwargs)`.
+        *options*: SUBSCRIBE.Options. The subscription outlives lost connections; on("missed") says that events may have
+        been lost meanwhile. Raises exc.Unauthorized and what else the server says.
         """
         if self._line.over is not None:
             raise self._line.over
-        return await self._subscriptions.add(uri(topic), handler, options)
+        name = uri(topic_uri) if match == EXACT else topic_uri
+        return await self._subscriptions.add(name, handler, match, topic, options)
+
+    async def register(
+        self, procedure: str, endpoint: Endpoint, *, match: str = EXACT, **options: Any
+    ) -> ConfirmedUndo:
+        """Answers calls of *procedure* by what *endpoint*, called with each `Invoked`, gives: a value, an awaitable of
+        one, or an async iterator of many. Gives the undo, which acts at once; what it gives may be awaited: done when
+        the router has confirmed.
+
+        *match*: "exact", "prefix" or "wildcard". *options*: REGISTER.Options. The registration outlives lost
+        connections. An exc.Error that the endpoint raises reaches the caller by its name; all else is logged here, and
+        the caller learns no more than that it has failed. Raises exc.Unauthorized and what else the router says.
+        """
+        if self._line.over is not None:
+            raise self._line.over
+        name = uri(procedure) if match == EXACT else procedure
+        return await self._callee.add(name, endpoint, match, options)
 
     async def publish(self, topic: str, /, *args: Any, **kwargs: Any) -> None:
         """Publishes an event, where clients may; comes back when the server has taken it."""
@@ -248,57 +296,10 @@ class Session:
     def on(self, event: str, handler: Handler) -> Undo:
         """Calls *handler* when something happens to the session; gives the undo.
 
-        "online" · "offline" · "missed" (events may have been lost) · "taken_over" (details: when, from) ·
-        "signed_out" (the error: why).
+        "online" · "restored" (… and all is registered and subscribed again) · "offline" · "missed" (events may have
+        been lost) · "taken_over" (details: when, from) · "signed_out" (the error: why).
         """
         return self._events.on(event, handler)
-
-    async def change_password(self, password: str) -> None:
-        """Gives the user of this session a new password; all their other sessions end."""
-        if self.user is None:
-            raise exc.Unauthorized("An anonymous session has no password.")
-        await change(self.apply, self.user, self.domain, password, self._password_min)
-
-    # -- sessions -----------------------------------------------------------------------------------------------
-    async def sessions(self, user: str | None = None) -> list[dict[str, Any]]:
-        """The open sessions of the user, the oldest first; with a role for it (SESSION_ADMIN_ROLES) those of another.
-        Each: `id`, `parent`, `kind`, `opened`, `used`, `login` (seconds since 1970), `origin`, `acting`, `this`."""
-        found: list[dict[str, Any]] = await self.call("limen.session.list", user)
-        return found
-
-    async def end_session(self, id: str, user: str | None = None) -> None:
-        """Ends one of these. Raises exc.RecordNotFound."""
-        await self.call("limen.session.end", id, user)
-
-    async def impersonate(self, user: str) -> None:
-        """Acts as another user of the domain until `relinquish`, with a role for it (IMPERSONATOR_ROLES); then `user`,
-        `roles` and `profile` are theirs, and `impersonated_by` says who it is. Raises exc.Forbidden."""
-        await self._become("limen.session.impersonate", user)
-
-    async def relinquish(self) -> None:
-        """Is oneself again."""
-        await self._become("limen.session.relinquish")
-
-    async def _become(self, procedure: str, *args: Any) -> None:
-        """The server has the session come back as whom it is then."""
-        back: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def online() -> None:
-            if not back.done():
-                back.set_result(None)
-
-        def out(error: exc.Error) -> None:
-            if not back.done():
-                back.set_exception(error)
-
-        undo = [self.on("online", online), self.on("signed_out", out)]
-        try:
-            await self.call(procedure, *args)
-            await back
-        finally:
-            back.cancel()
-            for each in undo:
-                each()
 
     def request(self, make: Callable[[int], Message], settle: Reply) -> None:
         """Sends a message that is answered by an acknowledgement or an ERROR; *settle* gets its id or the error.
@@ -314,23 +315,33 @@ class Session:
 
     # -- what the line says -------------------------------------------------------------------------------------
     def entered(self, welcome: Welcome) -> None:
-        """WELCOME came: calls that wait are sent, topics are subscribed again."""
+        """WELCOME came: all is registered and subscribed again, calls that wait are sent."""
         details = welcome.details
         self.id = welcome.session
+        self.features = details.get("roles") or {}
         if self._line.sealed:
             self.user = str(details.get("authid"))
             self.roles = details.get("x_roles") or [str(details.get("authrole"))]
             self.profile = details.get("x_profile") or {}
             self.impersonated_by = details.get("x_impersonated_by")
             self._password_min = password_min(details)
+        self._callee.renew()
+        self._subscriptions.renew()
         received = details.get("x_received")
         self._calls.resume(received if isinstance(received, int) else None)
-        self._subscriptions.renew()
         if self._known:
+            self._returning = True
             self._emit("online")
             if len(self._subscriptions):
                 self._emit("missed")
+            self.settled()
         self._known = True
+
+    def settled(self) -> None:
+        """The router has answered for something that is to stand."""
+        if self._returning and self._callee.settled and self._subscriptions.settled:
+            self._returning = False
+            self._emit("restored")
 
     def received(self, message: Message, flaw: exc.InvalidValue | None) -> None:
         """A message came."""
@@ -347,9 +358,19 @@ class Session:
                     self._calls.error(message.request, error)
                 else:
                     self._settle(message.request, error)
+            case Invocation():
+                if (link := self._line.connection) is not None:
+                    self._callee.invoked(link, message, flaw)
+            case Interrupt():
+                self._callee.interrupted(message)
             case Subscribed():
                 self._settle(message.request, message.subscription)
-            case Unsubscribed() | Published():
+            case Registered():
+                self._settle(message.request, message.registration)
+            case Unregistered(0, details):
+                facts = details or {}
+                self._callee.revoked(facts.get("registration", 0), facts.get("reason", "it did not say why"))
+            case Unsubscribed() | Unregistered() | Published():
                 self._settle(message.request, 0)
             case Goodbye():
                 self._goodbye(message)
@@ -358,14 +379,18 @@ class Session:
 
     def lost(self, reason: str) -> None:
         """The connection is lost, and the line is coming back."""
+        self._returning = False
         self._calls.lost(keep=self._line.sealed)
         self._refuse_replies(reason)
+        self._callee.lost()
+        self._subscriptions.lost()
         self._emit("offline")
 
     def ended(self, error: exc.Error) -> None:
         """The session is over."""
         self._calls.over()
         self._refuse_replies(str(error))
+        self._callee.over(error)
         self._subscriptions.over(error)
         if not self._line.closing:
             self._emit("signed_out", error)

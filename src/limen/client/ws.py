@@ -13,9 +13,9 @@ from limen.base.spans import Spans
 from limen.base.values import Encoding
 from limen.client.address import endpoint
 from limen.client.core import NOBODY, AsyncClient, State, Transport, Who
+from limen.client.dial import Settings, WebSocketDial
 from limen.client.events import EVENTS, Handler, Undo
 from limen.client.files import ahead
-from limen.client.line import Settings
 from limen.client.session import Session
 from limen.client.stream import Push
 from limen.client.sync import Client
@@ -66,7 +66,7 @@ class WsTransport(Transport):
         await (await self._ready()).change_password(password)
 
     async def login(self, credentials: tuple[str, str] | Credentials, *, force: bool) -> None:
-        session = Session(self._url, credentials, replace(self._settings, force=force))
+        session = self._new(credentials, replace(self._settings, force=force))
         async with self._changing:
             await session.__aenter__()
             await self._replace(session)
@@ -89,10 +89,13 @@ class WsTransport(Transport):
     async def close(self) -> None:
         await self.logout()
 
+    def _new(self, credentials: tuple[str, str] | Credentials | None, settings: Settings) -> Session:
+        return Session(WebSocketDial(self._url, credentials, settings), settings)
+
     async def _ready(self) -> Session:
         async with self._changing:
             if self._session is None or (self.who is NOBODY and self._session.state == "closed"):
-                session = Session(self._url, None, self._settings)
+                session = self._new(None, self._settings)
                 await session.__aenter__()
                 await self._replace(session)
             assert self._session is not None
