@@ -239,7 +239,8 @@ class Session(Account):
         """Calls *handler* with each event of *topic_uri*; gives the undo, which acts at once; what it gives may be
         awaited: done when the router has confirmed. A handler may be a coroutine function.
 
-        *match*: "exact", "prefix" or "wildcard". *topic*: the handler is called as `handler(topic, args, kwargs)`.
+        *match*: "exact", "prefix" or "wildcard". *topic*: the handler is called as
+        `handler(topic, args, kwargs, details)`, with EVENT.Details.
         *options*: SUBSCRIBE.Options. The subscription outlives lost connections; on("missed") says that events may have
         been lost meanwhile. Raises exc.Unauthorized and what else the server says.
         """

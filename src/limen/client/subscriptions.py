@@ -21,7 +21,7 @@ log = logging.getLogger("limen.client")
 
 
 class _Topic(Standing):
-    """*handlers*: with each, whether it is told the topic: `handler(topic, args, kwargs)`."""
+    """*handlers*: with each, whether it is told the topic: `handler(topic, args, kwargs, details)`."""
 
     def __init__(self, uri: str, match: str, options: dict[str, Any]) -> None:
         super().__init__(uri, match, options)
@@ -79,7 +79,7 @@ class Subscriptions(Standings[_Topic]):
             given: tuple[Any, ...] = tuple(args)
             named = kwargs
             if told_topic:
-                given, named = (message.details.get("topic", topic.uri), args, kwargs), {}
+                given, named = (message.details.get("topic", topic.uri), args, kwargs, message.details), {}
             if spans is None:
                 self.run(handler, *given, **named)
             else:
