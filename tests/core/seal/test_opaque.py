@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -252,3 +256,11 @@ def test_several_threads_may_stretch_at_once() -> None:
         thread.join(20)
     assert len(stretched) == 4
     assert len({*stretched}) == 1
+
+
+def test_a_process_that_used_it_leaves_nothing_in_the_temporary_folder(tmp_path: Path) -> None:
+    """The library beneath writes itself there at each import."""
+    program = "from limen.core.seal import oprf; print(len(oprf.public_key(oprf.random_scalar(bytes(range(64))))))"
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True)
+    assert (done.stdout, done.stderr, list(tmp_path.iterdir())) == ("32\n", "", [])

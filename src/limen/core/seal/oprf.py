@@ -8,11 +8,20 @@ that is not canonical, or is the identity, and a scalar that is zero or not belo
 from __future__ import annotations
 
 import hashlib
+import os
+import sys
+from contextlib import suppress
 from typing import Final
 
 import rbcl  # type: ignore[import-untyped]
 
 from limen.core.seal.kdf import xor
+
+if os.name == "posix":
+    # At each import rbcl writes its 2.8 MB of libsodium into the temporary folder, loads it from there and leaves it: a
+    # file for every process that ever started. What is mapped needs its name no longer; Windows keeps what is loaded.
+    with suppress(OSError, KeyError, AttributeError):  # somebody was quicker, or another rbcl does it another way
+        os.unlink(sys.modules["rbcl._sodium"].lib_path)
 
 CONTEXT: Final = b"OPRFV1-\x00-ristretto255-SHA512"
 ORDER: Final = 2**252 + 27742317777372353535851937790883648493
