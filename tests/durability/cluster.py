@@ -36,9 +36,8 @@ class Cluster:
         # Programs and socket stand elsewhere: a folder that is recorded holds what the server writes and no more.
         self._place = Path(tempfile.gettempdir()) / f"limen-pg-programs-{os.geteuid()}"
         self._place.mkdir(mode=0o755, exist_ok=True)
-        self._sockets = Path(tempfile.mkdtemp(prefix="limen-s-"))
-        if self.owner:
-            shutil.chown(self._sockets, self.owner)
+        # Beside it, for whoever owns the folder above takes it away, should this program be killed.
+        self._sockets = self.data.parent.with_name(f"s-{self.data.parent.name}")
 
     @property
     def url(self) -> str:
@@ -68,6 +67,9 @@ class Cluster:
     def start(self) -> Cluster:
         """Comes back when the server takes connections, after it has recovered what was lost."""
         self._own()
+        self._sockets.mkdir(mode=0o700, exist_ok=True)
+        if self.owner:
+            shutil.chown(self._sockets, self.owner)
         with suppress(FileNotFoundError):
             (self.data / "postmaster.pid").unlink()  # as the system does it that starts servers after a reboot
         command = [str(self._program("postgres")), "-D", str(self.data), "-k", str(self._sockets), "-h", ""]
@@ -96,7 +98,7 @@ class Cluster:
 
             self.process.send_signal(signal.SIGQUIT if how == "immediate" else signal.SIGINT)
             self.process.wait()
-        shutil.rmtree(self._sockets, ignore_errors=True) if how == "immediate" else None
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
     def _own(self) -> None:
         """The server takes no data that others may write."""
