@@ -14,7 +14,7 @@ PORT ?= 9000
 HOST ?= 127.0.0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint soak bench browser image pins clean
+.PHONY: help demo ready test lint soak bench browser image pins clean
 
 help: ## this list
 	@$(PYTHON) tools/commands.py $(MAKEFILE_LIST)
@@ -24,8 +24,11 @@ demo: ## the todo example on http://localhost:9000, with an SQLite file
 	@echo "Log in as ada with the password lovelace (in a second window as grace with hopper). Ctrl-C stops the server."
 	@exec $(BIN)/limen serve examples/todo/app.py --dev --host $(HOST) --port $(PORT) --db sqlite:///examples/todo/todo.db
 
+ready: # what test and lint need, for those who run them beside each other
+	$(NEED) runtime browser test lint chromium fronts crossbar
+
 test: ## every test of both languages
-	$(NEED) runtime browser test chromium fronts
+	$(NEED) runtime browser test chromium fronts crossbar
 	@$(BIN)/python tools/test.py $(ARGS)
 
 lint: ## what reads without running: ruff, mypy, tsc, the floors

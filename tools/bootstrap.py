@@ -1,5 +1,7 @@
 """Sees to what the commands of the Makefile need: `bootstrap.py NEED…`, each need a function here.
 
+What Python needs, what npm fetches and what comes from Debian is seen to at the same time.
+
 Standard library only, for it runs before anything is installed. What is there already costs a few milliseconds: each
 step leaves a stamp with the digest of what it was made from. Nothing is installed outside this folder, except as root
 on Debian and its kin, where a missing system package is fetched with apt-get; elsewhere the message says what to do.
@@ -13,8 +15,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +29,11 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMPS = ROOT / ".cache" / "stamps"
+CROSSBAR = ROOT / ".cache" / "peers" / "crossbar"
 NODE_AT_LEAST = 20
+ONE_PIP = threading.Lock()
+"""Held by whoever changes `.venv`."""
+PIP_QUIET = ("-q", "--disable-pip-version-check")
 
 
 class Missing(SystemExit):
@@ -38,15 +46,11 @@ class Missing(SystemExit):
 # -- steps ------------------------------------------------------------------------------------------------------
 @contextmanager
 def step(doing: str) -> Iterator[None]:
-    """Says what is being done, and how long it took."""
-    print(f"· {doing} …", end="", flush=True)
+    """Says what is being done, and how long it took: a line each, for other steps may run beside it."""
+    print(f"· {doing} …", flush=True)
     begun = time.monotonic()
-    try:
-        yield
-    except BaseException:
-        print(" failed")
-        raise
-    print(f" {time.monotonic() - begun:.0f} s", flush=True)
+    yield
+    print(f"  {doing}: {time.monotonic() - begun:.0f} s", flush=True)
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
@@ -132,13 +136,19 @@ def ways_to_pip() -> Iterable[list[str | Path]]:
     yield ["virtualenv", "--python", sys.executable, VENV]
 
 
+def pip(*words: str | Path) -> None:
+    """Installs what is named, and nothing that it asks for: that is named, too. Compiled is what is ever imported."""
+    with ONE_PIP:
+        run(PYTHON, "-m", "pip", *PIP_QUIET, "install", "--no-deps", "--no-compile", *words)
+
+
 def install(name: str, doing: str) -> None:
     """What requirements/*name*.txt pins."""
     pins = ROOT / "requirements" / f"{name}.txt"
 
     def make() -> None:
         with step(doing):
-            run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", pins)
+            pip("-r", pins)
 
     venv()
     once(f"{name}.txt", digest(pins), PYTHON, make)
@@ -149,7 +159,7 @@ def runtime() -> None:
 
     def make() -> None:
         with step("installing limen from this folder"):
-            run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "-e", ROOT)
+            pip("-e", ROOT)
 
     install("runtime", "installing what Limen stands on")
     once("limen", digest(ROOT / "pyproject.toml", str(ROOT)), VENV / "bin" / "limen", make)
@@ -168,6 +178,25 @@ def soak() -> None:
 def lint() -> None:
     """What reads the code without running it."""
     install("lint", "installing ruff and mypy")
+
+
+def crossbar() -> None:
+    """Crossbar.io in an environment of its own, for it wants other versions of what the tests stand on. Where it can't
+    be had, the tests through it are skipped, and say so."""
+    pins, python = ROOT / "requirements" / "crossbar.txt", CROSSBAR / "bin" / "python"
+
+    def make() -> None:
+        with step("installing Crossbar.io in an environment of its own"):
+            shutil.rmtree(CROSSBAR, ignore_errors=True)
+            run(PYTHON, "-m", "venv", "--without-pip", CROSSBAR)
+            run(PYTHON, "-m", "pip", "--python", python, *PIP_QUIET, "install", "--no-deps", "--no-compile", "-r", pins)
+            (CROSSBAR / "done").touch()  # as benchmarks/environment.py knows it
+
+    venv()
+    try:
+        once("crossbar.txt", digest(pins), python, make)
+    except Missing as why:
+        print(f"{why}Tests through Crossbar.io need it.", file=sys.stderr)
 
 
 # -- JavaScript -------------------------------------------------------------------------------------------------
@@ -230,10 +259,23 @@ NEEDS: dict[str, Callable[[], None]] = {
     "test": test,
     "soak": soak,
     "lint": lint,
+    "crossbar": crossbar,
     "chromium": chromium,
     "fronts": fronts,
 }
+LANES = (("browser",), ("chromium", "fronts"), ("crossbar",))
+"""What may be seen to beside the packages of `.venv`: npm's, Debian's one after the other, another environment."""
+
+
+def see_to(needs: list[str]) -> None:
+    """Sees to *needs*, in their order in each lane; the first that cannot be had ends the program."""
+    venv()  # all stand on it: Node.js, too, where the machine has none
+    lanes = [[need for need in needs if need in lane] for lane in LANES]
+    lanes.append([need for need in needs if not any(need in lane for lane in LANES)])
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for done in [pool.submit(lambda lane=lane: [NEEDS[need]() for need in lane]) for lane in lanes if lane]:
+            done.result()
+
 
 if __name__ == "__main__":
-    for need in sys.argv[1:]:
-        NEEDS[need]()
+    see_to(sys.argv[1:])

@@ -15,6 +15,7 @@ FILES = {
     "soak": "--group soak --constraints requirements/test.txt",
     "lint": "--group lint --constraints requirements/test.txt",
     "node": "requirements/node.in",
+    "crossbar": "requirements/crossbar.in",
 }
 """File to what is compiled into it, in this order."""
 

@@ -1,7 +1,7 @@
 """Runs the tests of both languages and closes with one line that counts them all. `test.py [arguments of pytest]`
 
 With arguments only pytest runs, for whoever works on one thing: `make test ARGS=tests/core`. Without them each core has
-its share of the files, up to four.
+its share of the files, up to four, and one more share keeps the cores busy where tests wait for something.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     env = node_environment()
     total: dict[str, int] = {}
     worst = 0
-    workers = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    workers = ["-n", str(min(4, os.cpu_count() or 1) + 1), "--dist", "loadfile"]
     runs = [([sys.executable, "-m", "pytest", *(arguments or workers)], of_pytest)]
     if not arguments:
         runs.insert(0, (["npm", "test"], of_node))
