@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .app.pyclient import AsyncPyClient, PyClient
     from .base.files import File, Upload
     from .base.hict import Aict, Hict
+    from .base.path import Path
     from .client import connect
     from .client.asgi import AsgiClient, AsyncAsgiClient
     from .client.http import AsyncHttpClient, HttpClient
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from .client.wsgi import AsyncWsgiClient, WsgiClient
     from .core.record.expression import field
     from .core.record.query import Page
+    from .node.context import NodeContext
+    from .node.declared import call, handler
+    from .node.node import Node
+    from .node.proxy import Proxy
+    from .node.signal import Signal, signal
 
 default = App()
 """The App that the names below act on."""
@@ -67,8 +73,13 @@ __all__ = [
     "File",
     "Hict",
     "HttpClient",
+    "Node",
+    "NodeContext",
     "Page",
+    "Path",
+    "Proxy",
     "PyClient",
+    "Signal",
     "State",
     "Upload",
     "WsClient",
@@ -77,6 +88,7 @@ __all__ = [
     "add_storage",
     "asgi",
     "auth",
+    "call",
     "config",
     "connect",
     "dbm",
@@ -85,12 +97,14 @@ __all__ = [
     "field",
     "get_state",
     "get_url",
+    "handler",
     "mount",
     "on",
     "profile",
     "realm_rule",
     "server",
     "service",
+    "signal",
     "static",
     "storage",
     "topic",
@@ -107,6 +121,14 @@ _LATER = {
     "field": "limen.core.record.expression",
     "Page": "limen.core.record.query",
     "connect": "limen.client",
+    "Path": "limen.base.path",
+    "Node": "limen.node.node",
+    "NodeContext": "limen.node.context",
+    "Proxy": "limen.node.proxy",
+    "Signal": "limen.node.signal",
+    "signal": "limen.node.signal",
+    "call": "limen.node.declared",
+    "handler": "limen.node.declared",
     "profile": "limen.app.profiling",
     "PyClient": "limen.app.pyclient",
     "AsyncPyClient": "limen.app.pyclient",

@@ -1,0 +1,120 @@
+"""Proxy: a node that is somewhere, as if it were here.
+
+third = node.remote("@third")
+await third.rpc("hello")                       calls
+await third.child.method(1, two=2)             … of what is below it
+undo = await third.on_foo.connect(f)           listens to a signal
+await third.on_foo.notify("hello")             says one
+await third.node_call("rpc", "hello")          the same as third.rpc("hello"), for names that are data
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from limen import exc
+from limen.base.path import Path
+
+if TYPE_CHECKING:
+    from .calling import Calling
+
+Offline: TypeAlias = Literal["wait", "fail"]
+
+
+class Proxy:
+    """What stands at *path*, seen from *node*: with its identity, its wrappers and its connection.
+
+    *timeout*: seconds that each call may take; None: as long as it takes. *offline*: what becomes of a call while the
+    connection is lost: "wait" for it to come back, as long as the time-out allows, or "fail" at once. Names that begin
+    with `_` do not cross: they raise AttributeError here.
+    """
+
+    __slots__ = ("_base", "_node", "_offline", "_timeout", "_uri")
+
+    _limen_node_ = True
+
+    def __init__(
+        self, node: Calling, uri: str, base: Path, timeout: float | None = None, offline: Offline = "wait"
+    ) -> None:
+        self._node, self._uri, self._base = node, uri, base
+        self._timeout, self._offline = timeout, offline
+
+    @property
+    def node_path(self) -> Path:
+        """Where it stands."""
+        path = Path(self._uri)
+        base = self._base
+        return Path(path, base) if path.parts[: len(base)] == base.parts else path
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:1] == "_":
+            raise AttributeError(f"{name!r} is private: no name that begins with _ crosses to another node.")
+        if name[:3] == "on_":
+            return RemoteSignal(self._node, f"{self._uri}.{name}")
+        return Proxy(self._node, f"{self._uri}.{name}", self._base, self._timeout, self._offline)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
+        """Calls the procedure at this address. Raises what it raises: its own error's class where that is known here,
+        else `exc.RemoteError`; `exc.NotFound` where nothing stands there; `exc.Timeout`, `exc.ConnectionLost`."""
+        return self._node._call_from(self._uri, args, kwargs, self._timeout, self._offline)
+
+    def node_call(
+        self,
+        name: str,
+        *args: Any,
+        timeout: float | None = None,
+        offline: Offline | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, Any]:
+        """Calls *name* of this node, with a time-out of its own; "." calls the node itself."""
+        if name[:1] == "_":
+            raise exc.InvalidCall(f"{name!r} is private: no name that begins with _ crosses to another node.")
+        address = self._uri if name == "." else f"{self._uri}.{name}"
+        seconds = self._timeout if timeout is None else timeout
+        return self._node._call_from(address, args, kwargs, seconds, offline or self._offline)
+
+    async def node_values(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        """The values of a streaming call, as they come: `async for value in proxy.node_values("count", 3)`. Leaving the
+        loop cancels it, once the iterator is closed."""
+        if name[:1] == "_":
+            raise exc.InvalidCall(f"{name!r} is private: no name that begins with _ crosses to another node.")
+        async with aclosing(self._node._values_from(f"{self._uri}.{name}", args, kwargs)) as values:
+            async for value in values:
+                yield value
+
+    def __eq__(self, other: object) -> bool:
+        """Two proxies are equal that stand for the same place, seen from the same node."""
+        return isinstance(other, Proxy) and other._uri == self._uri and other._node is self._node
+
+    def __hash__(self) -> int:
+        return hash(self._uri)
+
+    def __repr__(self) -> str:
+        return f"Proxy({self._uri!r})"
+
+
+class RemoteSignal:
+    """The signal that is published at *topic*, wherever its node is."""
+
+    __slots__ = ("_node", "_topic")
+
+    def __init__(self, node: Calling, topic: str) -> None:
+        self._node, self._topic = node, topic
+
+    async def connect(self, handler: Callable[..., Any]) -> Callable[[], Awaitable[None]]:
+        """Calls *handler* with what the signal says from now on; gives the undo. Ends with the node that listens."""
+        return await self._node._listen(self._topic, handler)
+
+    async def disconnect(self, handler: Callable[..., Any]) -> None:
+        """Undoes `connect` of the same handler; nothing happens where it is not connected."""
+        await self._node._listen_no_more(self._topic, handler)
+
+    async def notify(self, *args: Any, **kwargs: Any) -> None:
+        """Says the signal in the node's name; comes back when the router has taken it and handlers in this process have
+        run."""
+        await self._node._notify_from(self._topic, args, kwargs)
+
+    def __repr__(self) -> str:
+        return f"RemoteSignal({self._topic!r})"
