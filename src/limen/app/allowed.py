@@ -1,7 +1,8 @@
 """What sessions may do in a realm of `limen serve`: closed by default (`App.authorize`).
 
 Local services guard themselves; to subscribe takes a declared topic, all else a rule. A pattern stands for what there
-is and for what may yet come: it is allowed where all of that is.
+is and for what may yet come: it is allowed where all of that is. On the grounds of application sessions (`parties.py`)
+no rule counts.
 """
 
 from __future__ import annotations
@@ -14,8 +15,29 @@ from limen.base.uris import EXACT, matches
 if TYPE_CHECKING:
     from limen.base.principal import Principal
     from limen.core.wamp.session import Session
+    from limen.core.wamp.verdict import Verdict
 
     from .app import App
+
+
+def authorize(app: App, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict | None:
+    """What the realm is told (`core/wamp/verdict.py`). None: another process is asked, the answer follows."""
+    on_grounds = False
+    if app.parties.grounds and session.principal is not None:
+        match = EXACT if action in ("call", "publish") else options.get("match") or EXACT
+        ground = app.parties.ground(session.principal.domain, uri, match)
+        if ground is not None:
+            on_grounds, allowed = True, app.parties.verdict(ground, session, action, uri, match)
+            if allowed is None:
+                return None
+            allowed = allowed and app.permissions.rulebook.allows(session.principal, uri)
+    if not on_grounds:
+        allowed = allows(app, session, action, uri, options)
+    if allowed:
+        return app.verdicts.reaches if on_grounds else app.verdicts.allowed
+    if app.hub is not None:
+        app.hub.denied(session, action, uri)
+    return app.verdicts.of(False, action)
 
 
 def allows(app: App, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from limen.service.rule import Rule
 from limen.service.service import make_service_decorator
 from limen.service.topic import Topic
 
-from .allowed import allows
+from .allowed import authorize
 from .later import later
 from .origins import host_name, is_loopback, origin_of
 from .server import Server
@@ -44,8 +44,10 @@ if TYPE_CHECKING:
     from .calllog import CallLog
     from .datastore import DataStore, Storage
     from .hooks import Function, Hooks
+    from .parties import Parties
     from .permissions import Permissions
     from .vault import Vault
+    from .verdicts import Verdicts
 
 T = TypeVar("T")
 
@@ -338,19 +340,22 @@ class App:
 
     def authorize(self, session: Session, action: str, uri: str, options: Mapping[str, Any]) -> Verdict:
         """Closed by default: local services guard themselves, subscriptions need a declared topic, the rest a rule. A
-        pattern is allowed where all is that it stands for."""
-        allowed, denied, not_there = self._verdicts
-        if allows(self, session, action, uri, options):
-            return allowed
-        if self.hub is not None:
-            self.hub.denied(session, action, uri)
-        return not_there if action == "call" else denied
+        pattern is allowed where all is that it stands for. What another process must be asked is denied."""
+        return authorize(self, session, action, uri, options) or self.verdicts.of(False, action)
 
     @later
-    def _verdicts(self) -> tuple[Verdict, Verdict, Verdict]:
-        from limen.core.wamp.verdict import ALLOWED, DENIED, NOT_THERE
+    def verdicts(self) -> Verdicts:
+        """What is said of an action."""
+        from .verdicts import Verdicts
 
-        return ALLOWED, DENIED, NOT_THERE
+        return Verdicts()
+
+    @later
+    def parties(self) -> Parties:
+        """Whose the addresses of application sessions are; see `limen.app.parties`."""
+        from .parties import Parties
+
+        return Parties(self.verdicts)
 
     def _publish(self, domain: str, uri: str, args: list[Any], kwargs: dict[str, Any]) -> None:
         if self.hub is not None:

@@ -29,6 +29,7 @@ from limen.store.relational import Relational
 from limen.web.static import StaticTree
 
 from . import control, described, seen
+from .allowed import authorize
 from .calllog import CallLog
 from .elsewhere import Elsewhere, begin_epoch
 from .hooks import Event
@@ -66,7 +67,7 @@ def make_hub(app: App) -> Hub:
         keys=vault.keys,
     )
     app.pipeline.guard(charge=gate.charge, refused=gate.refused)
-    hub = Hub(app.config, app.registry, app.pipeline, gate, app.authorize, Files(app.config, app.spool), OWN)
+    hub = Hub(app.config, app.registry, app.pipeline, gate, partial(authorize, app), Files(app.config, app.spool), OWN)
     app.permissions.load()
 
     def happened(event: str, principal: Principal | None = None, **about: Any) -> None:
@@ -98,6 +99,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             hub.across = Across(hub, line)
             await hub.across.begin()
         hub.bus.hear("session.over", hub.logins.heard_over)
+        await app.parties.begin(hub)
         seen.begin(hub)
         if app.config.TRACES:
             stack.callback(seen.trace(hub))

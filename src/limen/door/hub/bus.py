@@ -117,6 +117,10 @@ class Across(Protocol):
         """A login is over: nobody will ask for its calls."""
         ...
 
+    async def all_know(self) -> None:
+        """Comes back when the others have heard what they were told before."""
+        ...
+
     async def clear(self, domain: str | None, key: str | None) -> None:
         """An operator clears the ledger: comes back when the others have forgotten."""
         ...

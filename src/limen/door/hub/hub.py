@@ -189,6 +189,12 @@ class Hub:
         if realm is not None:
             self.act(realm, realm.publish(uri, args, kwargs))
 
+    def tell_here(self, domain: str, uri: str, args: list[Any]) -> None:
+        """Publishes to the sessions of this process alone."""
+        realm = self._realms.get(domain)
+        if realm is not None:
+            self.act(realm, realm.hear(Spread(uri, args, None, secrets.randbelow(2**53 - 1) + 1, {})))
+
     def join(self, realm: Realm, session: Session, peer: Caller) -> None:
         """*session* begins in *realm*; what the realm has for it goes to *peer*."""
         session.peer = peer
@@ -267,7 +273,7 @@ class Hub:
         """Who may do what in *domain* has changed: sessions that listen, or answer, where they may not any more begin
         anew."""
         realm = self._realms.get(domain)
-        self._review(tuple(realm.sessions.values()) if realm is not None else ())
+        self.review_these(tuple(realm.sessions.values()) if realm is not None else ())
 
     def declared(self, uri: str) -> None:
         """The program has a topic there from now on: who listens, and may not any more, begins anew. From any
@@ -281,9 +287,10 @@ class Hub:
 
     def _declared(self, uri: str) -> None:
         for realm in self.realms:
-            self._review(realm.hearers(uri))
+            self.review_these(realm.hearers(uri))
 
-    def _review(self, sessions: Iterable[Session]) -> None:
+    def review_these(self, sessions: Iterable[Session]) -> None:
+        """What these sessions may do has changed: as `review`."""
         for session in sessions:
             if session.principal is None:
                 continue  # it stands for sessions of another process, which looks at them itself

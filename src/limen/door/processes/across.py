@@ -146,6 +146,10 @@ class Across:
         domain, user, keep, key, words, why = body
         end_here(self._hub, domain, user, keep, key, words, why)
 
+    async def all_know(self) -> None:
+        """Comes back when the others have heard what they were told before."""
+        await self._heard.wait()
+
     # -- charges ------------------------------------------------------------------------------------------------
     def _charge(self, told: list[Any]) -> None:
         self._hub.gate.ledger.take(told, time.time())

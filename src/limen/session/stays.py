@@ -1,0 +1,145 @@
+"""Who has which session, since when they are away, and how many there may be: bookkeeping without clock and chance.
+
+    open ── here ──left──> away ──back──> here …
+                            └── its time is up (`due`) ──> to be closed
+
+>>> stays = Stays(grace=60.0, most=1000, most_per_user=2)
+>>> stay = stays.open("x7", b"the token's digest", "ada", client=4711, now=0.0)
+>>> stays.left(4711, now=10.0), stays.due(69.0), stays.due(70.0)
+(['x7'], [], ['x7'])
+>>> stays.back("x7", b"the token's digest", "ada", client=815, now=69.5), stays.due(70.0)
+(4711, [])
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Container
+
+from limen import exc
+
+
+class Stay:
+    """One session: *user* who has it (None: nobody has logged in), the WAMP session *client* of the page. *payer*: by
+    whom it counts."""
+
+    __slots__ = ("client", "digest", "name", "payer", "until", "user")
+
+    def __init__(self, name: str, digest: bytes, user: str | None, client: int, payer: str) -> None:
+        self.name, self.digest, self.user, self.client, self.payer = name, digest, user, client, payer
+        self.until: float | None = None
+        """When its time is up; None while the page is here."""
+
+
+class Stays:
+    """*grace*: seconds that a session waits for a page that has gone. *most*: sessions in all; *most_per_user*: of one
+    user, or where nobody has logged in of one origin. Times are seconds by any clock that does not go back."""
+
+    def __init__(self, grace: float, most: int, most_per_user: int) -> None:
+        self.grace, self.most, self.most_per_user = grace, most, most_per_user
+        self._all: dict[str, Stay] = {}
+        self._here: dict[int, set[str]] = {}
+        self._away: dict[str, Stay] = {}
+        """In the order in which they left, which is that of their ends."""
+        self._count: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._all
+
+    def room(self, payer: str) -> str | None:
+        """Whether *payer* may have one more: None, or the session away that must make room for it, the one that left
+        first. Raises `exc.MaxActiveSessions`, `exc.Busy`."""
+        if self._count.get(payer, 0) >= self.most_per_user:
+            for stay in self._away.values():
+                if stay.payer == payer:
+                    return stay.name
+            raise exc.MaxActiveSessions(
+                f"There are {self.most_per_user} sessions of this user, or from this address, as many as may be: "
+                "close a window, and try again.",
+                most=self.most_per_user,
+            )
+        if len(self._all) >= self.most:
+            for name in self._away:
+                return name
+            raise exc.Busy(f"There are {self.most} sessions, as many as may be: try again later.", most=self.most)
+        return None
+
+    def open(
+        self, name: str, digest: bytes, user: str | None, client: int, now: float, payer: str | None = None
+    ) -> Stay:
+        """A session begins; `room` was asked before. *digest*: of the token that proves it."""
+        stay = self._all[name] = Stay(name, digest, user, client, payer or user or f"#{client}")
+        self._count[stay.payer] = self._count.get(stay.payer, 0) + 1
+        self._here.setdefault(client, set()).add(name)
+        return stay
+
+    def back(self, name: str, digest: bytes, user: str | None, client: int, now: float) -> int:
+        """The page of a session has come back, as the WAMP session *client*; gives the one that it was before. Raises
+        `exc.UnknownSession` alike for one that is not there, for a wrong token, and for another user."""
+        stay = self._all.get(name)
+        known = stay.digest if stay is not None else b"\0" * len(digest)
+        same = hmac.compare_digest(known, digest)
+        if stay is None or not same or stay.user != user or (stay.until is not None and stay.until <= now):
+            raise exc.UnknownSession("This session is over, or was never here; begin a new one.")
+        before = stay.client
+        self._part(stay)
+        self._away.pop(name, None)
+        stay.client, stay.until = client, None
+        self._here.setdefault(client, set()).add(name)
+        return before
+
+    def left(self, client: int, now: float) -> list[str]:
+        """A WAMP session is gone; gives the sessions that wait for it from now on."""
+        names = sorted(self._here.pop(client, ()))
+        for name in names:
+            stay = self._away[name] = self._all[name]
+            stay.until = now + self.grace
+        return names
+
+    def missing(self, there: Container[int], now: float) -> list[str]:
+        """The same for all whose WAMP session is not among those that are *there*."""
+        gone = [client for client in self._here if client not in there]
+        return [name for client in gone for name in self.left(client, now)]
+
+    def is_here(self, name: str) -> bool:
+        """Whether its page is."""
+        stay = self._all.get(name)
+        return stay is not None and stay.until is None
+
+    def due(self, now: float) -> list[str]:
+        """Those whose time is up; `close` them."""
+        names: list[str] = []
+        for name, stay in self._away.items():
+            if stay.until is not None and stay.until > now:
+                break
+            names.append(name)
+        return names
+
+    def next(self) -> float | None:
+        """When the next time is up; None: nobody is away."""
+        for stay in self._away.values():
+            return stay.until
+        return None
+
+    def close(self, name: str) -> None:
+        """A session is over; one that is not there does no harm."""
+        stay = self._all.pop(name, None)
+        if stay is None:
+            return
+        self._part(stay)
+        self._away.pop(name, None)
+        left = self._count[stay.payer] - 1
+        if left:
+            self._count[stay.payer] = left
+        else:
+            del self._count[stay.payer]
+
+    def _part(self, stay: Stay) -> None:
+        here = self._here.get(stay.client)
+        if here is not None:
+            here.discard(stay.name)
+            if not here:
+                del self._here[stay.client]
