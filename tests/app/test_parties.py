@@ -19,8 +19,8 @@ OURS = [
     ("subscribe", f"{PLACE}.on_open", None),
     ("subscribe", f"{PLACE}.", "prefix"),
     ("subscribe", f"{PLACE}.desk.controller.", "wildcard"),
-    ("register", f"{PLACE}.desk.view.logout", None),
-    ("register", f"{PLACE}.desk.view.", "prefix"),
+    ("register", f"{PLACE}.client.desk.logout", None),
+    ("register", f"{PLACE}.client.", "prefix"),
 ]
 NOBODYS = [
     ("call", f"{PLACE}x.desk", None),
@@ -40,8 +40,10 @@ NOBODYS = [
     ("register", PLACE, None),
     ("register", f"{PLACE}.", "prefix"),
     ("register", f"{PLACE}.desk.controller.save", None),
-    ("register", f"{PLACE}.desk.view", "prefix"),
-    ("register", f"{PLACE}..view.logout", "wildcard"),
+    ("register", f"{PLACE}.client", "prefix"),
+    ("register", f"{PLACE}.client", None),
+    ("register", f"{PLACE}.clients.x", None),
+    ("register", f"{PLACE}..desk.logout", "wildcard"),
     ("register", f"{PLACE}.desk.", "prefix"),
 ]
 
@@ -122,7 +124,7 @@ def test_a_policy_names_others_and_they_register_nothing() -> None:
     bob, eve = one(app, 5, "bob", "tab2"), one(app, 6, "eve", "tab3")
     assert may(app, bob, "call", f"{PLACE}.desk.controller.save", None)
     assert may(app, bob, "subscribe", f"{PLACE}.", "prefix")
-    assert not may(app, bob, "register", f"{PLACE}.desk.view.", "prefix")
+    assert not may(app, bob, "register", f"{PLACE}.client.", "prefix")
     assert not may(app, eve, "call", f"{PLACE}.desk.controller.save", None)
     assert set(asked) == {(5, "bob", "user", PLACE), (6, "eve", "user", PLACE)}
     asked.clear()

@@ -11,6 +11,7 @@ from limen import exc
 from limen.session.stays import Stays
 
 D = b"digest-of-a-token"
+FRESH = b"that-of-the-next"
 
 
 def stays(**more: float) -> Stays:
@@ -23,7 +24,7 @@ def test_a_page_that_returns_in_time_has_its_session() -> None:
     book.open("a", D, "ada", 1, 0.0)
     assert book.left(1, 10.0) == ["a"]
     assert (book.is_here("a"), book.next()) == (False, 70.0)
-    assert book.back("a", D, "ada", 2, 69.9) == 1
+    assert book.back("a", D, FRESH, "ada", 2, 69.9) == 1
     assert (book.is_here("a"), book.next(), book.due(1e9)) == (True, None, [])
 
 
@@ -32,7 +33,7 @@ def test_one_that_comes_when_the_time_is_up_has_none() -> None:
     book.open("a", D, "ada", 1, 0.0)
     book.left(1, 10.0)
     with pytest.raises(exc.UnknownSession):
-        book.back("a", D, "ada", 2, 70.0)
+        book.back("a", D, FRESH, "ada", 2, 70.0)
     assert book.due(70.0) == ["a"]
 
 
@@ -46,7 +47,7 @@ def test_another_name_token_or_user_is_refused_alike_and_changes_nothing(
     book = stays()
     book.open("a", D, "ada", 1, 0.0)
     with pytest.raises(exc.UnknownSession) as told:
-        book.back(name, digest, user, 2, 1.0)
+        book.back(name, digest, FRESH, user, 2, 1.0)
     assert str(told.value) == "This session is over, or was never here; begin a new one."
     assert (book.left(2, 2.0), book.left(1, 2.0)) == ([], ["a"])
 
@@ -54,7 +55,7 @@ def test_another_name_token_or_user_is_refused_alike_and_changes_nothing(
 def test_the_old_page_that_leaves_late_does_not_send_the_new_one_away() -> None:
     book = stays()
     book.open("a", D, "ada", 1, 0.0)
-    assert book.back("a", D, "ada", 2, 1.0) == 1
+    assert book.back("a", D, FRESH, "ada", 2, 1.0) == 1
     assert (book.left(1, 2.0), book.is_here("a")) == ([], True)
 
 
@@ -80,6 +81,18 @@ def test_there_are_so_many_in_all() -> None:
         book.room("eve")
     book.left(2, 1.0)
     assert book.room("eve") == "b"
+
+
+def test_the_last_token_holds_until_the_new_one_has_arrived() -> None:
+    book = stays()
+    book.open("a", D, "ada", 1, 0.0)
+    book.back("a", D, FRESH, "ada", 2, 1.0)
+    assert book.back("a", D, b"third", "ada", 3, 2.0) == 2, "reloaded before it had the answer"
+    book.confirm("a")
+    for stale in (D, FRESH):
+        with pytest.raises(exc.UnknownSession):
+            book.back("a", stale, b"fourth", "ada", 4, 3.0)
+    assert book.back("a", b"third", b"fourth", "ada", 4, 3.0) == 3
 
 
 def test_who_is_missing_was_not_heard_to_leave() -> None:
@@ -116,7 +129,7 @@ class Machine(RuleBasedStateMachine):
     @rule(name=names, client=st.integers(1, 4), user=st.sampled_from(["ada", "bob", None]))
     def come_back(self, name: str, client: int, user: str | None) -> None:
         try:
-            self.book.back(name, D, user, client, self.now)
+            self.book.back(name, D, D, user, client, self.now)
         except exc.UnknownSession:
             return
         self.open_[name] = client

@@ -3,7 +3,7 @@
     shop                         a ground: closed to everybody, whatever the rules of the realm say, but for
     shop.start_session           … what begins a session, for whoever may have one
     shop.x7c…                    a place: it and all below it is for its party alone, and whom the policy names
-    shop.x7c….desk.view          … and here, and below, its party may register
+    shop.x7c….client             … and below this its party may register: its views stand there
 
 A *party* is a login in one tab where somebody has logged in, else one WAMP session. All processes of a server know the
 grounds and who has which place: who asks is let in, or not, where they are; only a policy is asked where the program
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 OPEN: Final = "start_session"
 """What may be called on the ground itself."""
-THEIRS: Final = "view"
-"""What a party may register of a context: that, and what lies below."""
+THEIRS: Final = "client"
+"""What a party may register of its place: what lies below that."""
 
 Policy: TypeAlias = Callable[[int | None, str | None, str, str], bool]
 """(WAMP session, user, role, place) -> whether they may reach the place, though it is not theirs."""
@@ -183,7 +183,7 @@ class Parties:
         if party is None:
             return False
         if party == party_of(session):
-            return action != "register" or _is_theirs(below, match)
+            return action != "register" or _is_theirs(below)
         if not ground.asks or action == "register":
             return False
         policy = self._policies.get((ground.domain, ground.uri))
@@ -321,10 +321,9 @@ def _enters(ground: Ground, session: Session) -> bool:
     return not ground.roles or any(role in who.roles for role in ground.roles)
 
 
-def _is_theirs(below: str, match: str) -> bool:
-    """Whether all of it is what views register: `desk.view`, `desk.view.title`, `desk.view.` as a prefix."""
-    parts = below.split(".")
-    return len(parts) > (2 if match != EXACT else 1) and bool(parts[0]) and parts[1] == THEIRS
+def _is_theirs(below: str) -> bool:
+    """Whether all of what lies *below* the place is what a party may register."""
+    return below.startswith(THEIRS + ".")
 
 
 def _admits(policy: Policy, session: Session, place: str) -> bool:

@@ -7,8 +7,11 @@
 >>> stay = stays.open("x7", b"the token's digest", "ada", client=4711, now=0.0)
 >>> stays.left(4711, now=10.0), stays.due(69.0), stays.due(70.0)
 (['x7'], [], ['x7'])
->>> stays.back("x7", b"the token's digest", "ada", client=815, now=69.5), stays.due(70.0)
+>>> stays.back("x7", b"the token's digest", b"the next one's", "ada", client=815, now=69.5), stays.due(70.0)
 (4711, [])
+
+Who comes back gets a new token; the one before holds until it is known that the new one has arrived (`confirm`): a page
+that is reloaded twice has its session, one that was duplicated has it only in the copy that came last.
 """
 
 from __future__ import annotations
@@ -23,10 +26,12 @@ class Stay:
     """One session: *user* who has it (None: nobody has logged in), the WAMP session *client* of the page. *payer*: by
     whom it counts."""
 
-    __slots__ = ("client", "digest", "name", "payer", "until", "user")
+    __slots__ = ("before", "client", "digest", "name", "payer", "until", "user")
 
     def __init__(self, name: str, digest: bytes, user: str | None, client: int, payer: str) -> None:
         self.name, self.digest, self.user, self.client, self.payer = name, digest, user, client, payer
+        self.before: bytes | None = None
+        """The digest of the last token, while it may be that the new one never arrived."""
         self.until: float | None = None
         """When its time is up; None while the page is here."""
 
@@ -76,20 +81,33 @@ class Stays:
         self._here.setdefault(client, set()).add(name)
         return stay
 
-    def back(self, name: str, digest: bytes, user: str | None, client: int, now: float) -> int:
-        """The page of a session has come back, as the WAMP session *client*; gives the one that it was before. Raises
-        `exc.UnknownSession` alike for one that is not there, for a wrong token, and for another user."""
+    def back(self, name: str, digest: bytes, fresh: bytes, user: str | None, client: int, now: float) -> int:
+        """The page of a session has come back, as the WAMP session *client*, and proves itself from now on by the token
+        whose digest is *fresh*; gives the WAMP session that it was before. Raises `exc.UnknownSession` alike for one
+        that is not there, for a wrong token, and for another user."""
         stay = self._all.get(name)
-        known = stay.digest if stay is not None else b"\0" * len(digest)
-        same = hmac.compare_digest(known, digest)
+        known = (stay.digest, stay.before or stay.digest) if stay is not None else (b"", b"")
+        same = hmac.compare_digest(known[0], digest) | hmac.compare_digest(known[1], digest)
         if stay is None or not same or stay.user != user or (stay.until is not None and stay.until <= now):
             raise exc.UnknownSession("This session is over, or was never here; begin a new one.")
+        stay.before, stay.digest = digest, fresh
         before = stay.client
         self._part(stay)
         self._away.pop(name, None)
         stay.client, stay.until = client, None
         self._here.setdefault(client, set()).add(name)
         return before
+
+    def confirm(self, name: str) -> None:
+        """The newest token has arrived: those before it are worth nothing."""
+        stay = self._all.get(name)
+        if stay is not None:
+            stay.before = None
+
+    def client(self, name: str) -> int | None:
+        """The WAMP session of the page; None where there is no such session, or the page is away."""
+        stay = self._all.get(name)
+        return stay.client if stay is not None and stay.until is None else None
 
     def left(self, client: int, now: float) -> list[str]:
         """A WAMP session is gone; gives the sessions that wait for it from now on."""
