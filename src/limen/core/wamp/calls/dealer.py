@@ -159,7 +159,7 @@ class Dealer:
                 disclose = True
         if registration.invoke == SINGLE and not session.sealed:
             endpoint = registration.endpoints[0]
-        elif (picked := registration.pick(session.sealed, self._chance, self._max_invocations)) is not None:
+        elif (picked := registration.pick(_is_secret(session), self._chance, self._max_invocations)) is not None:
             endpoint = picked
         else:
             return _nobody(session, message)
@@ -436,6 +436,11 @@ def _beyond_a_service(session: Session, message: Call) -> Effects:
         sentence = "This service does not take payloads as they are (ppt)."
         return refuse(session, CALL, message.request, NOT_SUPPORTED, sentence)
     return ()
+
+
+def _is_secret(session: Session) -> bool:
+    """What it says is not handed on in clear. What the program itself says (it is nobody) goes to whom it will."""
+    return session.sealed and session.principal is not None
 
 
 def _lawful(session: Session, options: Mapping[str, Any]) -> None:
