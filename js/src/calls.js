@@ -23,27 +23,33 @@ export const spread = (args) => (args.length === 1 && isPlain(args[0]) ? [[], ar
 
 /** @typedef {import("./wamp.js").Message} Message */
 
-/** @param {Record<string, any> | undefined} kwargs @returns {Record<string, any>} */
-const named = (kwargs) =>
-  Object.fromEntries(Object.entries(kwargs ?? {}).map(([name, value]) => [name, untag(value, `$.${name}`, 1)]));
+/**
+ * Reads what came: `untag`, or for a plain peer what a value is anyway.
+ * @typedef {(tree: unknown, path?: string, depth?: number) => any} Read
+ */
+
+/** @param {Record<string, any> | undefined} kwargs @param {Read} [read] @returns {Record<string, any>} */
+export const named = (kwargs, read = untag) =>
+  Object.fromEntries(Object.entries(kwargs ?? {}).map(([name, value]) => [name, read(value, `$.${name}`, 1)]));
 
 /**
  * The value that a RESULT brings: of a Limen service its one positional result. Another peer's may have several: then
  * an array of them;
  * named ones come as an object.
  * @param {Message} result
+ * @param {Read} [read]
  * @throws {LimenError} InvalidValue
  */
-export function resultOf({ args = [], kwargs }) {
-  const values = args.map((value, i) => untag(value, `$[${i}]`, 1));
+export function resultOf({ args = [], kwargs }, read = untag) {
+  const values = args.map((value, i) => read(value, `$[${i}]`, 1));
   if (!kwargs || !Object.keys(kwargs).length) return values.length > 1 ? values : (values[0] ?? null);
-  return values.length ? { args: values, kwargs: named(kwargs) } : named(kwargs);
+  return values.length ? { args: values, kwargs: named(kwargs, read) } : named(kwargs, read);
 }
 
-/** @param {Message} error */
-export function errorOf({ uri, args, kwargs }) {
+/** @param {Message} error @param {Read} [read] */
+export function errorOf({ uri, args, kwargs }, read = untag) {
   try {
-    return fromWire(uri, named(kwargs), args);
+    return fromWire(uri, named(kwargs, read), args);
   } catch {
     return fromWire(uri, undefined, args);
   }

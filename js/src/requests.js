@@ -46,10 +46,13 @@ export class Requests {
    * A request that ends with its connection; without one nothing is begun.
    * @param {(request: number) => any[]} make
    * @param {(error: import("./exc.js").LimenError | undefined, reply?: Message) => void} [answer]
+   * @returns {Promise<void>} settled with the answer, or the connection
    */
   ask(make, answer = () => {}) {
-    this.send(make, {
-      answer: (message) => (message.type === ERROR ? answer(errorOf(message)) : answer(undefined, message)),
+    return new Promise((gone) => {
+      const heard = (/** @type {Message} */ message) =>
+        gone(message.type === ERROR ? answer(errorOf(message)) : answer(undefined, message));
+      if (this.send(make, { answer: heard, gone }) < 0) gone();
     });
   }
 

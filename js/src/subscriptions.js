@@ -4,6 +4,7 @@
  */
 import { safely } from "./events.js";
 import { LimenError } from "./exc.js";
+import { named } from "./calls.js";
 import { untag } from "./values.js";
 import { SUBSCRIBE, UNSUBSCRIBE } from "./wamp.js";
 
@@ -12,7 +13,11 @@ import { SUBSCRIBE, UNSUBSCRIBE } from "./wamp.js";
  * @typedef {(...args: any[]) => void} Handler
  */
 /**
- * @typedef {{uri: string, match?: string, handlers: Set<Handler>, id?: number, renewed?: boolean, ready: Deferred}}
+ * Gets an event as it is, with EVENT.Details.
+ * @typedef {(topic: string, args: any[], kwargs: Record<string, any>, details: Record<string, any>) => void} Whole
+ */
+/**
+ * @typedef {{uri: string, match?: string, handlers: Set<Whole>, id?: number, renewed?: boolean, ready: Deferred}}
  * Topic
  */
 /** @typedef {{promise: Promise<void>, resolve: () => void, reject: (error: LimenError) => void}} Deferred */
@@ -30,14 +35,17 @@ export class Subscriptions {
   /** @type {Map<number, Topic>} */ #byId = new Map();
   #requests;
   #missed;
+  #read;
 
   /**
    * @param {import("./requests.js").Requests} requests
    * @param {(topics: string[]) => void} missed told of an event that could not be read
+   * @param {import("./calls.js").Read} [read]
    */
-  constructor(requests, missed) {
+  constructor(requests, missed, read = untag) {
     this.#requests = requests;
     this.#missed = missed;
+    this.#read = read;
   }
 
   /** Names of the topics listened to. */
@@ -51,7 +59,18 @@ export class Subscriptions {
    * @param {string} [match] "prefix" or "wildcard"
    * @returns {Promise<() => void>} undo
    */
-  async add(uri, handler, match) {
+  add(uri, handler, match) {
+    return this.whole(uri, (_, args, kwargs) => handler(...args, ...(Object.keys(kwargs).length ? [kwargs] : [])), match);
+  }
+
+  /**
+   * As `add`, for a handler of whole events.
+   * @param {string} uri
+   * @param {Whole} handler
+   * @param {string} [match]
+   * @returns {Promise<() => Promise<void>>} undo; what it returns resolves when the router has confirmed it
+   */
+  async whole(uri, handler, match) {
     const key = `${match ?? ""} ${uri}`;
     let topic = this.#topics.get(key);
     if (!topic) {
@@ -59,15 +78,15 @@ export class Subscriptions {
       this.#topics.set(key, topic);
       this.#subscribe(key, topic);
     }
-    const own = /** @type {Handler} */ ((...args) => handler(...args)); // the same function may listen twice
+    const own = /** @type {Whole} */ ((...event) => handler(...event)); // the same function may listen twice
     topic.handlers.add(own);
     await topic.ready.promise;
     return () => this.#remove(key, /** @type {Topic} */ (topic), own);
   }
 
-  /** @param {string} key @param {Topic} topic */
+  /** @param {string} key @param {Topic} topic @returns {Promise<void>} settled with the answer, or without one */
   #subscribe(key, topic) {
-    this.#requests.ask(
+    return this.#requests.ask(
       (request) => [SUBSCRIBE, request, topic.match ? { match: topic.match } : {}, topic.uri],
       (error, reply) => {
         if (error) {
@@ -79,15 +98,15 @@ export class Subscriptions {
         topic.id = reply?.subscription;
         this.#byId.set(/** @type {number} */ (topic.id), topic);
         topic.ready.resolve();
-        if (!topic.handlers.size) this.#unsubscribe(key, topic); // undone meanwhile
+        if (!topic.handlers.size) void this.#unsubscribe(key, topic); // undone meanwhile
       },
     );
   }
 
-  /** @param {string} key @param {Topic} topic @param {Handler} handler */
-  #remove(key, topic, handler) {
-    topic.handlers.delete(handler);
-    if (!topic.handlers.size && topic.id !== undefined) this.#unsubscribe(key, topic);
+  /** @param {string} key @param {Topic} topic @param {Whole} handler */
+  async #remove(key, topic, handler) {
+    if (topic.handlers.delete(handler) && !topic.handlers.size && topic.id !== undefined)
+      await this.#unsubscribe(key, topic);
   }
 
   /** @param {string} key @param {Topic} topic */
@@ -95,21 +114,20 @@ export class Subscriptions {
     if (this.#topics.get(key) === topic) this.#topics.delete(key);
     const id = /** @type {number} */ (topic.id);
     this.#byId.delete(id);
-    this.#requests.ask(
-      (request) => [UNSUBSCRIBE, request, id],
-      () => {},
-    );
+    return this.#requests.ask((request) => [UNSUBSCRIBE, request, id]);
   }
 
-  /** Subscribes anew, on a new connection. */
+  /** Subscribes anew, on a new connection. Resolves when all is answered. */
   renew() {
     this.#byId.clear();
+    /** @type {Promise<void>[]} */ const answers = [];
     for (const [key, topic] of [...this.#topics]) {
       topic.id = undefined;
       topic.renewed = true;
-      if (topic.handlers.size) this.#subscribe(key, topic);
+      if (topic.handlers.size) answers.push(this.#subscribe(key, topic));
       else this.#topics.delete(key);
     }
+    return Promise.all(answers);
   }
 
   /** Ends all, e.g. because the session ended. @param {LimenError} error for those who still wait */
@@ -120,28 +138,16 @@ export class Subscriptions {
   }
 
   /** @param {import("./wamp.js").Message} event */
-  deliver(event) {
-    const topic = this.#byId.get(event.subscription);
+  deliver({ subscription, details, args, kwargs }) {
+    const topic = this.#byId.get(subscription);
     if (!topic) return;
-    /** @type {any[]} */
-    let args;
+    /** @type {[any[], Record<string, any>]} */ let event;
     try {
-      args = payload(event);
+      event = [(args ?? []).map((arg, i) => this.#read(arg, `$[${i}]`, 1)), named(kwargs, this.#read)];
     } catch {
       this.#missed([topic.uri]); // what someone published is no value here: that must not end the connection
       return;
     }
-    for (const handler of [...topic.handlers]) safely(() => handler(...args));
+    for (const handler of [...topic.handlers]) safely(() => handler(details.topic ?? topic.uri, ...event, details));
   }
-}
-
-/**
- * The arguments that a handler gets.
- * @param {import("./wamp.js").Message} event
- */
-function payload(event) {
-  const args = (event.args ?? []).map((arg, i) => untag(arg, `$[${i}]`, 1));
-  const named = Object.entries(event.kwargs ?? {});
-  if (named.length) args.push(Object.fromEntries(named.map(([name, value]) => [name, untag(value, `$.${name}`, 1)])));
-  return args;
 }

@@ -17,6 +17,8 @@ export const CHALLENGE = 4;
 export const AUTHENTICATE = 5;
 export const GOODBYE = 6;
 export const ERROR = 8;
+export const PUBLISH = 16;
+export const PUBLISHED = 17;
 export const SUBSCRIBE = 32;
 export const SUBSCRIBED = 33;
 export const UNSUBSCRIBE = 34;
@@ -25,10 +27,19 @@ export const EVENT = 36;
 export const CALL = 48;
 export const CANCEL = 49;
 export const RESULT = 50;
+export const REGISTER = 64;
+export const REGISTERED = 65;
+export const UNREGISTER = 66;
+export const UNREGISTERED = 67;
+export const INVOCATION = 68;
+export const INTERRUPT = 69;
+export const YIELD = 70;
 
-/** What a client announces in HELLO, and does. */
+/** What a client announces in HELLO, and does; the half of callees is in `node/`. */
 export const ROLES = {
   caller: { features: { progressive_call_results: true, call_canceling: true, call_timeout: true } },
+  callee: { features: { progressive_call_results: true, call_canceling: true } },
+  publisher: {},
   subscriber: {},
 };
 
@@ -36,7 +47,7 @@ export const ROLES = {
  * What was heard; which fields it has, its type says.
  * @typedef {{
  *   type: number, session: number, request: number, requestType: number, subscription: number, publication: number,
- *   details: Record<string, any>, extra: Record<string, any>, uri: string, method: string,
+ *   registration: number, details: Record<string, any>, extra: Record<string, any>, uri: string, method: string,
  *   args?: any[], kwargs?: Record<string, any>
  * }} Message
  */
@@ -60,10 +71,15 @@ const SHAPES = Object.fromEntries(
     [CHALLENGE]: "method:uri extra:dict",
     [GOODBYE]: "details:dict uri:uri",
     [ERROR]: "requestType:id request:id details:dict uri:uri args?:list kwargs?:dict",
+    [PUBLISHED]: "request:id publication:id",
     [SUBSCRIBED]: "request:id subscription:id",
     [UNSUBSCRIBED]: "request:id details?:dict",
     [EVENT]: "subscription:id publication:id details:dict args?:list kwargs?:dict",
     [RESULT]: "request:id details:dict args?:list kwargs?:dict",
+    [REGISTERED]: "request:id registration:id",
+    [UNREGISTERED]: "request:id details?:dict",
+    [INVOCATION]: "request:id registration:id details:dict args?:list kwargs?:dict",
+    [INTERRUPT]: "request:id details:dict",
   }).map(([type, fields]) => [
     type,
     fields.split(" ").map((field) => /** @type {[string, string]} */ (field.split(":"))),
@@ -79,8 +95,10 @@ export const encode = (message) => JSON.stringify(message);
  * @returns {Message}
  * @throws {SyntaxError} for anything else
  */
-export function decode(json) {
-  const fields = JSON.parse(json);
+export const decode = (json) => parse(JSON.parse(json));
+
+/** As `decode`, of the array. @param {any} fields @returns {Message} @throws {SyntaxError} */
+export function parse(fields) {
   const shape = Array.isArray(fields) ? SHAPES[fields[0]] : undefined;
   if (!shape) throw new SyntaxError("this is no WAMP message that a client may be sent");
   /** @type {Record<string, any>} */

@@ -7,8 +7,8 @@ import { tag } from "../src/values.js";
 import { vectors } from "./support.js";
 
 const { messages, refused } = vectors("messages");
-/** Message types that a router sends to a caller and subscriber. */
-const HEARD = new Set([2, 3, 4, 6, 8, 33, 35, 36, 50]);
+/** Message types that a router sends to a client. */
+const HEARD = new Set([2, 3, 4, 6, 8, 17, 33, 35, 36, 50, 65, 67, 68, 69]);
 
 for (const { name, message, json } of messages.filter(({ message, json }) => HEARD.has(message[0]) && json)) {
   test(`${name} is heard field by field`, () => {

@@ -35,8 +35,8 @@
 /** @typedef {"exact" | "prefix" | "wildcard"} Match */
 
 /**
- * With *topic* the handler is called as handler(topic, args, kwargs), else as handler(...args), named ones last as an
- * object. Synchronously, in the order in which the events came.
+ * With *topic* the handler is called as handler(topic, args, kwargs, details), with EVENT.Details; else as
+ * handler(...args), named ones last as an object. Synchronously, in the order in which the events came.
  * @typedef {{match?: Match, topic?: boolean}} SubscribeOptions
  */
 

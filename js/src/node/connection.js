@@ -1,0 +1,79 @@
+/**
+ * A connection to a router, as a tree of nodes stands on it.
+ *
+ *     const connection = new Connection("wss://router.example/ws", "example");
+ *     await when_connected(connection);
+ *     await node.node_bind("test.first", connection.new_context());
+ *     …
+ *     await connection.close();
+ *
+ * @module
+ */
+import { endpoint, webSocket } from "./line.js";
+import { CLOCK } from "./port.js";
+import { PlainSession } from "./session.js";
+
+/** @typedef {import("./port.js").Session} Session */
+/** What a connection holds: a session port that it opens and closes. @typedef {Session & {open(): Promise<void>, close(): Promise<void>}} Opened */
+/**
+ * *WebSocket*: the class; the browser's own, unless said. *session*: another kind than a plain one; then there is no URL.
+ * @typedef {{WebSocket?: typeof globalThis.WebSocket, clock?: import("./port.js").Clock, session?: Opened}} Options
+ */
+
+export class Connection {
+  /** The session port. @type {Opened} */ session;
+  /** @type {import("./port.js").Clock} */ clock;
+  /** @type {Promise<void> | undefined} */ #opening;
+
+  /**
+   * Nothing is opened before `when_connected`. Once open it comes back by itself, for ever.
+   * @param {string} url http(s): `/ws` below it; ws(s): as it is
+   * @param {string} [realm] the URL's host, unless said
+   * @param {Options} [options]
+   */
+  constructor(url, realm, { WebSocket = globalThis.WebSocket, clock = CLOCK, session } = {}) {
+    this.clock = clock;
+    if (session) {
+      this.session = session;
+    } else {
+      const at = endpoint(url);
+      this.session = new PlainSession(webSocket(at.url, WebSocket), realm ?? at.realm, clock);
+    }
+  }
+
+  /** "offline" until it is opened, and while it is lost; "closed": for good. */
+  get state() {
+    return this.session.state;
+  }
+
+  /** @type {Session["on"]} */
+  on(event, handler) {
+    return this.session.on(event, handler);
+  }
+
+  /** What `when_connected` awaits. @returns {Promise<void>} */
+  opened() {
+    this.#opening ??= this.session.open().catch((error) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  /** Ends it. All that waits rejects. */
+  async close() {
+    await this.session.close();
+  }
+}
+
+/**
+ * Resolves to the connection once it is open; the first time that opens it. Rejects with what the router says, or with
+ * ConnectionLost; then it may be tried again.
+ * @template {Connection} C
+ * @param {C} connection
+ * @returns {Promise<C>}
+ */
+export async function when_connected(connection) {
+  await connection.opened();
+  return connection;
+}

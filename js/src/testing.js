@@ -1,0 +1,79 @@
+/**
+ * For tests of programs with nodes: connected pairs in memory, a router between them, and a clock that stands still.
+ *
+ *     const [here, there] = connections(2);
+ *     await first.node_bind("test.first", here.new_context());
+ *     await third.node_bind("test.third", there.new_context());
+ *
+ *     const back = here.cut();      // the connection is lost, and stays so …
+ *     back();                       // … until it may return
+ *
+ * @module
+ */
+import { lost } from "./connection.js";
+import { Connection } from "./node/connection.js";
+import { CLOCK } from "./node/port.js";
+import { PlainSession } from "./node/session.js";
+import { Clock } from "./testing/clock.js";
+import { MemoryRouter } from "./testing/router.js";
+import { parse } from "./wamp.js";
+
+export { Clock, MemoryRouter };
+
+/** @typedef {import("./node/port.js").Clock} AnyClock */
+
+/** A connection to a router in memory. It opens by itself; what is done before waits for that. */
+export class MemoryConnection extends Connection {
+  #router;
+  #cuts = 0;
+  /** @type {(() => void) | undefined} */ #lose;
+
+  /** @param {MemoryRouter} router @param {AnyClock} [clock] */
+  constructor(router, clock = CLOCK) {
+    super("", undefined, { clock, session: new PlainSession(() => this.#dial(), "memory", clock) });
+    this.#router = router;
+    this.opened().catch(() => {}); // closed before
+  }
+
+  /**
+   * Loses the connection, as a network does.
+   * @returns {() => void} lets it return: it comes back by itself then, after a pause as its clock tells it
+   */
+  cut() {
+    let cut = true;
+    this.#cuts++;
+    this.#lose?.();
+    return () => {
+      if (!cut) return;
+      cut = false;
+      this.#cuts--;
+    };
+  }
+
+  /** @type {import("./node/line.js").Dial} */
+  async #dial() {
+    if (this.#cuts) throw lost("The connection is cut.");
+    const peer = this.#router.join((message) => link.onmessage(parse(message)));
+    /** @type {import("./node/line.js").Link} */
+    const link = {
+      send: (message) => peer.receive(message),
+      close: () => peer.leave(),
+      onmessage: () => {},
+      onclose: () => {},
+    };
+    this.#lose = () => {
+      peer.leave();
+      link.onclose("The connection was cut.");
+    };
+    return link;
+  }
+}
+
+/**
+ * *n* connections to one router of their own.
+ * @param {number} n
+ * @param {{clock?: AnyClock, router?: MemoryRouter}} [options]
+ * @returns {MemoryConnection[]}
+ */
+export const connections = (n, { clock = CLOCK, router = new MemoryRouter() } = {}) =>
+  Array.from({ length: n }, () => new MemoryConnection(router, clock));
