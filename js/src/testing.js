@@ -77,3 +77,15 @@ export class MemoryConnection extends Connection {
  */
 export const connections = (n, { clock = CLOCK, router = new MemoryRouter() } = {}) =>
   Array.from({ length: n }, () => new MemoryConnection(router, clock));
+
+const shared = new MemoryRouter();
+
+/**
+ * A context with a connection of its own, to a router that all of these share.
+ *
+ *     const [one, other] = [gen_ctx(), gen_ctx()];
+ *     await first.node_bind("test.first", one);
+ *
+ * @param {Record<string, unknown>} [more] members of it
+ */
+export const gen_ctx = (more) => new MemoryConnection(shared).new_context(more);

@@ -9,19 +9,25 @@
  *
  * @module
  */
+import { NodeContext } from "./context.js";
 import { endpoint, webSocket } from "./line.js";
 import { CLOCK } from "./port.js";
 import { PlainSession } from "./session.js";
+import { Tree } from "./tree.js";
 
 /** @typedef {import("./port.js").Session} Session */
-/** What a connection holds: a session port that it opens and closes. @typedef {Session & {open(): Promise<void>, close(): Promise<void>}} Opened */
 /**
- * *WebSocket*: the class; the browser's own, unless said. *session*: another kind than a plain one; then there is no URL.
+ * What a connection holds: a session port that it opens and closes.
+ * @typedef {Session & {open(): Promise<void>, close(): Promise<void>}} Opened
+ */
+/**
+ * *WebSocket*: the class; the browser's own, unless said. *session*: another than a plain one; then there is no URL.
  * @typedef {{WebSocket?: typeof globalThis.WebSocket, clock?: import("./port.js").Clock, session?: Opened}} Options
  */
 
 export class Connection {
   /** The session port. @type {Opened} */ session;
+  /** What is bound here. @type {Tree} */ tree;
   /** @type {import("./port.js").Clock} */ clock;
   /** @type {Promise<void> | undefined} */ #opening;
 
@@ -39,6 +45,16 @@ export class Connection {
       const at = endpoint(url);
       this.session = new PlainSession(webSocket(at.url, WebSocket), realm ?? at.realm, clock);
     }
+    this.tree = new Tree(this.session);
+  }
+
+  /**
+   * A context for nodes that are reached by this connection.
+   * @param {Record<string, unknown>} [more] members of it
+   */
+  new_context(more) {
+    const { session, tree, clock } = this;
+    return new NodeContext({ connection: this, session, tree, clock }).new(more);
   }
 
   /** "offline" until it is opened, and while it is lost; "closed": for good. */
