@@ -27,7 +27,7 @@ import { LimenError } from "../exc.js";
 import { Path } from "../path.js";
 import { Calling } from "./calling.js";
 import { NodeContext, resolversOf } from "./context.js";
-import { declared, listenedTo } from "./declared.js";
+import { declared, listenedTo, OWN } from "./declared.js";
 import { ADDRESS, proxyOf } from "./proxy.js";
 import { Signal } from "./signal.js";
 import { treeOf, undoAll } from "./tree.js";
@@ -42,6 +42,8 @@ const IDENTIFIER = /^\p{ID_Start}\p{ID_Continue}*$/u;
 const NO_CHILDREN = new Map();
 
 export class Node extends Calling {
+  static [OWN] = true;
+
   /**
    * The node has an address and a context, and its router does not know yet. What its handlers add is bound with it.
    */
