@@ -143,6 +143,7 @@ export class Node extends Calling {
         `${this} was added to another node; bind that one, or remove this one from it.`,
       ]);
     const said = /** @type {Said} */ (context ?? new NodeContext());
+    await said.connection?.opened?.(); // before that, it is not known what its router can do
     said.tree ??= treeOf(said.session);
     return this._bind(where, said);
   }

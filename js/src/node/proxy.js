@@ -29,8 +29,8 @@ const FAR = Symbol("far");
 /** Names that are the proxy's own. */
 export const OWN = /** @type {Record<string, (from: Far) => unknown>} */ ({
   node_path: (/** @type {Far} */ from) => from.path,
-  node_call: (/** @type {Far} */ from) => from.call.bind(far),
-  node_values: (/** @type {Far} */ from) => from.values.bind(far),
+  node_call: (/** @type {Far} */ from) => from.call.bind(from),
+  node_values: (/** @type {Far} */ from) => from.values.bind(from),
   toString: (/** @type {Far} */ from) => () => `Proxy(${from.uri})`,
 });
 /** What JavaScript asks of anything that it is given: a proxy that answered would be taken for a promise. */
