@@ -24,6 +24,7 @@ TOPICS = (
     "router",
     "client",
     "memory",
+    "react",
     "imports",
     "start",
     "login",

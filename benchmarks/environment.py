@@ -19,6 +19,7 @@ PACKAGES = {
     "autobahn": ("autobahn", "uvloop"),
     "crossbar": ("crossbar",),
     "xconn": ("xconn", "uvloop"),
+    "react": ("reaktiv",),
     "storage": ("django", "django-simple-history", "sqlalchemy", "aiosqlite", "greenlet", "asyncpg"),
 }
 

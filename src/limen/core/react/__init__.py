@@ -4,7 +4,7 @@
 """
 
 from limen.core.react.dictionary import ABSENT, Change, ReactiveDict
-from limen.core.react.effects import effect
-from limen.core.react.signals import Computed, Cycle, Effect, Value, batch, untracked
+from limen.core.react.effects import Effect, effect
+from limen.core.react.signals import Computed, Cycle, Value, batch, untracked
 
 __all__ = ["ABSENT", "Change", "Computed", "Cycle", "Effect", "ReactiveDict", "Value", "batch", "effect", "untracked"]

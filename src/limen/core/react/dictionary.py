@@ -146,7 +146,7 @@ class ReactiveDict(MutableMapping[K, V], Generic[K, V]):
                 self._shape.value = self._shape.peek() + 1
 
     def _read(self, key: Any) -> Any:
-        if _CURRENT.get() is None:
+        if _CURRENT.get().reader is None:
             return self._data.get(key, ABSENT)
         return self._cell(key).value
 

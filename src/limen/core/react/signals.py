@@ -29,18 +29,22 @@ the same behaviour. What holds at any time:
 6. *No depth of ours.* Marking, checking, watching and letting go use a list as their stack. Where functions themselves
    lead deeper than `_DEEPEST` into what was never computed, the outermost reader begins again from the bottom: then a
    function is called, given up (by a BaseException) and called again.
-7. *Who is reading* is a context variable: neither another task's reads nor another thread's are taken for it. A graph
-   as a whole belongs to one thread.
+7. *Who is reading* is found by a context variable: neither another task's reads nor another thread's are taken for
+   it. A graph as a whole belongs to one thread.
 
-How an effect is begun, and those that are async: `effects.py`.
+What an effect is, and those that are async: `effects.py`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from limen.core.react.effects import Effect
 
 T = TypeVar("T")
 
@@ -48,6 +52,12 @@ _DEEPEST: Final = 64
 """Functions of computed values that stand on the stack at once."""
 _TURNS: Final = 100
 """How often an effect may run before what set it off is called a circle."""
+
+_ALWAYS: Final = sys.maxsize
+"""A time that never comes: what is up to date until then need not ask."""
+
+_NONE: Final = object()
+"""The value of what was not computed yet, or failed; it is no other's."""
 
 _clock: int = 1  # counts all writes
 
@@ -70,12 +80,26 @@ class _Deep(BaseException):
 _Sources: TypeAlias = "dict[Value[Any] | Computed[Any], int]"
 _Consumer: TypeAlias = "Computed[Any] | Effect"
 
-_CURRENT: ContextVar[_Consumer | None] = ContextVar("limen.react.current", default=None)
+
+class _Reading:
+    """One stack of functions that read. It is written to while it is *open*; a task that was started meanwhile finds
+    it closed, with nobody reading."""
+
+    __slots__ = ("depth", "open", "reader")
+
+    def __init__(self, reader: _Consumer | None = None, *, open: bool = True) -> None:
+        self.reader = reader
+        self.open = open
+        self.depth = 0  # how many functions of computed values stand in each other
+
+
+_NOBODY: Final = _Reading(open=False)
+_CURRENT: ContextVar[_Reading] = ContextVar("limen.react.current", default=_NOBODY)
 _BATCH: ContextVar[batch | None] = ContextVar("limen.react.batch", default=None)
 
 
 def _same(old: object, new: object) -> bool:
-    return old is new or (type(old) is type(new) and bool(old == new))
+    return old is new or (type(old) is type(new) and old == new)
 
 
 class Value(Generic[T]):
@@ -87,6 +111,7 @@ class Value(Generic[T]):
     __slots__ = ("__weakref__", "_targets", "_value", "_version", "name")
 
     _sources: Final = None
+    _until: Final = _ALWAYS
 
     def __init__(self, value: T, *, name: str = "") -> None:
         self._value = value
@@ -97,11 +122,12 @@ class Value(Generic[T]):
     @property
     def value(self) -> T:
         """Reading it inside a computed value or an effect makes that follow it."""
-        reader = _CURRENT.get()
-        if reader is not None and reader._busy and self not in reader._sources:
+        reader = _CURRENT.get().reader
+        if reader is not None and self not in reader._sources:
             reader._sources[self] = self._version
-            if reader._targets:
+            if reader._targets and reader not in self._targets:
                 self._targets[reader] = None
+                reader._moved = True
         return self._value
 
     @value.setter
@@ -109,8 +135,8 @@ class Value(Generic[T]):
         global _clock
         if _same(self._value, new):
             return
-        writer = _CURRENT.get()
-        if isinstance(writer, Computed) and writer._busy:
+        writer = _CURRENT.get().reader
+        if isinstance(writer, Computed):
             raise RuntimeError(f"{writer.name} sets {self.name}: a computed value only reads. Set it in an effect.")
         among = _BATCH.get()
         if among is not None and among._open:
@@ -142,40 +168,41 @@ class Computed(Generic[T]):
     """
 
     __slots__ = (
-        "__weakref__", "_busy", "_compute", "_depth", "_error", "_outer", "_seen", "_sources",
-        "_stale", "_targets", "_told", "_value", "_version", "name",
+        "__weakref__", "_anew", "_busy", "_compute", "_error", "_moved", "_sources", "_targets", "_told",
+        "_until", "_value", "_version", "name",
     )  # fmt: skip
+
+    _acts: Final = False
 
     def __init__(self, compute: Callable[[], T], *, name: str = "") -> None:
         self._compute = compute
         self.name = name or getattr(compute, "__qualname__", "Computed")
-        self._value: Any = None
+        self._value: Any = _NONE
         self._error: tuple[Exception, TracebackType | None] | None = None
         self._version = 0  # 0: never computed
         self._sources: _Sources = {}
         self._targets: dict[_Consumer, None] = {}
-        self._stale = True  # while it is watched
-        self._seen = 0  # the clock when it was up to date, while it is not watched
+        self._until = 0  # the clock when it was up to date; while it is watched _ALWAYS, or 0: it is stale
         self._told: batch | None = None  # the batch that marked it last
+        self._anew = True  # to be run whatever has become of its sources
+        self._moved = False  # it has read what it did not read the last time
         self._busy = False
-        self._depth = 0
-        self._outer: _Consumer | None = None
 
     @property
     def value(self) -> T:
         """Up to date; raises what the function raised, or Cycle."""
-        reader = _CURRENT.get()
-        if self._busy:
-            raise Cycle(_way_round(self, reader))
-        if reader is None or not reader._busy or self in reader._sources:
-            if not _is_fresh(self):
-                _settle(self, reader)
+        reading = _CURRENT.get()
+        reader = reading.reader
+        if reader is None or self in reader._sources:
+            if self._until < _clock:
+                _settle(self, reading)
         else:
-            reader._sources[self] = -1  # first, so that whatever happens the reader can let go of it
-            if reader._targets:
+            if reader._targets and reader not in self._targets:
+                reader._sources[self], reader._moved = -1, True
                 _watch(self, reader)
-            if not _is_fresh(self):
-                _settle(self, reader)
+            if self._until < _clock:
+                reader._sources[self] = -1  # first, so that whatever happens the reader can let go of it
+                _settle(self, reading)
             reader._sources[self] = self._version
         if self._error is not None:
             raise self._error[0].with_traceback(self._error[1])
@@ -188,10 +215,11 @@ class Computed(Generic[T]):
     def __repr__(self) -> str:
         return f"<{self.name}: computed>"
 
-    def _run(self, depth: int) -> None:
-        old, self._sources, self._depth = self._sources, {}, depth
-        token = _CURRENT.set(self)
-        value, error = None, None
+    def _run(self, reading: _Reading) -> None:
+        old, self._sources, self._moved = self._sources, {}, False
+        outer, reading.reader = reading.reader, self
+        value: object = _NONE
+        error = None
         try:
             value = self._compute()
         except Exception as failure:
@@ -201,23 +229,30 @@ class Computed(Generic[T]):
             _drop(self, old)
             raise
         finally:
-            _CURRENT.reset(token)
-        _drop(self, old)
-        if error is not None or self._error is not None or self._version == 0 or not _same(self._value, value):
-            self._value, self._error = value, error
-            self._version += 1
-
-
-def _is_fresh(node: Computed[Any]) -> bool:
-    return not node._stale if node._targets else node._seen == _clock
+            reading.reader = outer
+        if self._moved or len(old) != len(self._sources):
+            _drop(self, old)
+        old_value = self._value
+        if error is None and (value is old_value or (type(value) is type(old_value) and value == old_value)):
+            return  # `_same`, without a call
+        self._value, self._error = value, error
+        # A circle may be open the next time, and what closed it is not among the sources: reading that raised.
+        self._anew = error is not None and isinstance(error[0], Cycle)
+        self._version += 1
 
 
 def _way_round(node: Computed[Any], reader: _Consumer | None) -> list[str]:
-    names = [node.name]
-    while reader is not None and reader is not node:
-        names.append(reader.name)
-        reader = reader._outer if isinstance(reader, Computed) else None
-    return [*reversed([*names, node.name])] if len(names) > 1 else [node.name, node.name]
+    """From *node*, which is being computed, by what is being computed for it, to *reader*, which reads it."""
+    way, passed = [node], {node}
+    while way and way[-1] is not reader:
+        busy = (source for source in way[-1]._sources if isinstance(source, Computed) and source._busy)
+        below = next((source for source in busy if source not in passed), None)
+        if below is None:
+            way.pop()
+        else:
+            way.append(below)
+            passed.add(below)
+    return [*(step.name for step in way or [node]), node.name]
 
 
 # -- marking, watching, letting go ----------------------------------------------------------------------------------
@@ -226,13 +261,13 @@ def _way_round(node: Computed[Any], reader: _Consumer | None) -> list[str]:
 def _tell(value: Value[Any], among: batch) -> None:
     """Marks what is watched below *value*, and queues its effects. One batch may be held open by a task while another
     writes: what the one marked is told to the other's effects all the same."""
-    todo: list[Value[Any] | Computed[Any]] = [value]
+    todo: list[Any] = [value]
     while todo:
         for target in todo.pop()._targets:
-            if not isinstance(target, Computed):
+            if target._acts:
                 among._effects[target] = None
-            elif not (target._stale and target._told is among):
-                target._stale, target._told = True, among
+            elif target._until or target._told is not among:
+                target._until, target._told = 0, among
                 todo.append(target)
 
 
@@ -241,7 +276,7 @@ def _watch(source: Value[Any] | Computed[Any], target: _Consumer) -> None:
     while todo:
         source, target = todo.pop()
         if isinstance(source, Computed) and not source._targets:
-            source._stale = source._seen != _clock
+            source._until = 0 if source._until < _clock else _ALWAYS
             todo += [(above, source) for above in source._sources]
         source._targets[target] = None
 
@@ -251,7 +286,7 @@ def _unwatch(source: Value[Any] | Computed[Any], target: _Consumer) -> None:
     while todo:
         source, target = todo.pop()
         if source._targets.pop(target, source) is None and not source._targets and isinstance(source, Computed):
-            source._seen = 0 if source._stale else _clock
+            source._until = 0 if source._until < _clock else _clock
             source._told = None
             todo += [(above, source) for above in source._sources]
 
@@ -267,140 +302,88 @@ def _drop(consumer: _Consumer, old: _Sources) -> None:
 # -- computing ------------------------------------------------------------------------------------------------------
 
 
-def _settle(node: Computed[Any], reader: _Consumer | None) -> None:
-    """Brings *node* up to date, read by *reader*."""
-    depth = reader._depth + 1 if isinstance(reader, Computed) else 0
-    if depth >= _DEEPEST:
+def _settle(node: Computed[Any], reading: _Reading) -> None:
+    """Brings *node* up to date."""
+    if node._busy:
+        raise Cycle(_way_round(node, reading.reader))
+    if reading.depth >= _DEEPEST:
         raise _Deep(node)
-    if depth:
-        return _bring(node, reader, depth)
+    if reading.depth:
+        return _bring(node, reading)
+    if not reading.open:
+        return _opened(lambda reading: _settle(node, reading))
     todo = [node]
     while todo:
         try:
-            if not _is_fresh(todo[-1]):
-                _bring(todo[-1], reader, 0)
+            if todo[-1]._until < _clock:
+                _bring(todo[-1], reading)
             todo.pop()
         except _Deep as deep:
             todo.append(deep.node)
     return None
 
 
-def _bring(node: Computed[Any], reader: _Consumer | None, depth: int) -> None:
-    frames = [_Frame(node, reader)]
-    try:
-        while frames:
-            frame = frames[-1]
-            first = frame.next_stale()
-            if first is not None:
-                frames.append(_Frame(first, frame.node))
-                continue
-            if frame.changed:
-                frame.node._run(depth)
-            circle = frame.node._error is not None and isinstance(frame.node._error[0], Cycle)
-            frame.node._stale, frame.node._seen = circle, 0 if circle else _clock
-            frames.pop().leave()
-    finally:
-        while frames:
-            frames.pop().leave()
-
-
-class _Frame:
-    """A computed value whose sources are being asked, one after the other."""
-
-    __slots__ = ("changed", "node", "rest", "seen", "source")
-
-    def __init__(self, node: Computed[Any], outer: _Consumer | None) -> None:
-        node._busy, node._outer = True, outer
-        self.node = node
-        self.rest: Iterator[tuple[Value[Any] | Computed[Any], int]] = iter(node._sources.items())
-        self.source: Computed[Any] | None = None  # was to be brought up to date
-        self.seen = 0
-        # A circle may be open by now, and what closed it is not among the sources: reading that raised.
-        self.changed = node._version == 0 or (node._error is not None and isinstance(node._error[0], Cycle))
-
-    def leave(self) -> None:
-        self.node._busy, self.node._outer = False, None
-
-    def next_stale(self) -> Computed[Any] | None:
-        """The source that must be brought up to date first; None: `changed` is decided."""
-        if self.source is not None and self.source._version != self.seen:
-            self.changed = True
-        if self.changed:
-            return None
-        for source, seen in self.rest:
-            if source._version != seen:
-                self.changed = True
-                return None
-            if isinstance(source, Computed) and not _is_fresh(source):
-                if source._busy:  # a circle, unless the function does not read it this time: it shall say
-                    self.changed = True
-                    return None
-                self.source, self.seen = source, seen
-                return source
-        return None
-
-
-# -- effects --------------------------------------------------------------------------------------------------------
-
-
-class Effect:
-    """A running effect; calling it, or `dispose()`, ends it. Made by `effect()`."""
-
-    __slots__ = ("__weakref__", "_busy", "_cleanup", "_ended", "_function", "_sources", "_targets", "name")
-
-    def __init__(self, function: Callable[[], Any], name: str) -> None:
-        self._function = function
-        self.name = name or getattr(function, "__qualname__", "effect")
-        self._sources: _Sources = {}
-        self._targets: Final = True  # it is always watched
-        self._busy = False
-        self._ended = False
-        self._cleanup: Callable[[], object] | None = None
-
-    def __call__(self) -> None:
-        self.dispose()
-
-    def dispose(self) -> None:
-        """Ends it; in the middle of its run, when that is over. The last clean-up is called."""
-        self._ended = True
-        if not self._busy:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        old, self._sources = self._sources, {}
-        _drop(self, old)
-        self._clean()
-
-    def _clean(self) -> None:
-        cleanup, self._cleanup = self._cleanup, None
-        if cleanup is not None:
-            untracked(cleanup)
-
-    def _is_due(self) -> bool:
-        """Whether one of its sources is another now."""
-        if self._ended:
-            return False
-        for source, seen in self._sources.items():
-            if isinstance(source, Computed) and source._version == seen and not _is_fresh(source):
-                _settle(source, self)
-            if source._version != seen:
-                return True
-        return False
-
-    def _run(self) -> None:
-        self._clean()
-        old, self._sources, self._busy = self._sources, {}, True
-        token = _CURRENT.set(self)
+def _opened(function: Callable[[_Reading], T], reader: _Consumer | None = None) -> T:
+    """Calls *function* with an open reading, of which *reader* is the one who reads."""
+    reading = _CURRENT.get()
+    if reading.open:
+        outer, reading.reader = reading.reader, reader
         try:
-            result = self._function()
-            if callable(result):
-                self._cleanup = result
+            return function(reading)
         finally:
-            _CURRENT.reset(token)
-            self._busy = False
-            _drop(self, old)
-            if self._ended:
-                self._let_go()
+            reading.reader = outer
+    reading = _Reading(reader)
+    token = _CURRENT.set(reading)
+    try:
+        return function(reading)
+    finally:
+        _CURRENT.reset(token)
+        reading.open, reading.reader = False, None
+
+
+def _bring(node: Computed[Any], reading: _Reading) -> None:
+    """Asks the sources of *node* one after the other; what is stale among them is brought up to date first."""
+    waiting = []  # for one of their sources: themselves, their other sources, and the version of that one that they saw
+    rest: Iterator[tuple[Any, int]] = iter(node._sources.items())
+    changed = node._anew
+    node._busy = True
+    reading.depth += 1
+    try:
+        while True:
+            stale = None
+            if not changed:
+                for source, seen in rest:
+                    if source._version != seen:
+                        changed = True
+                        break
+                    if source._until < _clock:
+                        if source._busy:  # a circle, unless the function does not read it this time: it shall say
+                            changed = True
+                        else:
+                            stale = source
+                        break
+            if stale is not None:
+                waiting.append((node, rest, seen))
+                node, rest, changed = stale, iter(stale._sources.items()), stale._anew
+                node._busy = True
+                continue
+            if changed:
+                node._run(reading)
+            node._until = 0 if node._anew else _ALWAYS if node._targets else _clock
+            node._busy = False
+            if not waiting:
+                return
+            version = node._version
+            node, rest, seen = waiting.pop()
+            changed = version != seen
+    finally:
+        reading.depth -= 1
+        node._busy = False
+        for node, _, _ in waiting:
+            node._busy = False
+
+
+# -- batches --------------------------------------------------------------------------------------------------------
 
 
 class batch:  # noqa: N801 - reads as a verb: `with batch():`
@@ -429,7 +412,9 @@ class batch:  # noqa: N801 - reads as a verb: `with batch():`
         if self._token is None:
             return
         try:
-            self._flush()
+            self._take_back()
+            if self._effects:
+                _opened(lambda _: self._flush())
         finally:
             self._open = False
             _BATCH.reset(self._token)
@@ -450,7 +435,6 @@ class batch:  # noqa: N801 - reads as a verb: `with batch():`
                         target._sources[value] = value._version
 
     def _flush(self) -> None:
-        self._take_back()
         errors: list[Exception] = []
         turns: dict[Effect, int] = {}
         while self._effects:
@@ -482,7 +466,7 @@ def untracked(function: Callable[[], T]) -> T:
     1
     >>> seen.value = 2
     """
-    token = _CURRENT.set(None)
+    token = _CURRENT.set(_NOBODY)
     try:
         return function()
     finally:
