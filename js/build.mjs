@@ -5,10 +5,12 @@
  *     lane.mjs   loaded where the page asks for the HTTP lane
  *     dev.mjs    loaded when a call fails on a server in development
  *     login.mjs  loaded when somebody logs in            argon2.js   the worker it starts
+ *     node.mjs   the tree of live objects, for pages that have one
+ *     testing.mjs   for tests of these; stands on node.mjs
  *     *.d.ts     types
  */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,8 +20,8 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 const out = join(root, "src", "limen", "browser");
-/** Gzipped bytes (KiB are 1,024): what a page loads, and what a login loads more. */
-const BUDGET = { core: 25 * 1024, login: 35 * 1024 };
+/** Gzipped bytes (KiB are 1,024): what a page loads, what a login loads more, what nodes do. */
+const BUDGET = { core: 25 * 1024, login: 35 * 1024, node: 25 * 1024 };
 
 const shared = {
   bundle: true,
@@ -28,6 +30,11 @@ const shared = {
   charset: "utf8",
   legalComments: "inline",
   logLevel: "warning",
+};
+/** What testing.mjs has of nodes is what node.mjs has: a Node of the one is a Node of the other. */
+const standsOnNode = {
+  name: "stands on node.mjs",
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\/node\.js$/ }, () => ({ path: "./node.mjs", external: true })),
 };
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
@@ -43,6 +50,14 @@ await Promise.all([
   }),
   build({ ...shared, entryPoints: [join(here, "src/seal/login.js")], outfile: join(out, "login.mjs"), format: "esm" }),
   build({ ...shared, entryPoints: [join(here, "src/lane.js")], outfile: join(out, "lane.mjs"), format: "esm" }),
+  build({ ...shared, entryPoints: [join(here, "src/node.js")], outfile: join(out, "node.mjs"), format: "esm" }),
+  build({
+    ...shared,
+    entryPoints: [join(here, "src/testing.js")],
+    outfile: join(out, "testing.mjs"),
+    format: "esm",
+    plugins: [standsOnNode],
+  }),
   build({ ...shared, entryPoints: [join(here, "src/dev.js")], outfile: join(out, "dev.mjs"), format: "esm" }),
   build({
     ...shared,
@@ -68,8 +83,18 @@ execFileSync(
   ],
   { stdio: "inherit" },
 );
-// No bundle has it, and its types ask for a package that who types a page by these has not installed.
-rmSync(join(out, "types", "react.d.ts"));
+// Who types a page by these has not installed the package that react.js stands on: its types come along.
+const types = join(out, "types");
+const SIGNALS = 'from "@preact/signals-core"';
+copyFileSync(
+  join(dirname(createRequire(import.meta.url).resolve("@preact/signals-core")), "signals-core.d.ts"),
+  join(types, "signals-core.d.ts"),
+);
+for (const name of readdirSync(types, { recursive: true }).filter((each) => each.endsWith(".d.ts"))) {
+  const text = readFileSync(join(types, name), "utf8");
+  const from = `from "${"../".repeat(name.split(/[\\/]/).length - 1) || "./"}signals-core.js"`;
+  if (text.includes(SIGNALS)) writeFileSync(join(types, name), text.replaceAll(SIGNALS, from));
+}
 copyFileSync(join(here, "types", "typed.d.ts"), join(out, "typed.d.ts"));
 // What takes a service's name is typed by what `limen types` says of a program.
 const typed = `export * from "./types/limen.js";
@@ -78,6 +103,8 @@ export type { PlainServices, Services, Stream, Topics } from "./typed.js";
 `;
 writeFileSync(join(out, "limen.d.ts"), `${typed}export as namespace Limen;\n`);
 writeFileSync(join(out, "limen.d.mts"), typed);
+for (const name of ["node", "testing"])
+  writeFileSync(join(out, `${name}.d.mts`), `export * from "./types/${name}.js";\n`);
 
 const size = (name) => gzipSync(readFileSync(join(out, name)), { level: 9 }).length;
 const sizes = {
@@ -85,13 +112,15 @@ const sizes = {
   "limen.mjs": size("limen.mjs"),
   "lane.mjs": size("lane.mjs"),
   "login.mjs": size("login.mjs"),
+  "node.mjs": size("node.mjs"),
+  "testing.mjs": size("testing.mjs"),
   "argon2.js": size("argon2.js"),
 };
 for (const [name, bytes] of Object.entries(sizes))
-  console.log(`${name.padEnd(10)} ${(bytes / 1024).toFixed(1).padStart(5)} KiB gzipped`);
+  console.log(`${name.padEnd(11)} ${(bytes / 1024).toFixed(1).padStart(5)} KiB gzipped`);
 const core = Math.max(sizes["limen.js"], sizes["limen.mjs"]);
 const login = sizes["login.mjs"] + sizes["argon2.js"];
-for (const [part, bytes] of Object.entries({ core, login })) {
+for (const [part, bytes] of Object.entries({ core, login, node: sizes["node.mjs"] })) {
   if (bytes > BUDGET[part]) {
     console.error(`The ${part} part has ${bytes} bytes gzipped; its budget is ${BUDGET[part]}.`);
     process.exitCode = 1;

@@ -11,9 +11,7 @@
  * @module
  */
 import { lost } from "./connection.js";
-import { Connection } from "./node/connection.js";
-import { CLOCK } from "./node/port.js";
-import { PlainSession } from "./node/session.js";
+import { Connection, PlainSession } from "./node.js"; // all of it from there: the build has it once
 import { Clock } from "./testing/clock.js";
 import { MemoryRouter } from "./testing/router.js";
 import { parse } from "./wamp.js";
@@ -29,7 +27,7 @@ export class MemoryConnection extends Connection {
   /** @type {(() => void) | undefined} */ #lose;
 
   /** @param {MemoryRouter} router @param {AnyClock} [clock] */
-  constructor(router, clock = CLOCK) {
+  constructor(router, clock) {
     super("", undefined, { clock, session: new PlainSession(() => this.#dial(), "memory", clock) });
     this.#router = router;
     this.opened().catch(() => {}); // closed before
@@ -75,7 +73,7 @@ export class MemoryConnection extends Connection {
  * @param {{clock?: AnyClock, router?: MemoryRouter}} [options]
  * @returns {MemoryConnection[]}
  */
-export const connections = (n, { clock = CLOCK, router = new MemoryRouter() } = {}) =>
+export const connections = (n, { clock, router = new MemoryRouter() } = {}) =>
   Array.from({ length: n }, () => new MemoryConnection(router, clock));
 
 const shared = new MemoryRouter();
