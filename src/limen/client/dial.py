@@ -39,6 +39,10 @@ class Settings:
     realm: str | None = None
     timeout: float | None = None
     patience: float = 60.0
+    first_patience: float = 0.0
+    """Seconds that the first connection may be tried anew where nobody answers."""
+    first_pause: float = 0.1
+    """Seconds, at most, before the first attempt to come back; the next ones wait longer and longer."""
     open_timeout: float = 10.0
     max_message_size: int = 16 * 2**20
     ssl: SSLContext | None = None
@@ -102,7 +106,7 @@ class Dial(Protocol):
 class WebSocketDial:
     """Over a WebSocket. *credentials*: user and password of a sealed session, or a machine's key; None: anonymous.
 
-    The password is forgotten as soon as it has been used; a machine's key is kept.
+    The password is forgotten as soon as it has let one in; a machine's key is kept.
     """
 
     def __init__(self, url: str, credentials: tuple[str, str] | Credentials | None, settings: Settings) -> None:
@@ -121,7 +125,6 @@ class WebSocketDial:
         return self._machine is not None
 
     async def __call__(self, receive: Receive, lost: Lost, slot: handshake.Slot | None) -> tuple[Link, Welcome]:
-        password, self._password = self._password, None
         seconds = self._settings.open_timeout
         try:
             async with asyncio.timeout(seconds):
@@ -130,13 +133,15 @@ class WebSocketDial:
             raise exc.ConnectionLost(f"{self.url} did not answer within {seconds:g} s.") from None
         try:
             async with asyncio.timeout(seconds):
-                return connection, await self._greet(connection, password, slot)
+                welcome = await self._greet(connection, slot)
         except TimeoutError:
             connection.drop()
             raise exc.ConnectionLost(f"{self.url} did not answer within {seconds:g} s.") from None
         except BaseException:
             connection.drop()
             raise
+        self._password = None
+        return connection, welcome
 
     async def _connect(self, receive: Receive, lost: Lost) -> Connection:
         settings = self._settings
@@ -148,16 +153,14 @@ class WebSocketDial:
             max_size=settings.max_message_size,
         )
 
-    async def _greet(
-        self, connection: Connection, password: tuple[str, str] | None, slot: handshake.Slot | None
-    ) -> Welcome:
+    async def _greet(self, connection: Connection, slot: handshake.Slot | None) -> Welcome:
         if not self.sealed:
             return await handshake.anonymous(connection, self._settings.realm or self.domain)
         if slot is not None:
             return await handshake.resume(connection, self.domain, slot, os.urandom(32))
         if self._machine is not None:
             return await handshake.machine(connection, self._machine, os.urandom(32))
-        if password is None:
+        if self._password is None:
             raise exc.UnknownSession
-        login = ClientLogin(*password, domain=self.domain, subprotocol=self._subprotocol, entropy=os.urandom(128))
+        login = ClientLogin(*self._password, domain=self.domain, subprotocol=self._subprotocol, entropy=os.urandom(128))
         return await handshake.login(connection, login, force=self._settings.force)

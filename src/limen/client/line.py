@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol
 
 from limen import exc
@@ -20,7 +20,6 @@ from limen.client import handshake
 from limen.client.dial import Dial, Link, Settings
 from limen.core.wamp.messages import Goodbye, Message, Welcome
 
-FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 10.0
 """Seconds between attempts to come back: a random part of a limit that doubles from the first to the longest."""
 FAREWELL: Final = 2.0
@@ -61,17 +60,32 @@ class Line:
         self._returning: asyncio.Task[None] | None = None
         self._farewell: asyncio.Future[None] | None = None
 
+    @property
+    def opened(self) -> bool:
+        """`open` was called."""
+        return self._opened
+
     async def open(self) -> None:
         """The first connection. Raises what the server says, or exc.ConnectionLost."""
         if self._opened:
             raise exc.ConnectionLost("A session is opened once; call limen.connect() again.")
         self._opened = True
-        connection, welcome = await self._dial(self._owner.received, self._lost, self.slot)
+        loop, pauses = asyncio.get_running_loop(), self._pauses()
+        deadline = loop.time() + self.settings.first_patience
+        while True:
+            try:
+                connection, welcome = await self._dial(self._owner.received, self._lost, self.slot)
+                break
+            except exc.ConnectionLost:
+                if loop.time() >= deadline:
+                    raise
+            await asyncio.sleep(next(pauses))
         self.over = None
         self._enter(connection, welcome)
 
     async def close(self) -> None:
-        """GOODBYE, and its answer."""
+        """GOODBYE, and its answer. What was never open can't be opened any more."""
+        self._opened = True
         connection = self.connection
         if connection is not None and self.over is None:
             self._farewell = asyncio.get_running_loop().create_future()
@@ -155,10 +169,9 @@ class Line:
     async def _return(self) -> None:
         """Comes back, with longer and longer pauses, each cut at random: many clients do not come at once."""
         loop = asyncio.get_running_loop()
-        deadline, limit = loop.time() + self.settings.patience, FIRST_PAUSE
-        while True:
-            await asyncio.sleep(random.uniform(0, limit))  # noqa: S311  # not a secret
-            limit = min(limit * 2, LONGEST_PAUSE)
+        deadline = loop.time() + self.settings.patience
+        for pause in self._pauses():
+            await asyncio.sleep(pause)
             try:
                 connection, welcome = await self._dial(self._owner.received, self._lost, self.slot)
                 break
@@ -178,3 +191,9 @@ class Line:
         if self.is_machine and self.slot is None:
             with contextlib.suppress(exc.Error):  # without a slot the key itself brings it back
                 await self._open_slot()
+
+    def _pauses(self) -> Iterator[float]:
+        limit = self.settings.first_pause
+        while True:
+            yield random.uniform(0, limit)  # noqa: S311  # not a secret
+            limit = min(limit * 2, LONGEST_PAUSE)

@@ -91,13 +91,26 @@ def connect(
 
     Entering raises exc.InvalidCredential, exc.Abusive, exc.ConnectionLost and what else the server says.
     """
+    settings = Settings(
+        encoding, realm, timeout, patience, open_timeout=open_timeout, max_message_size=max_message_size, ssl=ssl
+    )
+    return dialled(url, user, password, key, settings)
+
+
+def dialled(
+    url: str,
+    user: str | None,
+    password: str | None,
+    key: str | os.PathLike[str] | Credentials | None,
+    settings: Settings,
+) -> Session:
+    """See `connect`."""
     if (user is None) is not (password is None):
         raise exc.InvalidCredential("A sealed session takes user and password; an anonymous one takes neither.")
     if key is not None and user is not None:
         raise exc.InvalidCredential("A session takes user and password, or a key; not both.")
-    if (user is not None or key is not None) and realm is not None:
+    if (user is not None or key is not None) and settings.realm is not None:
         raise exc.InvalidAddress("The domain of a sealed session is its URL's host.")
-    settings = Settings(encoding, realm, timeout, patience, open_timeout, max_message_size, ssl)
     credentials: tuple[str, str] | Credentials | None = None
     if key is not None:
         credentials = machine.read(key)
@@ -130,7 +143,8 @@ class Session(Account):
         self._password_min = 0
 
     # -- open and close -----------------------------------------------------------------------------------------
-    async def __aenter__(self) -> Session:
+    async def open(self) -> None:
+        """Begins it; what `async with` does. Once. Raises as `connect` says."""
         await self._line.open()
         if self._line.sealed:
             try:
@@ -138,6 +152,9 @@ class Session(Account):
             except BaseException:
                 await self.close()
                 raise
+
+    async def __aenter__(self) -> Session:
+        await self.open()
         return self
 
     async def __aexit__(
@@ -172,6 +189,21 @@ class Session(Account):
         if self._line.over is not None:
             return "closed"
         return "online" if self._line.connection is not None else "offline"
+
+    @property
+    def opened(self) -> bool:
+        """`open` was called."""
+        return self._line.opened
+
+    @property
+    def over(self) -> exc.Error | None:
+        """Why it is "closed"; None while it is not."""
+        return self._line.over
+
+    @property
+    def restored(self) -> bool:
+        """It is online, and all that stood before its connection was lost stands again."""
+        return self.state == "online" and not self._returning
 
     @property
     def role(self) -> str:

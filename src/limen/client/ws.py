@@ -138,7 +138,9 @@ class AsyncWsClient(AsyncClient):
         max_message_size: int = 16 * 2**20,
         ssl: SSLContext | None = None,
     ) -> None:
-        settings = Settings(encoding, realm, None, patience, open_timeout, max_message_size, ssl)
+        settings = Settings(
+            encoding, realm, None, patience, open_timeout=open_timeout, max_message_size=max_message_size, ssl=ssl
+        )
         super().__init__(WsTransport(url, settings), timeout=timeout)
 
 

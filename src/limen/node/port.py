@@ -52,7 +52,7 @@ class Session(Protocol):
         """Comes back when the router has taken the event; this session does not get it itself."""
         ...
 
-    def register(self, uri: str, endpoint: Endpoint, *, match: str = "exact") -> Awaitable[Undo]:
+    def register(self, uri: str, endpoint: Endpoint, /, *, match: str = "exact") -> Awaitable[Undo]:
         """*endpoint* answers the calls of *uri*; comes back when the router has taken it."""
         ...
 
