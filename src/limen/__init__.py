@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .core.record.query import Page
     from .node.context import NodeContext
     from .node.declared import call, handler
+    from .node.connection import Connection, when_connected
     from .node.node import Node
     from .node.proxy import Proxy
     from .node.signal import Signal, signal
@@ -69,6 +70,7 @@ __all__ = [
     "AsyncPyClient",
     "AsyncWsClient",
     "AsyncWsgiClient",
+    "Connection",
     "DataStore",
     "File",
     "Hict",
@@ -108,6 +110,7 @@ __all__ = [
     "static",
     "storage",
     "topic",
+    "when_connected",
     "wsgi",
 ]
 
@@ -122,6 +125,8 @@ _LATER = {
     "Page": "limen.core.record.query",
     "connect": "limen.client",
     "Path": "limen.base.path",
+    "Connection": "limen.node.connection",
+    "when_connected": "limen.node.connection",
     "Node": "limen.node.node",
     "NodeContext": "limen.node.context",
     "Proxy": "limen.node.proxy",
