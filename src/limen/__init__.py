@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from .client.wsgi import AsyncWsgiClient, WsgiClient
     from .core.record.expression import field
     from .core.record.query import Page
+    from .node.connection import Connection, when_connected
     from .node.context import NodeContext
     from .node.declared import call, handler
-    from .node.connection import Connection, when_connected
     from .node.node import Node
     from .node.proxy import Proxy
     from .node.signal import Signal, signal
