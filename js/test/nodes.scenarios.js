@@ -226,3 +226,12 @@ export async function play({ steps }, placement) {
     }
   }
 }
+
+/** What was published before has arrived: a router hands a session its events and calls in the order in which they came. */
+export async function settled(connections) {
+  for (const { session } of new Set(connections)) {
+    const undo = await session.register("test.settled", () => null);
+    for (const other of connections) await other.session.apply("test.settled");
+    await undo();
+  }
+}

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { NodeContext, wrapped } from "../src/node/context.js";
 import { Tree } from "../src/node/tree.js";
 import { connections } from "../src/testing.js";
-import { play } from "./nodes.scenarios.js";
+import { play, settled } from "./nodes.scenarios.js";
 import { vectors } from "./support.js";
 
 const { scenarios, contexts } = vectors("nodes");
@@ -23,15 +23,6 @@ function placed(n) {
   const [x, y = x] = connections(n);
   const contexts = { x: x.new_context(), y: y.new_context() };
   return { contextOf: (place) => contexts[place], settle: () => settled([x, y]) };
-}
-
-/** What was published before has arrived: a router hands a session its events and calls in the order in which they came. */
-async function settled(connections) {
-  for (const { session } of new Set(connections)) {
-    const undo = await session.register("test.settled", () => null);
-    for (const other of connections) await other.session.apply("test.settled");
-    await undo();
-  }
 }
 
 for (const scenario of scenarios)

@@ -46,6 +46,12 @@ export class Calling extends State {
     return /** @type {any} */ (this);
   }
 
+  /** A node that offers its state only now: its router need not have known of it. @override */
+  _state_began() {
+    const { _self: self } = this;
+    if (self._wired) self._tree.tell(self._stem, [self]).catch(report);
+  }
+
   // -- calls that go out ------------------------------------------------------------------------------------------
   /**
    * @param {string} address

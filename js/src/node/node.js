@@ -30,10 +30,9 @@ import { NodeContext, resolversOf } from "./context.js";
 import { declared, listenedTo, OWN } from "./declared.js";
 import { ADDRESS, proxyOf } from "./proxy.js";
 import { Signal } from "./signal.js";
-import { treeOf, undoAll } from "./tree.js";
+import { treeOf } from "./tree.js";
 
 /** @typedef {import("./context.js").Said} Said */
-/** @typedef {import("./port.js").Undo} Undo */
 /** @typedef {import("./tree.js").Tree} Tree */
 /** @typedef {import("../path.js").Address} Address */
 
@@ -63,7 +62,8 @@ export class Node extends Calling {
 
   /** @type {Node | null} */ _parent = null;
   /** @type {Map<string, Node> | null} */ _children = null;
-  /** @type {Undo[] | null} what tells the router that it is gone; null: it was not told */ _wired = null;
+  /** The router knows of it, or need not. */
+  _wired = false;
   /** @type {Promise<void> | null} */ _ending = null;
 
   constructor() {
@@ -268,9 +268,8 @@ export class Node extends Calling {
   /** @param {Node[]} nodes @param {Tree} tree */
   async _wire(nodes, tree) {
     for (const node of nodes) await tell(node, "on_node_register");
-    const root = !this._parent?._context || this._parent._tree !== tree;
     try {
-      this._wired = await (root ? tree.plant(this, nodes) : tree.graft(nodes));
+      await tree.tell(this._stem, nodes);
       const listens = await Promise.allSettled(nodes.map((node) => node._listen_as_declared()));
       for (const outcome of listens) if (outcome.status === "rejected") throw outcome.reason;
     } catch (error) {
@@ -278,16 +277,30 @@ export class Node extends Calling {
       throw error;
     }
     for (const node of nodes) {
-      node._wired ??= [];
+      node._wired = true;
       await tell(node, "on_node_registration_success");
     }
   }
 
   /** @param {Node[]} nodes */
   async _unwire(nodes) {
+    /** @type {Map<Node, Node[]>} */ const stems = new Map();
     const bound = nodes.filter((node) => node._context);
-    const undos = bound.flatMap((node) => node._wired ?? []);
-    await Promise.all([undoAll(undos), ...bound.map((node) => node._tree.deafen(node))]);
+    for (const node of bound) {
+      const stem = node._stem;
+      const those = stems.get(stem) ?? [];
+      if (those.push(node) === 1) stems.set(stem, those);
+    }
+    const told = [...stems].map(([stem, those]) => stem._tree.takeBack(stem, those));
+    await Promise.all([...told, ...bound.map((node) => node._tree.deafen(node))]);
+  }
+
+  /**
+   * The topmost node of its branch that is reached by the same connection: that of which the router knows.
+   * @returns {Node}
+   */
+  get _stem() {
+    return this._parent?._context && this._parent._tree === this._tree ? this._parent._stem : this;
   }
 
   async _listen_as_declared() {
@@ -325,7 +338,10 @@ export class Node extends Calling {
   }
 
   _clear() {
-    for (const node of this._walk()) node._path = node._context = node._wired = null;
+    for (const node of this._walk()) {
+      node._path = node._context = null;
+      node._wired = false;
+    }
   }
 
   // -- the rest of the tree ---------------------------------------------------------------------------------------

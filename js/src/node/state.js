@@ -11,6 +11,18 @@ import { ReactiveDict } from "../react.js";
 export class State {
   /** @type {ReactiveDict<any> | undefined} */ _state = undefined;
 
+  /** There was a key: the state can be mirrored. */
+  _stateful = false;
+
+  /** The first key is there. */
+  _state_began() {}
+
+  #began() {
+    if (this._stateful) return;
+    this._stateful = true;
+    this._state_began();
+  }
+
   get _dict() {
     return (this._state ??= new ReactiveDict());
   }
@@ -28,6 +40,7 @@ export class State {
   /** @param {string} key @param {unknown} value */
   set(key, value) {
     this._dict.set(key, value);
+    this.#began();
     return this;
   }
 
@@ -42,6 +55,7 @@ export class State {
    */
   update(data) {
     this._dict.update(data);
+    this.#began();
   }
 
   keys() {

@@ -4,17 +4,15 @@
  *     bound nodes, by address                          a call of `test.first.rpc` is `rpc` of the node at `test.first`
  *     listeners, by the address they listen to         of this connection; the wire is not needed for what is said here
  *
- * What the router is told of a root and all below it, in one round trip where it matches patterns (WAMP advanced profile,
- * pattern-based registration and subscription), else one message for each call and signal, all under way at once:
+ * The router is told of roots and of what is listened to (`wiring`):
  *
- *     REGISTER  "test.first."  prefix                  calls of all nodes below `test.first`, those added later, too
- *     SUBSCRIBE "test.first."  prefix                  signals that others say in the name of these nodes
  *     SUBSCRIBE "test.second." wildcard                for a handler of all signals of the node `test.second`
  *
  * @module
  */
 import { LimenError } from "../exc.js";
 import { declared } from "./declared.js";
+import { SELF, travels, Wiring } from "./wiring.js";
 
 /** @typedef {import("./node.js").Node} Node */
 /** @typedef {import("./port.js").Session} Session */
@@ -25,17 +23,12 @@ import { declared } from "./declared.js";
  * @typedef {{ handlers: [node: Node, handler: Handler][], ready: Promise<Undo> | undefined }} Listened
  */
 
-/**
- * @typedef {(topic: string, args: unknown[], kwargs: Record<string, unknown>, details?: Record<string, any>) => void}
- *   Listener
- */
-
-/** The name of a call that is its node itself. */
-export const SELF = ".";
+/** @typedef {import("./wiring.js").Listener} Listener */
 
 export class Tree {
   /** @type {Map<string, Node>} */ nodes = new Map();
   /** @type {Map<string, Listened>} */ #listened = new Map();
+  /** What was told of each root. @type {Map<Node, Wiring>} */ #wirings = new Map();
   /** What each node listens to. @type {Map<Node, [address: string, handler: Handler][]>} */ #listens = new Map();
 
   /** @param {Session} [session] what reaches the rest of the tree; without one there is nothing else */
@@ -50,7 +43,8 @@ export class Tree {
 
   /** How much is held, for whoever looks for what was left. */
   get size() {
-    return { nodes: this.nodes.size, listened: this.#listened.size, listening: this.#listens.size };
+    const [listened, listening, roots] = [this.#listened.size, this.#listens.size, this.#wirings.size];
+    return { nodes: this.nodes.size, roots, listened, listening };
   }
 
   // -- who is where -----------------------------------------------------------------------------------------------
@@ -91,48 +85,29 @@ export class Tree {
 
   // -- what the router is told ------------------------------------------------------------------------------------
   /**
-   * Tells the router of *root*, with all *nodes* of it; gives what undoes that. If anything is refused all is undone, and
-   * what was said against it is thrown.
+   * Tells the router of *nodes*, which are *root* and what is below it, or were added to it. If anything is refused all of
+   * it is undone, and what was said against it is thrown.
+   * @param {Node} root
+   * @param {Iterable<Node>} nodes
+   */
+  async tell(root, nodes) {
+    if (!this.session) return;
+    const known = this.#wirings.get(root);
+    const wiring = known ?? new Wiring(this.session, String(root.node_path), this.#invoked, this.#saidHere);
+    this.#wirings.set(root, wiring);
+    await wiring.tell(nodes);
+  }
+
+  /**
+   * Takes back what was told of *nodes*, all of it if *root* is among them.
    * @param {Node} root
    * @param {Node[]} nodes
-   * @returns {Promise<Undo[]>}
    */
-  plant(root, nodes) {
-    const { session } = this;
-    if (!session) return Promise.resolve([]);
-    const address = String(root.node_path);
-    const work = this.#exact(session, nodes);
-    if (matches(session, "dealer", "pattern_based_registration")) {
-      work.push(session.register(`${address}.`, this.#invoked, { match: "prefix" }));
-      if (callOf(root, SELF)) work.push(session.register(address, this.#invoked));
-    }
-    if (matches(session, "broker", "pattern_based_subscription"))
-      work.push(session.subscribe(`${address}.`, this.#saidHere, { match: "prefix", topic: true }));
-    return all(work);
-  }
-
-  /**
-   * As `plant`, for *nodes* that were added below a root that is planted.
-   * @param {Node[]} nodes
-   * @returns {Promise<Undo[]>}
-   */
-  graft(nodes) {
-    return this.session ? all(this.#exact(this.session, nodes)) : Promise.resolve([]);
-  }
-
-  /**
-   * What is told one by one, for want of patterns.
-   * @param {Session} session
-   * @param {Node[]} nodes
-   * @returns {Promise<Undo>[]}
-   */
-  #exact(session, nodes) {
-    /** @type {Promise<Undo>[]} */ const work = [];
-    if (!matches(session, "dealer", "pattern_based_registration"))
-      for (const uri of callsOf(nodes)) work.push(session.register(uri, this.#invoked));
-    if (!matches(session, "broker", "pattern_based_subscription"))
-      for (const uri of signalsOf(nodes)) work.push(session.subscribe(uri, this.#saidHere, { topic: true }));
-    return work;
+  async takeBack(root, nodes) {
+    const wiring = this.#wirings.get(root);
+    if (!nodes.includes(root)) return wiring?.forget(nodes);
+    this.#wirings.delete(root);
+    return wiring?.end();
   }
 
   // -- what comes in ----------------------------------------------------------------------------------------------
@@ -246,49 +221,4 @@ export const nothing = (uri) => new LimenError("NotFound", [`Nothing is called b
 export function parted(address) {
   const dot = address.lastIndexOf(".");
   return [address.slice(0, Math.max(dot, 0)), address.slice(dot + 1)];
-}
-
-/** Whether *name* is a signal that leaves its process. @param {string} name */
-export const travels = (name) => name.startsWith("on_") && !name.startsWith("on_node_");
-
-/**
- * Whether the router of *session* announces *feature* in *role*.
- * @param {Session} session
- * @param {"dealer" | "broker"} role
- * @param {string} feature
- */
-const matches = (session, role, feature) => session.features?.[role]?.features?.[feature] === true;
-
-/** @param {Node[]} nodes */
-function* callsOf(nodes) {
-  for (const node of nodes)
-    for (const name of declared(node.constructor).calls.keys())
-      yield name === SELF ? String(node.node_path) : `${node.node_path}.${name}`;
-}
-
-/** @param {Node[]} nodes */
-function* signalsOf(nodes) {
-  for (const node of nodes)
-    for (const name of declared(node.constructor).signals.keys()) if (travels(name)) yield `${node.node_path}.${name}`;
-}
-
-/** All undos, or none: then the first error is thrown. @param {Promise<Undo>[]} work @returns {Promise<Undo[]>} */
-async function all(work) {
-  /** @type {Undo[]} */ const undos = [];
-  /** @type {unknown[]} */ const errors = [];
-  for (const outcome of await Promise.allSettled(work)) {
-    if (outcome.status === "fulfilled") undos.push(outcome.value);
-    else errors.push(outcome.reason);
-  }
-  if (!errors.length) return undos;
-  await undoAll(undos);
-  throw errors[0];
-}
-
-/**
- * Undoes what the router was told, all under way at once. What is said against it is of no use to anybody.
- * @param {Iterable<Undo>} undos
- */
-export async function undoAll(undos) {
-  await Promise.allSettled([...undos].map(async (undo) => undo()));
 }
