@@ -3,7 +3,9 @@
  * @module
  */
 import { random } from "./bytes.js";
-import { LimenError, fromWire } from "./exc.js";
+import { lost } from "./connection.js";
+import { LimenError } from "./exc.js";
+import { errorOf, resultOf } from "./payload.js";
 import { isPlain, tag, untag } from "./values.js";
 import { CALL, ERROR, binary } from "./wamp.js";
 
@@ -22,38 +24,6 @@ import { CALL, ERROR, binary } from "./wamp.js";
 export const spread = (args) => (args.length === 1 && isPlain(args[0]) ? [[], args[0]] : [args, {}]);
 
 /** @typedef {import("./wamp.js").Message} Message */
-
-/**
- * Reads what came: `untag`, or for a plain peer what a value is anyway.
- * @typedef {(tree: unknown, path?: string, depth?: number) => any} Read
- */
-
-/** @param {Record<string, any> | undefined} kwargs @param {Read} [read] @returns {Record<string, any>} */
-export const named = (kwargs, read = untag) =>
-  Object.fromEntries(Object.entries(kwargs ?? {}).map(([name, value]) => [name, read(value, `$.${name}`, 1)]));
-
-/**
- * The value that a RESULT brings: of a Limen service its one positional result. Another peer's may have several: then
- * an array of them;
- * named ones come as an object.
- * @param {Message} result
- * @param {Read} [read]
- * @throws {LimenError} InvalidValue
- */
-export function resultOf({ args = [], kwargs }, read = untag) {
-  const values = args.map((value, i) => read(value, `$[${i}]`, 1));
-  if (!kwargs || !Object.keys(kwargs).length) return values.length > 1 ? values : (values[0] ?? null);
-  return values.length ? { args: values, kwargs: named(kwargs, read) } : named(kwargs, read);
-}
-
-/** @param {Message} error @param {Read} [read] */
-export function errorOf({ uri, args, kwargs }, read = untag) {
-  try {
-    return fromWire(uri, named(kwargs, read), args);
-  } catch {
-    return fromWire(uri, undefined, args);
-  }
-}
 
 /**
  * What a page gets: a promise, and a stream of the values that the service yields.
@@ -142,9 +112,9 @@ export class Call {
 
   /** RESULT or ERROR. @param {Message} message */
   answered(message) {
-    if (message.type === ERROR) return this.fail(errorOf(message));
+    if (message.type === ERROR) return this.fail(errorOf(message, untag));
     try {
-      const value = resultOf(message);
+      const value = resultOf(message, untag);
       return message.details.progress ? this.progress(value) : this.succeed(value);
     } catch (error) {
       return this.fail(/** @type {LimenError} */ (error));
@@ -209,4 +179,19 @@ export class Call {
     };
     return Object.assign(this.promise, { [Symbol.asyncIterator]: iterate });
   }
+}
+
+/**
+ * The result of one of Limen's own procedures, asked on the live connection.
+ * @param {import("./requests.js").Requests} requests
+ * @param {string} uri
+ * @param {any[]} args
+ * @returns {Promise<any>} rejects with ConnectionLost if the connection ends first
+ */
+export function ownCall(requests, uri, args) {
+  const call = new Call(uri, args, {});
+  const make = (/** @type {number} */ request) => Object.assign(call, { request }).message();
+  if (requests.send(make, { answer: (message) => call.answered(message), gone: () => call.fail(lost()) }) < 0)
+    call.fail(lost());
+  return call.promise;
 }

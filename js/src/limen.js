@@ -54,6 +54,9 @@ const session = new Session({
   },
 });
 
+/** For node.mjs, which has nodes take part in this session. */
+export { session as _session };
+
 /**
  * What the page does with errors, by name; `exc.Error` hears of those that have no handler. The promise rejects all the
  * same.

@@ -1,6 +1,5 @@
 /** What was asked on one connection, and waits for its answer. Request ids count from 1, as WAMP wants. @module */
-import { Call, errorOf } from "./calls.js";
-import { lost } from "./connection.js";
+import { errorOf } from "./payload.js";
 import { ERROR, RESULT } from "./wamp.js";
 
 /** @typedef {import("./wamp.js").Message} Message */
@@ -14,6 +13,13 @@ export class Requests {
   /** @type {Connection | undefined} */ connection;
   #last = 0;
   /** @type {Map<number, Waiting>} */ #waiting = new Map();
+
+  #read;
+
+  /** @param {import("./payload.js").Read} read */
+  constructor(read) {
+    this.#read = read;
+  }
 
   /** @param {Connection} connection */
   begin(connection) {
@@ -51,23 +57,9 @@ export class Requests {
   ask(make, answer = () => {}) {
     return new Promise((gone) => {
       const heard = (/** @type {Message} */ message) =>
-        gone(message.type === ERROR ? answer(errorOf(message)) : answer(undefined, message));
+        gone(message.type === ERROR ? answer(errorOf(message, this.#read)) : answer(undefined, message));
       if (this.send(make, { answer: heard, gone }) < 0) gone();
     });
-  }
-
-  /**
-   * The result of one of Limen's own procedures.
-   * @param {string} uri
-   * @param {any[]} args
-   * @returns {Promise<any>} rejects with ConnectionLost if the connection ends first
-   */
-  own(uri, args) {
-    const call = new Call(uri, args, {});
-    const make = (/** @type {number} */ request) => Object.assign(call, { request }).message();
-    if (this.send(make, { answer: (message) => call.answered(message), gone: () => call.fail(lost()) }) < 0)
-      call.fail(lost());
-    return call.promise;
   }
 
   /** Nobody waits for it any more. @param {number} request */

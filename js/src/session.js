@@ -9,7 +9,7 @@
  *   and what comes back late is dropped.
  * @module
  */
-import { Call } from "./calls.js";
+import { Call, ownCall } from "./calls.js";
 import { greet, lost } from "./connection.js";
 import { farewell, isVerdict } from "./endings.js";
 import { Events } from "./events.js";
@@ -20,24 +20,14 @@ import { ClientResume } from "./seal/resume.js";
 import { generate } from "./seal/noise.js";
 import { LIMITS, NOBODY } from "./state.js";
 import { Subscriptions } from "./subscriptions.js";
+import { tag, untag } from "./values.js";
 import * as wamp from "./wamp.js";
 
 /** @typedef {import("./connection.js").Connection} Connection */
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./state.js").Limits} Limits */
-/**
- * *progress*: told 0 … 1 while the password is stretched. *force*: where the user has as many sessions as are allowed,
- * the oldest makes room.
- * @typedef {{progress?: (done: number) => void, force?: boolean}} LoginOptions
- */
-/**
- * What logs in and makes new passwords; loaded when needed (`seal/login.js`).
- * @typedef {ReturnType<typeof import("./seal/login.js").loginPart>} LoginPart
- */
-/**
- * @typedef {Pick<import("./slots.js").Slots, "slot" | "mayResume" | "stayOut" | "take" | "keep" | "drop" | "leave" | "release">}
- *    SlotStore
- */
+/** @typedef {import("./state.js").LoginOptions} LoginOptions */
+/** @typedef {import("./state.js").Entered} Entered */
 const SUBPROTOCOL = "limen.1.json";
 /** An id that no subscription has: asking to end it is answered by every router, and changes nothing. */
 const NO_SUBSCRIPTION = 2 ** 53 - 1;
@@ -46,6 +36,8 @@ const UNLOCKED = "A password cannot be kept safe on this page: open it over http
 export class Session {
   events = new Events();
   /** @type {State} */ state;
+  /** The session on this connection, and when its topics are heard again. @type {Entered | undefined} */ entered;
+  /** Takes what is said to a callee (`node/sealed.js`). @type {(message: wamp.Message) => boolean} */ callee = () => false;
   #place;
   #slots;
   #tabs;
@@ -57,8 +49,8 @@ export class Session {
   #passwordMin = 0; // characters of a new password; WELCOME says
   #suspended = false;
   #uncertain = false;
-  #requests = new Requests();
-  #subscriptions = new Subscriptions(this.#requests, (topics) => this.events.emit("missed", { topics }));
+  #requests = new Requests(untag);
+  #subscriptions = new Subscriptions(this.#requests, (topics) => this.events.emit("missed", { topics }), untag);
   #outbox;
   #wake = () => {};
   /** @type {ReturnType<typeof setInterval> | undefined} */ #watch;
@@ -71,9 +63,9 @@ export class Session {
    * @param {string} [options.lane] "ws", or "http": without a WebSocket
    * @param {() => Promise<{greet: typeof greet}>} [options.loadLane]
    * @param {string} options.domain
-   * @param {SlotStore} options.slots
+   * @param {import("./state.js").SlotStore} options.slots
    * @param {import("./tabs.js").Tabs} [options.tabs] how further tabs come in; without it they don't
-   * @param {() => Promise<LoginPart>} options.loadLogin
+   * @param {() => Promise<import("./state.js").LoginPart>} options.loadLogin
    * @param {typeof globalThis.WebSocket} [options.WebSocket]
    * @param {Partial<Limits>} [options.limits]
    * @param {boolean} [options.secure]
@@ -99,6 +91,11 @@ export class Session {
     this.#loadLogin = loadLogin;
     this.#outbox = new Outbox(this.#requests, this.#limits);
     this.state = Object.freeze({ status: "anonymous", secure, domain, ...NOBODY });
+  }
+
+  /** What a callee, and a publisher, stand on. */
+  get parts() {
+    return { requests: this.#requests, subscriptions: this.#subscriptions, write: tag, read: untag };
   }
 
   /** By which lane the next login, or return, goes. @param {string} lane */
@@ -158,8 +155,8 @@ export class Session {
         this.state.status === "online" &&
         !this.state.impersonated_by &&
         Boolean(this.#slots.slot),
-      letIn: (own) => this.#requests.own("limen.session.child", [own]),
-      end: (id) => this.#requests.own("limen.session.end", [id]),
+      letIn: (own) => ownCall(this.#requests, "limen.session.child", [own]),
+      end: (id) => ownCall(this.#requests, "limen.session.end", [id]),
     };
   }
 
@@ -205,7 +202,7 @@ export class Session {
    */
   async #openSlot(own, { details }) {
     if (!own) return;
-    const { slot, key, epoch } = await this.#requests.own("limen.slot.open", [own.public]);
+    const { slot, key, epoch } = await ownCall(this.#requests, "limen.slot.open", [own.public]);
     await this.#slots.keep({
       handle: slot,
       key,
@@ -224,7 +221,7 @@ export class Session {
     const { connection } = this.#requests;
     if (connection) {
       const patience = setTimeout(() => connection.giveUp(), (this.#limits.answer * 1000) / 3);
-      await this.#requests.own("limen.session.logout", []).catch(() => {}); // gone, or going: it ends here all the same
+      await ownCall(this.#requests, "limen.session.logout", []).catch(() => {}); // gone, or going: it ends here all the same
       clearTimeout(patience);
       connection.close([wamp.GOODBYE, {}, "wamp.close.goodbye_and_out"]);
     }
@@ -242,8 +239,8 @@ export class Session {
     const { user, domain } = this.state;
     if (this.state.status !== "online" || !user) throw new LimenError("Unauthorized");
     const part = (await this.#loadLogin()).newPassword({ user, password, domain, progress, least: this.#passwordMin });
-    const response = await this.#requests.own("limen.password.begin", [part.request]);
-    await this.#requests.own("limen.password.finish", [await part.finish(response)]);
+    const response = await ownCall(this.#requests, "limen.password.begin", [part.request]);
+    await ownCall(this.#requests, "limen.password.finish", [await part.finish(response)]);
   }
 
   /**
@@ -253,7 +250,7 @@ export class Session {
    */
   async own(uri, ...args) {
     if (this.state.status === "anonymous") throw new LimenError("Unauthorized", ["You must log in first."]);
-    return this.#requests.own(uri, args);
+    return ownCall(this.#requests, uri, args);
   }
 
   /**
@@ -359,7 +356,7 @@ export class Session {
    * @param {{resumed: boolean, received?: number | null}} how *received*: frames of the last connection that the server
    *   opened, if that is known
    */
-  #welcomed({ details }, { resumed, received }) {
+  #welcomed({ session, details }, { resumed, received }) {
     this.#passwordMin = details.x_password_min ?? 0;
     this.#uncertain = false;
     const { authid = null, authrole = "user", x_roles = [authrole], x_profile = {} } = details;
@@ -374,7 +371,8 @@ export class Session {
       impersonated_by: details.x_impersonated_by ?? null,
     });
     const topics = this.#subscriptions.names;
-    this.#subscriptions.renew(); // before all calls: what changes after their answers is heard of
+    const renewed = this.#subscriptions.renew(); // before all calls: what changes after their answers is heard of
+    this.events.emit("entered", (this.entered = { session, roles: details.roles, renewed }));
     this.#outbox.open(received);
     this.events.emit("state", this.state);
     this.events.emit("online", this.state);
@@ -386,7 +384,7 @@ export class Session {
     if (this.#requests.connection !== connection) return;
     if (message.type === wamp.GOODBYE) this.#goodbye(connection, message);
     else if (message.type === wamp.EVENT) this.#subscriptions.deliver(message);
-    else this.#requests.answered(message);
+    else if (!this.callee(message)) this.#requests.answered(message);
   }
 
   /** @param {Connection} connection @param {wamp.Message} message */

@@ -13,6 +13,23 @@
  * long each step of a greeting may take.
  * @typedef {{first: number, most: number, wait: number, queue: number, quiet: number, answer: number}} Limits
  */
+/**
+ * *progress*: told 0 … 1 while the password is stretched. *force*: where the user has as many sessions as are allowed,
+ * the oldest makes room.
+ * @typedef {{progress?: (done: number) => void, force?: boolean}} LoginOptions
+ */
+/**
+ * What logs in and makes new passwords; loaded when needed (`seal/login.js`).
+ * @typedef {ReturnType<typeof import("./seal/login.js").loginPart>} LoginPart
+ */
+/**
+ * @typedef {Pick<import("./slots.js").Slots, "slot" | "mayResume" | "stayOut" | "take" | "keep" | "drop" | "leave" | "release">}
+ *    SlotStore
+ */
+/**
+ * A connection of the session. *session*: its number there. *renewed*: when its topics are heard again.
+ * @typedef {{session: number, roles: Record<string, any>, renewed: Promise<unknown>}} Entered
+ */
 /** @type {Limits} */
 export const LIMITS = { first: 0.25, most: 15, wait: 60, queue: 256, quiet: 30, answer: 15 };
 

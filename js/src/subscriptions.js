@@ -4,8 +4,7 @@
  */
 import { safely } from "./events.js";
 import { LimenError } from "./exc.js";
-import { named } from "./calls.js";
-import { untag } from "./values.js";
+import { named } from "./payload.js";
 import { SUBSCRIBE, UNSUBSCRIBE } from "./wamp.js";
 
 /**
@@ -40,9 +39,9 @@ export class Subscriptions {
   /**
    * @param {import("./requests.js").Requests} requests
    * @param {(topics: string[]) => void} missed told of an event that could not be read
-   * @param {import("./calls.js").Read} [read]
+   * @param {import("./payload.js").Read} read
    */
-  constructor(requests, missed, read = untag) {
+  constructor(requests, missed, read) {
     this.#requests = requests;
     this.#missed = missed;
     this.#read = read;
@@ -132,7 +131,10 @@ export class Subscriptions {
 
   /** Ends all, e.g. because the session ended. @param {LimenError} error for those who still wait */
   end(error) {
-    for (const topic of this.#topics.values()) topic.ready.reject(error);
+    for (const topic of this.#topics.values()) {
+      topic.id = undefined; // a later undo must not end what has been subscribed since
+      topic.ready.reject(error);
+    }
     this.#topics.clear();
     this.#byId.clear();
   }

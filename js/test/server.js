@@ -34,6 +34,7 @@ export class TestServer {
   ran = [];
   slots = new Map();
   topics = new Map();
+  /** Where all that is no service of its own goes: a MemoryRouter. */ router = undefined;
   /** Switches. */
   reachable = true;
   abortHello = undefined; // [uri, details]
@@ -170,6 +171,7 @@ class Connection {
 
   lost() {
     this.server.connections.delete(this);
+    this.peer?.leave();
     if (this.tab?.connection === this) {
       this.tab.connection = undefined;
       this.tab.received = this.channel.received;
@@ -259,12 +261,14 @@ class Connection {
     this.#step = "session";
     if (server.unsealedAbort) return (void this.plain([3, {}, "limen.error.unknown_session"]), this.socket.end());
     if (server.loseWelcome) return this.socket.lose();
+    this.peer = server.router?.join((message) => message[0] !== 2 && void this.send(message));
+    this.peer?.receive([1, server.domain, {}]);
     const x_received = this.slot ? (this.tab.received ?? null) : undefined;
     return this.send([
       2,
       1,
       {
-        roles: {},
+        roles: server.router?.features ?? {},
         authid: this.user,
         authrole: "nurse",
         x_roles: ["nurse"],
@@ -277,6 +281,9 @@ class Connection {
   }
 
   async #message([type, request, ...rest]) {
+    if (this.peer && [8, 16, 32, 34, 49, 64, 66, 70].includes(type)) return this.peer.receive([type, request, ...rest]);
+    if (this.peer && type === 48 && !/^limen\./.test(rest[1]) && !this.server.services[rest[1]])
+      return this.peer.receive([type, request, ...rest]);
     if (type === 48) return void this.#call(request, ...rest);
     if (type === 49) return this.tab.calls.get(this.byRequest?.get(request))?.cancel?.();
     if (type === 32) {

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LimenError } from "../src/exc.js";
-import { errorOf, resultOf } from "../src/calls.js";
+import * as payload from "../src/payload.js";
 import { decode, encode, unbinary } from "../src/wamp.js";
-import { tag } from "../src/values.js";
+import { tag, untag } from "../src/values.js";
 import { vectors } from "./support.js";
 
+const errorOf = (message) => payload.errorOf(message, untag);
+const resultOf = (message) => payload.resultOf(message, untag);
 const { messages, refused } = vectors("messages");
 /** Message types that a router sends to a client. */
 const HEARD = new Set([2, 3, 4, 6, 8, 17, 33, 35, 36, 50, 65, 67, 68, 69]);

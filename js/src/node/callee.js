@@ -6,7 +6,7 @@
  * - A call ends once: by its answer, by INTERRUPT, or with its connection. What comes later is dropped.
  * @module
  */
-import { errorOf, named } from "../calls.js";
+import { errorOf, named } from "../payload.js";
 import { lost } from "../connection.js";
 import { LimenError } from "../exc.js";
 import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD } from "../wamp.js";
@@ -20,7 +20,7 @@ import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD
  *   ask(make: (request: number) => any[], answer: (reply?: Message) => void): void,
  *   send(message: any[]): void,
  *   write(value: unknown, path?: string): any,
- *   read: import("../calls.js").Read,
+ *   read: import("../payload.js").Read,
  *   clock: import("./port.js").Clock,
  * }} Wire
  */
@@ -84,7 +84,7 @@ export class Callee {
       const answered = (/** @type {Message | undefined} */ reply) => {
         if (!reply) return resolve(); // the next connection renews it
         if (reply.type !== ERROR) return resolve(this.#registered(registration, reply.registration));
-        if (!stood || reply.uri !== EXISTS) return resolve(this.#refused(registration, errorOf(reply)));
+        if (!stood || reply.uri !== EXISTS) return resolve(this.#refused(registration, errorOf(reply, this.#wire.read)));
         return this.#wire.clock.setTimeout(again, pause * (0.5 + Math.random()));
       };
       this.#wire.ask((request) => [REGISTER, request, options, uri], answered);
@@ -135,6 +135,11 @@ export class Callee {
     const running = [...this.#running.values()];
     this.#running.clear();
     for (const call of running) call.abort(lost());
+  }
+
+  /** Takes all back, as their undos do. */
+  async clear() {
+    await Promise.all([...this.#registrations].map((registration) => this.#remove(registration)));
   }
 
   /** The session is over. @param {LimenError} error for those who wait */

@@ -3,7 +3,7 @@
  * with OutcomeUnknown. One that was not waits for the next connection, for as long as its time-out lets it.
  * @module
  */
-import { errorOf, resultOf } from "../calls.js";
+import { errorOf, resultOf } from "../payload.js";
 import { LimenError } from "../exc.js";
 import { CALL, CANCEL, ERROR } from "../wamp.js";
 

@@ -9,9 +9,11 @@
  *
  * @module
  */
+import { LimenError } from "../exc.js";
 import { NodeContext } from "./context.js";
 import { endpoint, webSocket } from "./line.js";
 import { CLOCK } from "./port.js";
+import { SealedSession } from "./sealed.js";
 import { PlainSession } from "./session.js";
 import { Tree } from "./tree.js";
 
@@ -24,6 +26,9 @@ import { Tree } from "./tree.js";
  * *WebSocket*: the class; the browser's own, unless said. *session*: another than a plain one; then there is no URL.
  * @typedef {{WebSocket?: typeof globalThis.WebSocket, clock?: import("./port.js").Clock, session?: Opened}} Options
  */
+
+/** Connections of the page's login: a session has one callee. @type {WeakMap<object, Connection>} */
+const SEALED = new WeakMap();
 
 export class Connection {
   /** The session port. @type {Opened} */ session;
@@ -46,6 +51,28 @@ export class Connection {
       this.session = new PlainSession(webSocket(at.url, WebSocket), realm ?? at.realm, clock);
     }
     this.tree = new Tree(this.session);
+  }
+
+  /**
+   * The connection of the page's login: everything sealed, as the user who is logged in. It is open once somebody is. One
+   * for a page; a new one once somebody else has logged in.
+   *
+   *     const connection = await when_connected(Connection.over(Limen));
+   *
+   * @param {{_session: import("../session.js").Session}} [limen] the module limen.mjs; the global Limen, unless said
+   * @returns {Connection}
+   */
+  static over(limen = /** @type {any} */ (globalThis).Limen) {
+    const core = limen?._session;
+    if (!core)
+      throw new LimenError("InvalidCall", [
+        "There is no Limen in this page; load /limen/limen.js, or say which: Connection.over(await import('/limen/limen.mjs')).",
+      ]);
+    const known = SEALED.get(core);
+    if (known && known.state !== "closed") return known;
+    const connection = new Connection("", undefined, { session: new SealedSession(core) });
+    SEALED.set(core, connection);
+    return connection;
   }
 
   /**

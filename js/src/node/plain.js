@@ -61,7 +61,7 @@ function untagged(kind, inner, path) {
 const keyText = (key, path) =>
   typeof key === "string" || typeof key === "number" ? String(key) : refuse(path, "A key is a text or a number.");
 
-/** A value as it came. @type {import("../calls.js").Read} */
+/** A value as it came. @type {import("../payload.js").Read} */
 export function read(value) {
   if (typeof value === "string") return value[0] === "\0" ? bytesOf(value) : value;
   if (Array.isArray(value)) return value.map((item) => read(item));

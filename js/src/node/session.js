@@ -8,7 +8,7 @@
  * Reading order: this file · `line` (the connection, and its return) · `calls` · `callee` · `../subscriptions`.
  * @module
  */
-import { errorOf } from "../calls.js";
+import { errorOf } from "../payload.js";
 import { lost } from "../connection.js";
 import { Events } from "../events.js";
 import { LimenError } from "../exc.js";
@@ -29,7 +29,7 @@ export class PlainSession {
   /** @type {Record<string, any>} */ features = {};
   id = 0;
   #events = new Events();
-  #requests = new Requests();
+  #requests = new Requests(read);
   #line;
   #wire;
   #calls;
