@@ -50,13 +50,20 @@ export const incoming = (value, node) => back(value, node, 0);
 
 /** @param {unknown} value @param {number} depth @returns {any} */
 function out(value, depth) {
-  if (value === null || (typeof value !== "object" && typeof value !== "function")) return value;
+  if (value === null || value === undefined || isLeaf(value)) return value;
   if (depth > MOST_DEPTH) tooDeep();
+  if (typeof value !== "object" && typeof value !== "function") return checked(value);
   if (value instanceof Path) return { ...address(value), $as: "path" };
   if (ADDRESS in value) return address(/** @type {any} */ (value)[ADDRESS] ?? nowhere(value));
   if (Array.isArray(value)) return like(value, (each) => out(each, depth + 1));
   if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, out(each, depth + 1)]));
-  return isPlain(value) ? mapped(value, (each) => out(each, depth + 1)) : value;
+  return isPlain(value) ? mapped(value, (each) => out(each, depth + 1)) : checked(value);
+}
+
+/** What cannot travel is refused before anything is done with it. @param {unknown} value */
+function checked(value) {
+  tag(value);
+  return value;
 }
 
 /** @param {Path} path */
