@@ -171,7 +171,7 @@ const cutAtRegister = (router, connection) =>
     router.heard = function (peer, message) {
       if (message[0] !== REGISTER) return MemoryRouter.prototype.heard.call(this, peer, message);
       delete router.heard;
-      return resolve(connection.cut());
+      return resolve(connection.cut({ away: true }));
     };
   });
 
@@ -213,7 +213,7 @@ test("a tree whose connection is lost stays, is away, and is back in full", asyn
   const heard = [];
   await asks.remote("root.child0").on_foo.connect((what) => heard.push(what));
   const all = held(router);
-  const back = one.cut();
+  const back = one.cut({ away: true });
   assert.deepEqual([root.node_away, asks.node_away, root.child1.node_bound], [true, false, true]);
   assert.equal(await root.remote("root.child1").one(), 1, "what is here can be called all the while");
   const waits = root.remote("elsewhere").hello();
