@@ -120,7 +120,7 @@ class Callee(Standings[_Registration]):
         try:
             outcome = registration.endpoint(call)
             if isinstance(outcome, AsyncIterator):
-                outcome = _stream(outcome, push)
+                outcome = streamed(outcome, push)
             elif inspect.isawaitable(outcome) and not inspect.iscoroutine(outcome):
                 outcome = _awaited(outcome)
         except Exception as error:
@@ -176,7 +176,7 @@ class Callee(Standings[_Registration]):
             task.exception()  # its connection is gone, and whoever waited
 
 
-async def _stream(values: AsyncIterator[Any], push: Push | None) -> Any:
+async def streamed(values: AsyncIterator[Any], push: Push | None) -> Any:
     """What an async iterator gives: each value to *push*, or all of them as a list."""
     async with aclosing(values) if inspect.isasyncgen(values) else _nothing_to_close():
         if push is None:

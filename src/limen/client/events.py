@@ -11,7 +11,7 @@ Undo: TypeAlias = Callable[[], object]
 ConfirmedUndo: TypeAlias = "Callable[[], asyncio.Future[None]]"
 """An undo that acts at once; what it gives is done when the other side has confirmed."""
 
-EVENTS: Final = ("online", "restored", "offline", "missed", "taken_over", "signed_out")
+EVENTS: Final = ("online", "restored", "offline", "missed", "revoked", "taken_over", "signed_out")
 
 
 class Events:

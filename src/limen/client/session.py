@@ -370,6 +370,10 @@ class Session(Account):
             self.settled()
         self._known = True
 
+    def revoked(self, uri: str, match: str, error: exc.Error) -> None:
+        """Something does not stand any more that was to stand."""
+        self._emit("revoked", uri, match, error)
+
     def settled(self) -> None:
         """The router has answered for something that is to stand."""
         if self._returning and self._callee.settled and self._subscriptions.settled:

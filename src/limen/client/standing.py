@@ -127,6 +127,7 @@ class Standings(Generic[S]):
         if standing is not None:
             self._by_key.pop(standing.key, None)
             log.warning("%s was taken back by the router: %s", standing.uri, reason)
+            self._session.revoked(*standing.key, exc.NotFound(f"{standing.uri} was taken back by the router: {reason}"))
 
     def over(self, error: exc.Error) -> None:
         """The session is over."""
@@ -180,6 +181,7 @@ class Standings(Generic[S]):
         else:
             self._by_key.pop(standing.key, None)
             log.warning("%s can't be had back: %s", standing.uri, error)
+            self._session.revoked(*standing.key, error)
 
     def _take_back(self, standing: S) -> None:
         self._session.request(lambda id: self._unask(id, standing.id), lambda reply: self._gone(standing))

@@ -134,7 +134,12 @@ class NodeContext:
 
     def wraps(self, kind: str) -> bool:
         """Whether there is a wrapper of *kind*."""
-        return self.get(kind) is not None
+        context: NodeContext | None = self
+        while context is not None:
+            if context._names.get(kind) is not None:
+                return True
+            context = context._parent
+        return False
 
     def _upwards(self) -> Iterator[NodeContext]:
         context: NodeContext | None = self

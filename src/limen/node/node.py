@@ -27,37 +27,55 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from limen import exc
 from limen.base.path import Path
 
-from .calling import Calling
 from .context import NodeContext
 from .declared import declared
+from .growth import APART, Growth, is_within, leaving, left, listens
+from .hearing import Hearing
 from .proxy import Offline, Proxy
 from .signal import Signal
-from .tree import Tree, undo_all
+from .tree import Tree
 
 if TYPE_CHECKING:
-    from .port import Undo
+    from .tree import Asked
 
 _NO_CHILDREN: Mapping[str, Node] = MappingProxyType({})
+_UNBOUND: Final = {
+    "_children": None,
+    "_context": None,
+    "_ending": None,
+    "_growth": None,
+    "_guest": False,
+    "_parent": None,
+    "_path": None,
+    "_stage": APART,
+    "_tree": None,
+    "_wired": (),
+}
+_set: Final = object.__setattr__
 
 
-class Node(Calling):
+class Node(Hearing):
     """An object that lives at an address; see the module. Subclasses need not call `__init__`."""
 
-    __slots__ = ("__dict__", "__weakref__", "_children", "_context", "_ending", "_parent", "_path", "_wired")
+    __slots__ = ("__dict__", "__weakref__", *_UNBOUND)
 
     _children: dict[str, Node] | None
     _context: NodeContext | None
-    _ending: asyncio.Future[None] | None
+    _ending: asyncio.Future[None] | None  # there while it leaves
+    _growth: Growth | None  # there while it is being bound
+    _guest: bool  # it leaves its parent when that leaves
     _parent: Node | None
     _path: Path | None
-    _wired: list[Undo] | None  # what ends what the router was told; None: it was not told yet
+    _stage: int
+    _tree: Tree | None
+    _wired: tuple[Asked, ...]  # what the router was asked for in its name
 
     _limen_node_ = True
     _limen_own = True
@@ -83,8 +101,8 @@ class Node(Calling):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls)
-        for name in ("_children", "_context", "_ending", "_parent", "_path", "_wired"):
-            object.__setattr__(made, name, None)
+        for name, value in _UNBOUND.items():
+            _set(made, name, value)
         return made
 
     # -- where it is --------------------------------------------------------------------------------------------
@@ -134,34 +152,46 @@ class Node(Calling):
 
     @property
     def node_away(self) -> bool:
-        """Its connection is lost: it cannot be reached, and does not reach what is elsewhere, until that returns."""
-        return self._context is not None and self._tree.away
+        """Its connection is lost: it cannot be reached, and does not reach what is elsewhere, until that is back with
+        all that is bound by it. An effect that reads this runs again when it changes."""
+        return self._tree is not None and self._tree.away
 
     # -- binding ------------------------------------------------------------------------------------------------
     async def node_bind(self, path: Path | str, context: NodeContext | None = None, parent: Node | None = None) -> None:
         """Makes the node, and all that was added to it, stand at *path*; with *parent* it is added to that node, as the
         last part of the path. *context*: what it knows, and by which connection it is reached; without one it lives in
-        this process alone.
+        this process alone. A connection that is not open yet is opened, one that is lost waited for.
 
         Raises `exc.InvalidAddress` where another node stands there or the path is none, what a handler of
-        `on_node_bind` raised, and what the router says; then nothing of it is bound.
+        `on_node_bind` raised, what the router says, and `exc.InvalidCall` where it was unbound meanwhile; then nothing
+        of it is bound.
         """
+        path = Path(path)
         if parent is not None:
-            name = Path(path).name
-            if Path(path) != parent.node_path + name:
+            if path != parent.node_path + path.name:
                 raise exc.InvalidAddress(f"{path} is not below its parent, which stands at {parent.node_path}.")
-            await parent._adopt(name, self, context)
+            await parent._adopt(path.name, self, context)
             return
+        if is_within(self):
+            raise exc.InvalidCall(f"{self!r} is being unbound by whoever asks; bind it when that is done.")
+        await left(self)
         if self._parent is not None:
             raise exc.InvalidCall(f"{self!r} was added to another node; bind that one, or remove this one from it.")
+        if self._stage != APART:
+            raise exc.InvalidCall(f"{self!r} is bound already, or about to be; unbind it first.")
         if context is None:
             context = NodeContext()
         if context.get("tree") is None:
-            context.tree = Tree()
-        await self._bind(Path(path), context)
+            context.tree = Tree(context.get("session"))
+        await Growth(self, context.tree).run(path, context)
 
     async def node_add(self, name: str, node: Node) -> None:
-        """Adds *node* below this one as *name*: `self.name`, and `node_path + name` as soon as this one is bound."""
+        """Adds *node* below this one as *name*: `self.name`, and `node_path + name` as soon as this one is bound. One
+        that a handler of `on_node_bind` adds leaves with this one; any other stays its child.
+
+        Raises `exc.InvalidAddress` for a name that is taken or can be none, `exc.InvalidCall` where either node is
+        somewhere else or leaving, and what `node_bind` raises; then it is not added.
+        """
         await self._adopt(name, node, None)
 
     async def node_remove(self, name: str) -> None:
@@ -172,16 +202,18 @@ class Node(Calling):
         await child.node_unbind()
 
     async def node_unbind(self) -> None:
-        """Takes the node and all below it from its address; one that was added is taken from its parent, too. While
-        that is under way a second call waits for the first; of a node that stands nowhere nothing happens."""
-        ending = self._ending
-        if ending is None:
-            if self._path is None and self._parent is None:
-                return
-            ending = asyncio.ensure_future(self._unbind())
-            object.__setattr__(self, "_ending", ending)
-            ending.add_done_callback(lambda _: object.__setattr__(self, "_ending", None))
-        await asyncio.shield(ending)
+        """Takes the node and all below it from its address, at once; comes back when handlers have run and the router
+        knows, if it can be reached. One that was added is taken from its parent, too. While that is under way a second
+        call waits for the first; of a node that stands nowhere nothing happens; a bind that is under way fails.
+
+        Raises an ExceptionGroup of what handlers raised, when all is done.
+        """
+        if self._ending is None and self._stage != APART:
+            await asyncio.shield(leaving(self))
+        else:
+            await left(self)
+            if self._stage == APART and self._ending is None and self._parent is not None:
+                self._parent._forget(self)
 
     @contextlib.asynccontextmanager
     async def bound(self, path: Path | str, context: NodeContext | None = None) -> AsyncIterator[Self]:
@@ -193,124 +225,55 @@ class Node(Calling):
             await self.node_unbind()
 
     async def _adopt(self, name: str, node: Node, context: NodeContext | None) -> None:
+        self._may_adopt(name, node)
+        children = self._children
+        if children is None:
+            children = {}
+            _set(self, "_children", children)
+        children[name] = node
+        _set(node, "_parent", self)
+        _set(self, name, node)
+        try:
+            if self._path is not None and self._context is not None:
+                path = self._path + name
+                if context is not None and context.get("tree") is None:
+                    context.tree = self._tree
+                within = self._context if context is None else context
+                if self._growth is not None and within.tree is self._tree:
+                    await self._growth.join(node, path, within)
+                else:
+                    await Growth(node, within.tree).run(path, within)
+        except BaseException:
+            self._forget(node)
+            raise
+        if listens(self, "on_node_add"):
+            await self.on_node_add.notify(node)
+
+    def _may_adopt(self, name: str, node: Node) -> None:
         if name[:1] == "_" or name[:3] == "on_" or name[:5] == "node_" or not name.isidentifier():
             raise exc.InvalidAddress(
                 f"A child cannot be called {name!r}: it becomes an attribute, and _…, on_… and node_… are taken."
             )
-        if node._parent is not None or node._path is not None:
+        if node._parent is not None or node._stage != APART:
             raise exc.InvalidCall(f"{node!r} stands somewhere already; remove it there first.")
         if node is self.node_root:
             raise exc.InvalidCall(f"{node!r} is above this node; a node cannot be added to itself.")
+        if self._ending is not None or node._ending is not None:
+            raise exc.InvalidCall(f"{self!r} is being unbound; add to it when that is done.")
         if hasattr(self, name):
             raise exc.InvalidAddress(f"{self!r} has {name!r} already; take another name, or remove that first.")
-        children = self._children
-        if children is None:
-            children = {}
-            object.__setattr__(self, "_children", children)
-        children[name] = node
-        object.__setattr__(node, "_parent", self)
-        object.__setattr__(self, name, node)
-        try:
-            if self._path is not None and self._context is not None:
-                await node._bind(self._path + name, self._context if context is None else context)
-        except BaseException:
-            self._forget(node)
-            raise
-        await self.on_node_add.notify(node)
 
     def _forget(self, child: Node) -> None:
-        for name, node in tuple((self._children or {}).items()):
-            if node is child and self._children is not None:
+        if child._parent is not self or self._children is None:
+            return
+        for name, node in self._children.items():
+            if node is child:
                 del self._children[name]
                 if self.__dict__.get(name) is child:
                     del self.__dict__[name]
-        object.__setattr__(child, "_parent", None)
-
-    async def _bind(self, path: Path, context: NodeContext) -> None:
-        if self._path is not None:
-            raise exc.InvalidCall(f"{self!r} is bound already; unbind it first.")
-        tree: Tree = context.tree
-        nodes: list[Node] = []
-        try:
-            self._take(path, context, tree)
-            await self._tell_bound(nodes)
-            parent = self._parent
-            if parent is None or parent._context is None or parent._tree is not tree or parent._wired is not None:
-                await self._wire(nodes, tree)
-        except BaseException:
-            self._give_back()
-            for node in nodes:
-                with contextlib.suppress(Exception):
-                    await node.on_node_unbind.notify()
-            self._clear()
-            raise
-
-    def _take(self, path: Path, context: NodeContext, tree: Tree) -> None:
-        """The addresses of this node and all below it, or none."""
-        tree.enter(self, str(path))
-        object.__setattr__(self, "_path", path)
-        object.__setattr__(self, "_context", context)
-        for name, child in (self._children or {}).items():
-            child._take(path + name, context, tree)
-
-    async def _tell_bound(self, told: list[Node]) -> None:
-        """on_node_bind, from the top down, of what is there and of what its handlers add."""
-        told.append(self)
-        await self.on_node_bind.notify()
-        for child in tuple((self._children or {}).values()):
-            if child not in told:
-                await child._tell_bound(told)
-
-    async def _wire(self, nodes: Sequence[Node], tree: Tree) -> None:
-        for node in nodes:
-            await node.on_node_register.notify()
-        root = self._parent is None or self._parent._tree is not tree
-        try:
-            undos = await (tree.plant(self, nodes) if root else tree.graft(nodes))
-            object.__setattr__(self, "_wired", undos)
-            await asyncio.gather(*(node._listen_as_declared() for node in nodes if declared(type(node)).elsewhere))
-        except BaseException as error:
-            for node in nodes:
-                with contextlib.suppress(Exception):
-                    await node.on_node_registration_failure.notify(error)
-            raise
-        for node in nodes:
-            if node._wired is None:
-                object.__setattr__(node, "_wired", [])
-            await node.on_node_registration_success.notify()
-
-    async def _unbind(self) -> None:
-        nodes = list(self._walk())
-        self._give_back()
-        if self._path is not None:
-            errors = [error for node in nodes for error in await _told(node.on_node_unbind)]
-            errors += [error for node in nodes for error in await _told(node.on_node_unregister)]
-            undos = [undo for node in nodes for undo in node._wired or ()]
-            await asyncio.gather(undo_all(undos), *(node._listen_to_nothing() for node in nodes))
-            self._clear()
-        else:
-            errors = []
-        if self._parent is not None:
-            self._parent._forget(self)
-        if errors:
-            raise ExceptionGroup(f"Handlers failed while {type(self).__name__} was unbound", errors)
-
-    def _walk(self) -> Sequence[Node]:
-        found: list[Node] = [self]
-        for child in (self._children or {}).values():
-            found += child._walk()
-        return found
-
-    def _give_back(self) -> None:
-        """Nothing comes in any more."""
-        for node in self._walk():
-            if node._path is not None and node._context is not None:
-                node._tree.leave(node, str(node._path))
-
-    def _clear(self) -> None:
-        for node in self._walk():
-            for name in ("_path", "_context", "_wired"):
-                object.__setattr__(node, name, None)
+                break
+        _set(child, "_parent", None)
+        _set(child, "_guest", False)
 
     # -- the rest of the tree -----------------------------------------------------------------------------------
     def remote(self, address: Path | str, *, timeout: float | None = None, offline: Offline = "wait") -> Proxy:
@@ -325,18 +288,10 @@ class Node(Calling):
                 f"{type(value).__name__} is not bound, and to assign it does not bind it: "
                 f"await self.node_add({name!r}, node)."
             )
-        object.__setattr__(self, name, value)
+        _set(self, name, value)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'unbound' if self._path is None else str(self._path)!r})"
 
     def _unbound(self) -> exc.Error:
         return exc.InvalidCall(f"{type(self).__name__} is not bound: await node_bind(path, context) first.")
-
-
-async def _told(signal: Any) -> list[Exception]:
-    try:
-        await signal.notify()
-    except ExceptionGroup as group:
-        return list(group.exceptions)
-    return []

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from limen import exc
 from limen.base.path import Path
@@ -19,6 +19,7 @@ from .proxy import Proxy
 
 if TYPE_CHECKING:
     from .calling import Calling
+    from .node import Node
 
 _LEAVES: Final = frozenset((str, int, float, bool, type(None), bytes))
 _MOST_DEPTH: Final = 64
@@ -81,7 +82,7 @@ def _in(value: Any, node: Calling, depth: int) -> Any:
         found = Path(_text(value, "$path"), _text(value, "$base") if "$base" in value else None)
         if value.get("$as") == "path":
             return found
-        return Proxy(node, str(found), found.base)
+        return Proxy(cast("Node", node), str(found), found.base)
     return {key: _in(each, node, depth + 1) for key, each in value.items()}
 
 
@@ -103,6 +104,11 @@ def _copied(value: Any) -> Any:
         return {key: _copied(each) for key, each in value.items()}
     tag(value, "msgpack")  # raises for what can't travel
     return value
+
+
+def is_plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether all arguments are near what they are from far, as they are."""
+    return _LEAVES.issuperset(map(type, args)) and (not kwargs or _LEAVES.issuperset(map(type, kwargs.values())))
 
 
 def each(

@@ -18,7 +18,7 @@ from limen import exc
 from limen.base.path import Path
 
 if TYPE_CHECKING:
-    from .calling import Calling
+    from .node import Node
 
 Offline: TypeAlias = Literal["wait", "fail"]
 
@@ -36,7 +36,7 @@ class Proxy:
     _limen_node_ = True
 
     def __init__(
-        self, node: Calling, uri: str, base: Path, timeout: float | None = None, offline: Offline = "wait"
+        self, node: Node, uri: str, base: Path, timeout: float | None = None, offline: Offline = "wait"
     ) -> None:
         self._node, self._uri, self._base = node, uri, base
         self._timeout, self._offline = timeout, offline
@@ -52,6 +52,8 @@ class Proxy:
         if name[:1] == "_":
             raise AttributeError(f"{name!r} is private: no name that begins with _ crosses to another node.")
         if name[:3] == "on_":
+            if name[:8] == "on_node_":
+                raise AttributeError(f"{name!r} is local: signals that begin with on_node_ never travel.")
             return RemoteSignal(self._node, f"{self._uri}.{name}")
         return Proxy(self._node, f"{self._uri}.{name}", self._base, self._timeout, self._offline)
 
@@ -69,20 +71,22 @@ class Proxy:
         **kwargs: Any,
     ) -> Coroutine[Any, Any, Any]:
         """Calls *name* of this node, with a time-out of its own; "." calls the node itself."""
-        if name[:1] == "_":
-            raise exc.InvalidCall(f"{name!r} is private: no name that begins with _ crosses to another node.")
-        address = self._uri if name == "." else f"{self._uri}.{name}"
         seconds = self._timeout if timeout is None else timeout
-        return self._node._call_from(address, args, kwargs, seconds, offline or self._offline)
+        return self._node._call_from(self._address(name), args, kwargs, seconds, offline or self._offline)
 
     async def node_values(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """The values of a streaming call, as they come: `async for value in proxy.node_values("count", 3)`. Leaving the
-        loop cancels it, once the iterator is closed."""
-        if name[:1] == "_":
-            raise exc.InvalidCall(f"{name!r} is private: no name that begins with _ crosses to another node.")
-        async with aclosing(self._node._values_from(f"{self._uri}.{name}", args, kwargs)) as values:
+        loop cancels it, once the iterator is closed (`contextlib.aclosing`). Time-outs are not for streams."""
+        async with aclosing(self._node._values_from(self._address(name), args, kwargs, self._offline)) as values:
             async for value in values:
                 yield value
+
+    def _address(self, name: str) -> str:
+        if name == ".":
+            return self._uri
+        if any(part[:1] == "_" for part in name.split(".")):
+            raise exc.InvalidCall(f"{name!r} is private: no name that begins with _ crosses to another node.")
+        return f"{self._uri}.{name}"
 
     def __eq__(self, other: object) -> bool:
         """Two proxies are equal that stand for the same place, seen from the same node."""
@@ -100,7 +104,7 @@ class RemoteSignal:
 
     __slots__ = ("_node", "_topic")
 
-    def __init__(self, node: Calling, topic: str) -> None:
+    def __init__(self, node: Node, topic: str) -> None:
         self._node, self._topic = node, topic
 
     async def connect(self, handler: Callable[..., Any]) -> Callable[[], Awaitable[None]]:

@@ -9,44 +9,41 @@ pattern-based registration and subscription), else one message for each call and
     REGISTER  "test.first."  prefix                  calls of all nodes below `test.first`, those added later, too
     SUBSCRIBE "test.first."  prefix                  signals that others say in the name of these nodes
     SUBSCRIBE "test.second." wildcard                for a handler of all signals of the node `test.second`
+
+The first of them when a node can be called, the second when one has a signal: who offers nothing needs no right to.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from limen import exc
+from limen.client.callee import streamed
+from limen.core.react.signals import Value
 
+from .calls import Called, calls
 from .context import Heard
 from .declared import declared
-from .handlers import Handlers
+from .listening import Listeners, Listening, is_signal, matches
+from .passing import outgoing
 
 if TYPE_CHECKING:
     from limen.client.callee import Invoked
 
-    from .calling import Calling
+    from .handlers import Handler
     from .node import Node
     from .port import Session, Undo
 
 log = logging.getLogger("limen.node")
 
-Handler = Callable[..., Any]
+Asked: TypeAlias = "asyncio.Task[Undo]"
+"""Something that the router is asked to keep; what undoes it."""
+
 SELF: Final = "."
 """The name of a call that is its node itself."""
-
-
-class _Listened:
-    """Who of this connection listens to one address: a signal's, or a node's for all of its signals."""
-
-    __slots__ = ("by_node", "ready", "undo")
-
-    def __init__(self) -> None:
-        self.by_node: dict[Calling, Handlers] = {}
-        self.ready: asyncio.Future[None] | None = None
-        self.undo: Undo | None = None
 
 
 class Tree:
@@ -55,15 +52,56 @@ class Tree:
     def __init__(self, session: Session | None = None) -> None:
         self.session = session
         self.nodes: dict[str, Node] = {}
-        self._listened: dict[str, _Listened] = {}
-        self._listens: dict[Calling, set[str]] = {}
-        """What each node listens to."""
+        self._listeners = Listeners(self)
+        self._prefixes: dict[tuple[Node, str], Asked] = {}
+        """What is asked for a root and all below it."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._returning = Value(False, name="away")
+        if session is not None:
+            session.on("offline", self._lost)
+            session.on("restored", self._back)
+            session.on("revoked", self._revoked)
 
+    # -- the connection -----------------------------------------------------------------------------------------
     @property
     def away(self) -> bool:
-        """The connection is lost: what is elsewhere cannot be reached for now."""
-        return self.session is not None and self.session.state != "online"
+        """The connection was lost, and is not back with all that is bound here. Tracked: what has read it in an effect
+        or a computed value is told."""
+        lost = self._returning.value
+        return lost or (self.session is not None and self.session.state != "online")
+
+    def _lost(self) -> None:
+        self._returning.value = True
+
+    def _back(self) -> None:
+        self._returning.value = False
+
+    def _revoked(self, uri: str, match: str, error: exc.Error) -> None:
+        """The router does not give back, or has taken back, what stood for *uri*."""
+        self._begin(self._tell_revoked(tuple(self._standing_for(uri, match)), error))
+
+    def _standing_for(self, uri: str, match: str) -> Iterator[Node]:
+        if match == "prefix":
+            root = self.nodes.get(uri[:-1])
+            for what in ("calls", "signals"):
+                if root is not None:
+                    self._prefixes.pop((root, what), None)
+            yield from (node for address, node in self.nodes.items() if f"{address}.".startswith(uri))
+            return
+        listening = self._listeners.at(uri.removesuffix(".") if match == "wildcard" else uri)
+        if listening is not None:
+            listening.asked = None
+            yield from tuple(listening.by_node)
+        found = self.nodes.get(uri.rpartition(".")[0]) or self.nodes.get(uri)
+        if found is not None and match == "exact":
+            yield found
+
+    async def _tell_revoked(self, nodes: Sequence[Node], error: exc.Error) -> None:
+        for node in dict.fromkeys(nodes):
+            try:
+                await node.on_node_registration_failure.notify(error)
+            except Exception:
+                log.exception("A handler of on_node_registration_failure in %r failed", node)
 
     # -- who is where -------------------------------------------------------------------------------------------
     def enter(self, node: Node, address: str) -> None:
@@ -78,56 +116,81 @@ class Tree:
         """Nothing stands at *address* any more, if it was *node*."""
         if self.nodes.get(address) is node:
             del self.nodes[address]
+        for what in ("calls", "signals"):
+            self._prefixes.pop((node, what), None)
 
-    def find(self, address: str) -> tuple[Node, str] | None:
-        """The node and the name of its method that are called by *address*."""
+    def find(self, address: str) -> tuple[Node, Called] | None:
+        """The node and its call that are called by *address*."""
         above, _, name = address.rpartition(".")
         node = self.nodes.get(above)
         if node is not None:
-            method = declared(type(node)).calls.get(name)
-            if method is not None and name != SELF:
-                return node, method
+            called = calls(type(node)).get(name)
+            if called is not None:
+                return node, called
         node = self.nodes.get(address)
         if node is not None:
-            method = declared(type(node)).calls.get(SELF)
-            if method is not None:
-                return node, method
+            called = calls(type(node)).get(SELF)
+            if called is not None:
+                return node, called
         return None
 
     # -- what the router is told --------------------------------------------------------------------------------
-    async def plant(self, root: Node, nodes: Sequence[Node]) -> list[Undo]:
-        """Tells the router of *root*, with all *nodes* of it; gives what undoes that. If anything is refused all is
-        undone, and what was said against it is raised."""
+    def opening(self, node: Node) -> Asked | None:
+        """The connection of *node* opens, where it has not yet; None: it has, or there is none that could."""
+        connection = node.node_context.get("connection")
+        if self.session is None or self.session.state != "closed" or connection is None:
+            return None
+        return self._ask(node, _opened(connection))
+
+    def asked(self, fresh: Sequence[Node]) -> list[Asked]:
+        """Asks the router for what *fresh*, all below one root, offer and listen to."""
         session = self.session
-        if session is None:
-            return []
-        address = str(root.node_path)
+        if session is None or not fresh:
+            return [self._ask(node, work) for node in fresh for work in node._listens_as_declared()]
+        root = self._root(fresh[0])
         by_prefix = matches(session, "dealer", "pattern_based_registration")
         heard_by_prefix = matches(session, "broker", "pattern_based_subscription")
-        work: list[Awaitable[Undo]] = []
-        if by_prefix:
-            work.append(session.register(f"{address}.", self._invoked, match="prefix"))
-            if SELF in declared(type(root)).calls:
-                work.append(session.register(address, self._invoked))
-        else:
-            work += [session.register(uri, self._invoked) for uri in _calls(nodes)]
-        if heard_by_prefix:
-            work.append(session.subscribe(f"{address}.", self._said_here, match="prefix", topic=True))
-        else:
-            work += [session.subscribe(uri, self._said_here, topic=True) for uri in _signals(nodes)]
-        return await _all(work)
+        asked: list[Asked] = []
+        for node in fresh:
+            offered, said = node._offers(), signals(node)
+            if offered and by_prefix:
+                asked.append(self._prefix(root, "calls"))
+                if node is root and SELF in offered:
+                    asked.append(self._ask(node, session.register(str(node._path), self._invoked)))
+            else:
+                asked += [self._ask(node, session.register(uri, self._invoked)) for uri in uris(node, offered)]
+            if said and heard_by_prefix:
+                asked.append(self._prefix(root, "signals"))
+            else:
+                asked += [
+                    self._ask(node, session.subscribe(uri, self._said_here, topic=True)) for uri in uris(node, said)
+                ]
+            asked += [self._ask(node, work) for work in node._listens_as_declared()]
+        return asked
 
-    async def graft(self, nodes: Sequence[Node]) -> list[Undo]:
-        """As `plant`, for *nodes* that were added below a root that is planted."""
-        session = self.session
-        if session is None:
-            return []
-        work: list[Awaitable[Undo]] = []
-        if not matches(session, "dealer", "pattern_based_registration"):
-            work += [session.register(uri, self._invoked) for uri in _calls(nodes)]
-        if not matches(session, "broker", "pattern_based_subscription"):
-            work += [session.subscribe(uri, self._said_here, topic=True) for uri in _signals(nodes)]
-        return await _all(work)
+    def _root(self, node: Node) -> Node:
+        while (above := node._parent) is not None and above._tree is self:
+            node = above
+        return node
+
+    def _prefix(self, root: Node, what: str) -> Asked:
+        asked = self._prefixes.get((root, what))
+        if asked is None or (asked.done() and (asked.cancelled() or asked.exception() is not None)):
+            session = self.session
+            assert session is not None
+            address = f"{root._path}."
+            if what == "calls":
+                asked = self._ask(root, session.register(address, self._invoked, match="prefix"))
+            else:
+                asked = self._ask(root, session.subscribe(address, self._said_here, match="prefix", topic=True))
+            self._prefixes[root, what] = asked
+        return asked
+
+    def _ask(self, node: Node, work: Awaitable[Undo]) -> Asked:
+        """*work* under way, which *node* takes back when it leaves."""
+        asked: Asked = asyncio.ensure_future(work)
+        object.__setattr__(node, "_wired", (*node._wired, asked))
+        return asked
 
     # -- calls --------------------------------------------------------------------------------------------------
     async def _invoked(self, invoked: Invoked) -> Any:
@@ -135,84 +198,34 @@ class Tree:
         found = self.find(invoked.uri)
         if found is None:
             raise exc.NotFound(f"Nothing is called by {invoked.uri}.")
-        node, method = found
-        return await node._run(method, invoked)
+        outcome = await found[0]._perform(found[1], invoked)
+        if isinstance(outcome, AsyncIterator):
+            return await streamed(outcome, invoked.push)
+        return outgoing(outcome)
 
     # -- signals ------------------------------------------------------------------------------------------------
-    def listeners(self, address: str, name: str) -> Iterator[Handlers]:
+    def listeners(self, address: str, name: str) -> Iterable[Listening]:
         """Who of this connection hears the signal *name* of the node at *address*."""
-        if self._listened:
-            for key in (f"{address}.{name}", address):
-                listened = self._listened.get(key)
-                if listened is not None:
-                    yield from tuple(listened.by_node.values())
+        return self._listeners.of(address, name)
 
-    async def listen(self, node: Calling, address: str, handler: Handler) -> None:
-        """*handler* of *node* hears the signal at *address*, or all signals of the node there; comes back when the
-        router has taken it."""
-        listened = self._listened.get(address)
-        if listened is None:
-            listened = self._listened[address] = _Listened()
-        handlers = listened.by_node.get(node)
-        if handlers is None:
-            handlers = listened.by_node[node] = Handlers()
-            self._listens.setdefault(node, set()).add(address)
-        handlers.connect(handler)
-        if self.session is None:
-            return
-        try:
-            if listened.ready is None:
-                listened.ready = asyncio.ensure_future(self._subscribe(self.session, address, listened))
-            await asyncio.shield(listened.ready)
-        except BaseException:
-            await self.listen_no_more(node, address, handler)
-            raise
+    async def listen(self, node: Node, address: str, handler: Handler) -> None:
+        """See `Listeners.add`."""
+        await self._listeners.add(node, address, handler)
 
-    async def _subscribe(self, session: Session, address: str, listened: _Listened) -> None:
-        def heard(topic: str, args: Sequence[Any], kwargs: dict[str, Any], details: Mapping[str, Any]) -> None:
-            if is_signal(topic):
-                for node, handlers in tuple(listened.by_node.items()):
-                    self._begin(node._heard(Heard(topic, details), args, kwargs, handlers))
+    def listen_no_more(self, node: Node, address: str, handler: Handler) -> Awaitable[object] | None:
+        """Undoes `listen`, at once; gives what is done when the router knows, where it has to."""
+        return self._listeners.drop(node, address, handler)
 
-        if is_signal(address):
-            listened.undo = await session.subscribe(address, heard, topic=True)
-        else:
-            listened.undo = await session.subscribe(f"{address}.", heard, match="wildcard", topic=True)
-
-    async def listen_no_more(self, node: Calling, address: str, handler: Handler | None) -> None:
-        """Undoes `listen`, or, without a *handler*, all of *node* at *address*; comes back when the router knows."""
-        listened = self._listened.get(address)
-        handlers = listened.by_node.get(node) if listened is not None else None
-        if listened is None or handlers is None:
-            return
-        if handler is not None:
-            handlers.disconnect(handler)
-            if len(handlers):
-                return
-        del listened.by_node[node]
-        self._listens[node].discard(address)
-        if not self._listens[node]:
-            del self._listens[node]
-        if listened.by_node:
-            return
-        del self._listened[address]
-        if listened.ready is not None:
-            await asyncio.wait([listened.ready])
-        if listened.undo is not None:
-            await listened.undo()
-
-    async def deafen(self, node: Calling) -> None:
-        """Undoes all `listen` of *node*."""
-        listens = tuple(self._listens.get(node, ()))
-        if listens:
-            await asyncio.gather(*(self.listen_no_more(node, address, None) for address in listens))
+    def deafened(self, node: Node) -> list[Awaitable[object]]:
+        """Undoes all `listen` of *node*, likewise."""
+        return list(self._listeners.deafened(node))
 
     def _said_here(self, topic: str, args: Sequence[Any], kwargs: dict[str, Any], details: Mapping[str, Any]) -> None:
         """Somebody elsewhere has said a signal of a node of ours."""
         address, _, name = topic.rpartition(".")
         node = self.nodes.get(address)
-        if node is not None and name in declared(type(node)).signals and name[:8] != "on_node_":
-            self._begin(node._heard(Heard(topic, details), args, kwargs, None))
+        if node is not None and is_signal(topic) and name in declared(type(node)).signals:
+            node._heard(Heard(topic, details), args, kwargs, None)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -220,48 +233,21 @@ class Tree:
         task.add_done_callback(self._tasks.discard)
 
 
-def matches(session: Session, role: str, feature: str) -> bool:
-    """Whether the router of *session* announces *feature* in *role*."""
-    said = session.features.get(role)
-    features = said.get("features") if isinstance(said, dict) else None
-    return isinstance(features, dict) and features.get(feature) is True
+def uris(node: Node, names: Iterable[str]) -> Iterator[str]:
+    """The addresses of what *node* calls *names*."""
+    for name in names:
+        yield str(node._path) if name == SELF else f"{node._path}.{name}"
 
 
-def is_signal(address: str) -> bool:
-    """Whether *address* is a signal's, not a node's: by its last part.
-
-    >>> is_signal("test.second.on_foo"), is_signal("test.second")
-    (True, False)
-    """
-    return address.rpartition(".")[2][:3] == "on_"
+def signals(node: Node) -> list[str]:
+    """The signals of *node* that travel."""
+    return [name for name in declared(type(node)).signals if name[:8] != "on_node_"]
 
 
-def _calls(nodes: Iterable[Node]) -> Iterator[str]:
-    for node in nodes:
-        for name in declared(type(node)).calls:
-            yield str(node.node_path) if name == SELF else f"{node.node_path}.{name}"
+async def _opened(connection: Any) -> Undo:
+    await connection.connected()
+    return _nothing
 
 
-def _signals(nodes: Iterable[Node]) -> Iterator[str]:
-    for node in nodes:
-        for name in declared(type(node)).signals:
-            if name[:8] != "on_node_":
-                yield f"{node.node_path}.{name}"
-
-
-async def _all(work: Sequence[Awaitable[Undo]]) -> list[Undo]:
-    """All undos, or none: then the first error is raised."""
-    outcomes = await asyncio.gather(*work, return_exceptions=True)
-    undos = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    if errors:
-        await undo_all(undos)
-        raise errors[0]
-    return undos
-
-
-async def undo_all(undos: Iterable[Undo]) -> None:
-    """Undoes what was told the router, all under way at once. What is said against it is of no use to anybody."""
-    for outcome in await asyncio.gather(*(undo() for undo in undos), return_exceptions=True):
-        if isinstance(outcome, Exception) and not isinstance(outcome, exc.Error):
-            log.warning("A registration or subscription could not be ended: %s", outcome)
+def _nothing() -> Any:
+    """Nothing has to be undone."""

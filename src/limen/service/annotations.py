@@ -75,8 +75,9 @@ raw = Reader(_same, _same)
 _MISSING = object()
 
 
-def readers(function: Callable[..., Any]) -> dict[str, Reader]:
-    """Parameter to reader, for the parameters of *function* that have an annotation which can be resolved.
+def readers(function: Callable[..., Any], kinds: Callable[[Any], Any] | None = None) -> dict[str, Reader]:
+    """Parameter to reader, for the parameters of *function* that have an annotation which can be resolved. *kinds*:
+    what each annotation is taken for.
 
     Names that stand only under `TYPE_CHECKING`, or only inside of another function, can't be: such a parameter counts
     as having no annotation, and the log says so.
@@ -90,6 +91,7 @@ def readers(function: Callable[..., Any]) -> dict[str, Reader]:
     parameters = inspect.signature(function).parameters
     for name, hint in hints(target).items():
         if name in parameters:
+            hint = hint if kinds is None else kinds(hint)
             kind = hint | None if parameters[name].default is None and hint is not Any else hint
             found[name] = reader_for(kind)
     return found

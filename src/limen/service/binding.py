@@ -40,7 +40,8 @@ class _Misfit(Exception):
 
 
 class Binding:
-    """How *function* takes its arguments. *parse*: texts without annotation go through auto_parse."""
+    """How *function* takes its arguments. *parse*: texts without annotation go through auto_parse. *kinds*: what each
+    annotation is taken for."""
 
     __slots__ = (
         "_by_name",
@@ -57,9 +58,11 @@ class Binding:
         "files",
     )
 
-    def __init__(self, function: Callable[..., Any], parse: bool = True) -> None:
+    def __init__(
+        self, function: Callable[..., Any], parse: bool = True, kinds: Callable[[Any], Any] | None = None
+    ) -> None:
         otherwise = Reader(auto_parse, auto_parse) if parse else raw
-        hints = readers(function)
+        hints = readers(function, kinds)
         parameters = list(inspect.signature(function).parameters.values())
         by_parameter = {p.name: hints.get(p.name, otherwise) for p in parameters}
         files = {name: reader.kind for name, reader in hints.items() if mentions(reader.kind, Upload)}
