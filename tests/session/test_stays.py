@@ -95,12 +95,14 @@ def test_the_last_token_holds_until_the_new_one_has_arrived() -> None:
     assert book.back("a", b"third", b"fourth", "ada", 4, 3.0) == 3
 
 
-def test_who_is_missing_was_not_heard_to_leave() -> None:
+def test_who_is_here_is_known_by_their_wamp_sessions() -> None:
     book = stays()
     book.open("a", D, "ada", 1, 0.0)
     book.open("b", D, "bob", 2, 0.0)
-    assert book.missing({2, 3}, 5.0) == ["a"]
-    assert book.due(65.0) == ["a"]
+    book.open("c", D, "bob", 2, 0.0)
+    assert book.clients() == {1, 2}
+    assert book.left(2, 1.0) == ["b", "c"]
+    assert (book.clients(), book.client("a"), book.client("b")) == ({1}, 1, None)
 
 
 class Machine(RuleBasedStateMachine):

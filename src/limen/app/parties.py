@@ -1,7 +1,7 @@
 """Grounds: what lies below an application's address is for the parties of its sessions, and no rule opens it.
 
     shop                         a ground: closed to everybody, whatever the rules of the realm say, but for
-    shop.start_session           … what begins a session, for whoever may have one
+    shop.start_session           … what begins a session, for whoever may have one; shop.on_begin says that one may
     shop.x7c…                    a place: it and all below it is for its party alone, and whom the policy names
     shop.x7c….client             … and below this its party may register: its views stand there
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from .verdicts import Verdicts
 
-OPEN: Final = "start_session"
-"""What may be called on the ground itself."""
+OPEN: Final = frozenset({("call", "start_session"), ("subscribe", "on_begin")})
+"""What may be done on the ground itself."""
 THEIRS: Final = "client"
 """What a party may register of its place: what lies below that."""
 
@@ -176,7 +176,7 @@ class Parties:
 
     def verdict(self, ground: Ground, session: Session, action: str, pattern: str, match: str) -> bool | None:
         """Whether *session* may do *action* there; None: the process whose program it is must be asked."""
-        if action == "call" and pattern == ground.head + OPEN:
+        if match == EXACT and (action, pattern.removeprefix(ground.head)) in OPEN:
             return _enters(ground, session)
         place, below = ground.place(pattern, match)
         party = self._places.get((ground.domain, place)) if place else None
@@ -229,6 +229,7 @@ class Parties:
         who = session.principal
         return {
             "party": party_of(session),
+            "domain": who.domain,
             "user": user_of(session),
             "roles": list(who.roles),
             "profile": dict(who.profile),

@@ -16,6 +16,7 @@ each; no task, no queue stands between a frame and who waits.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
@@ -59,6 +60,8 @@ from limen.core.wamp.messages import (
     Unsubscribed,
     Welcome,
 )
+
+log = logging.getLogger("limen.client")
 
 CALL = 48
 
@@ -131,6 +134,12 @@ class Session(Account):
         self._replies: dict[int, Reply] = {}
         self._events = Events()
         self._known = self._returning = False
+        self.discloses = False
+        """Whoever hears what it publishes is told who it is, where the router lets them."""
+        self.first: Callable[[], Coroutine[Any, Any, None]] | None = None
+        """Awaited when the connection has returned, before anything is registered and subscribed again, and before
+        calls that waited are sent: the server may have to learn first who this is."""
+        self._first: asyncio.Task[None] | None = None
         self.features: Mapping[str, Any] = {}
         """What the router can do, as it has announced it: `{"dealer": {"features": {…}}, "broker": …}`."""
         self.id = 0
@@ -313,7 +322,8 @@ class Session(Account):
 
         spans = self._line.settings.spans
         with nullcontext() if spans is None else within(spans.send(uri(topic), self.domain)):
-            options = with_trace({"acknowledge": True})
+            said = {"acknowledge": True, "disclose_me": True} if self.discloses else {"acknowledge": True}
+            options = with_trace(said)
             self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
             await taken
 
@@ -358,6 +368,20 @@ class Session(Account):
             self.profile = details.get("x_profile") or {}
             self.impersonated_by = details.get("x_impersonated_by")
             self._password_min = password_min(details)
+        if self._known and self.first is not None:
+            self._first = asyncio.get_running_loop().create_task(self._begin_by(self.first, details))
+        else:
+            self._renew(details)
+
+    async def _begin_by(self, first: Callable[[], Coroutine[Any, Any, None]], details: Mapping[str, Any]) -> None:
+        try:
+            await first()
+        except Exception as error:
+            log.warning("What was to be done first on a new connection has failed: %s", error)
+        self._first = None
+        self._renew(details)
+
+    def _renew(self, details: Mapping[str, Any]) -> None:
         self._callee.renew()
         self._subscriptions.renew()
         received = details.get("x_received")
@@ -373,6 +397,11 @@ class Session(Account):
     def revoked(self, uri: str, match: str, error: exc.Error) -> None:
         """Something does not stand any more that was to stand."""
         self._emit("revoked", uri, match, error)
+
+    def _first_is_over(self) -> None:
+        if self._first is not None:
+            self._first.cancel()
+            self._first = None
 
     def settled(self) -> None:
         """The router has answered for something that is to stand."""
@@ -418,6 +447,7 @@ class Session(Account):
         """The connection is lost, and the line is coming back."""
         self._returning = False
         self._calls.lost(keep=self._line.sealed)
+        self._first_is_over()
         self._refuse_replies(reason)
         self._callee.lost()
         self._subscriptions.lost()
@@ -426,6 +456,7 @@ class Session(Account):
     def ended(self, error: exc.Error) -> None:
         """The session is over."""
         self._calls.over()
+        self._first_is_over()
         self._refuse_replies(str(error))
         self._callee.over(error)
         self._subscriptions.over(error)

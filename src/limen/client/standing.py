@@ -112,7 +112,8 @@ class Standings(Generic[S]):
     def renew(self) -> None:
         """There is a new session: everything is asked for again."""
         for standing in tuple(self._by_key.values()):
-            self._request(standing)
+            if standing not in self._asked and self._by_id.get(standing.id) is not standing:
+                self._request(standing)
 
     def lost(self) -> None:
         """The connection is lost, and with it all that stood. (What was asked for has had its answer: that it is.)"""

@@ -16,7 +16,7 @@ from limen import exc
 from limen.client.callee import Invoked
 
 from .calls import Called, calls
-from .context import IN_PROGRESS, NodeContext
+from .context import IN_PROGRESS, NEAR, NodeContext
 from .passing import across, each, incoming, outgoing
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Calling:
         self, node: Node, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         given, named = each(across, args, kwargs, node)
-        outcome = await _as_from_far(node, node._perform(called, Invoked(address, given, named, {})), address)
+        outcome = await _as_from_far(node, node._perform(called, Invoked(address, given, named, NEAR)), address)
         if isinstance(outcome, AsyncIterator):
             outcome = await _as_from_far(node, _all(outcome), address)
         return across(outcome, self)
@@ -123,7 +123,7 @@ class Calling:
         self, node: Node, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Any, None]:
         given, named = each(across, args, kwargs, node)
-        invoked = Invoked(address, given, named, {}, _pushed)
+        invoked = Invoked(address, given, named, NEAR, _pushed)
         outcome = await _as_from_far(node, node._perform(called, invoked), address)
         if not isinstance(outcome, AsyncIterator):
             outcome = _values_of()  # as from far: what is no stream has none

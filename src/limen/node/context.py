@@ -33,6 +33,10 @@ EVENT_IN_PROGRESS: Final[ContextVar[Heard | None]] = ContextVar("limen event in 
 """The event that is handled in this task."""
 
 
+NEAR: Final[dict[str, Any]] = {}
+"""`Invoked.details`, the very object, of calls from the same connection."""
+
+
 class Heard(NamedTuple):
     """An event that came from elsewhere. *details*: EVENT.Details."""
 

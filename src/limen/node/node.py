@@ -159,18 +159,20 @@ class Node(Hearing):
     # -- binding ------------------------------------------------------------------------------------------------
     async def node_bind(self, path: Path | str, context: NodeContext | None = None, parent: Node | None = None) -> None:
         """Makes the node, and all that was added to it, stand at *path*; with *parent* it is added to that node, as the
-        last part of the path. *context*: what it knows, and by which connection it is reached; without one it lives in
-        this process alone. A connection that is not open yet is opened, one that is lost waited for.
+        last part of the path, whose base it keeps. *context*: what it knows, and by which connection it is reached;
+        without one it lives in this process alone. A connection that is not open yet is opened, one that is lost waited for.
 
         Raises `exc.InvalidAddress` where another node stands there or the path is none, what a handler of
         `on_node_bind` raised, what the router says, and `exc.InvalidCall` where it was unbound meanwhile; then nothing
         of it is bound.
         """
+        if parent is not None and not isinstance(path, Path):
+            path = Path(path, parent.node_path.base)
         path = Path(path)
         if parent is not None:
             if path != parent.node_path + path.name:
                 raise exc.InvalidAddress(f"{path} is not below its parent, which stands at {parent.node_path}.")
-            await parent._adopt(path.name, self, context)
+            await parent._adopt(path.name, self, context, path)
             return
         if is_within(self):
             raise exc.InvalidCall(f"{self!r} is being unbound by whoever asks; bind it when that is done.")
@@ -224,7 +226,7 @@ class Node(Hearing):
         finally:
             await self.node_unbind()
 
-    async def _adopt(self, name: str, node: Node, context: NodeContext | None) -> None:
+    async def _adopt(self, name: str, node: Node, context: NodeContext | None, path: Path | None = None) -> None:
         self._may_adopt(name, node)
         children = self._children
         if children is None:
@@ -235,7 +237,7 @@ class Node(Hearing):
         _set(self, name, node)
         try:
             if self._path is not None and self._context is not None:
-                path = self._path + name
+                path = path or self._path + name
                 if context is not None and context.get("tree") is None:
                     context.tree = self._tree
                 within = self._context if context is None else context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
@@ -16,6 +16,12 @@ Undo: TypeAlias = Callable[[], Awaitable[None]]
 class Session(Protocol):
     """A session of a realm, which comes back by itself when its connection is lost, with all that it has registered and
     subscribed."""
+
+    discloses: bool
+    """Whoever hears what it publishes is told who it is, where the router lets them."""
+
+    first: Callable[[], Coroutine[Any, Any, None]] | None
+    """Awaited when the connection has returned, before all else is asked for again."""
 
     @property
     def id(self) -> int:

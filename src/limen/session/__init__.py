@@ -1,4 +1,24 @@
-"""Application sessions: objects of the server and of one page, paired.
+"""Application sessions: a service begins one for each client, in which controllers here and views there are paired.
 
-stays.py   who has which session, and since when they are away
+service.py   the one address at which sessions begin, and end
+root.py      a client's session                      context.py   a controller and a view, and what they have open
+roles.py     `#view`, `#controller`                  joined.py    the client's half, in Python
+stays.py     who is here, who is away, since when    port.py      who stands at the way in
 """
+
+from .context import Context, Controller, View
+from .joined import Joined, start_session
+from .port import Caller
+from .root import SessionRoot
+from .service import ApplicationService
+
+__all__ = [
+    "ApplicationService",
+    "Caller",
+    "Context",
+    "Controller",
+    "Joined",
+    "SessionRoot",
+    "View",
+    "start_session",
+]

@@ -17,7 +17,6 @@ that is reloaded twice has its session, one that was duplicated has it only in t
 from __future__ import annotations
 
 import hmac
-from collections.abc import Container
 
 from limen import exc
 
@@ -117,10 +116,9 @@ class Stays:
             stay.until = now + self.grace
         return names
 
-    def missing(self, there: Container[int], now: float) -> list[str]:
-        """The same for all whose WAMP session is not among those that are *there*."""
-        gone = [client for client in self._here if client not in there]
-        return [name for client in gone for name in self.left(client, now)]
+    def clients(self) -> frozenset[int]:
+        """The WAMP sessions of all pages that are here."""
+        return frozenset(self._here)
 
     def is_here(self, name: str) -> bool:
         """Whether its page is."""
