@@ -160,7 +160,8 @@ class Node(Hearing):
     async def node_bind(self, path: Path | str, context: NodeContext | None = None, parent: Node | None = None) -> None:
         """Makes the node, and all that was added to it, stand at *path*; with *parent* it is added to that node, as the
         last part of the path, whose base it keeps. *context*: what it knows, and by which connection it is reached;
-        without one it lives in this process alone. A connection that is not open yet is opened, one that is lost waited for.
+        without one it lives in this process alone. A connection that is not open yet is opened, one that is lost waited
+        for.
 
         Raises `exc.InvalidAddress` where another node stands there or the path is none, what a handler of
         `on_node_bind` raised, what the router says, and `exc.InvalidCall` where it was unbound meanwhile; then nothing
