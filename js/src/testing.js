@@ -5,8 +5,9 @@
  *     await first.node_bind("test.first", here.new_context());
  *     await third.node_bind("test.third", there.new_context());
  *
- *     const back = here.cut();      // the connection is lost, and stays so …
- *     back();                       // … until it may return
+ *     here.cut();                   // the connection is lost, and comes back by itself
+ *     here.cut({ away: true });     // … is lost, and stays so …
+ *     here.come_back();             // … until it may return
  *
  * @module
  */
@@ -23,7 +24,7 @@ export { Clock, MemoryRouter };
 /** A connection to a router in memory. It opens by itself; what is done before waits for that. */
 export class MemoryConnection extends Connection {
   #router;
-  #cuts = 0;
+  #away = false;
   /** @type {(() => void) | undefined} */ #lose;
 
   /** @param {MemoryRouter} router @param {AnyClock} [clock] */
@@ -34,23 +35,24 @@ export class MemoryConnection extends Connection {
   }
 
   /**
-   * Loses the connection, as a network does.
-   * @returns {() => void} lets it return: it comes back by itself then, after a pause as its clock tells it
+   * Loses the connection, as a network does. It comes back by itself, after a pause as its clock tells it.
+   * @param {{away?: boolean}} [options] *away*: not before `come_back`
+   * @returns {() => void} `come_back`
    */
-  cut() {
-    let cut = true;
-    this.#cuts++;
+  cut({ away = false } = {}) {
+    this.#away = away;
     this.#lose?.();
-    return () => {
-      if (!cut) return;
-      cut = false;
-      this.#cuts--;
-    };
+    return () => this.come_back();
+  }
+
+  /** Lets a connection return that was cut with *away*. */
+  come_back() {
+    this.#away = false;
   }
 
   /** @type {import("./node/line.js").Dial} */
   async #dial() {
-    if (this.#cuts) throw lost("The connection is cut.");
+    if (this.#away) throw lost("The connection is cut.");
     const peer = this.#router.join((message) => link.onmessage(parse(message)));
     /** @type {import("./node/line.js").Link} */
     const link = {

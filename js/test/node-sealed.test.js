@@ -8,6 +8,7 @@ import { Signal } from "../src/node/signal.js";
 import { Path } from "../src/path.js";
 import { MemoryRouter, connections } from "../src/testing.js";
 import { setting, until } from "./page.js";
+import { MemorySlots } from "./server.js";
 
 const base = new Path("test");
 const open = [];
@@ -167,4 +168,20 @@ test("closed, it takes back what stands on it, and the page stays logged in", as
   assert.deepEqual([router.registrations, router.subscriptions], [[], []]);
   assert.equal(session.state.status, "online");
   await assert.rejects(connection.session.apply("a"), { exc: "ConnectionLost" });
+});
+
+test("a session that is continued elsewhere takes its nodes away here", async () => {
+  const { connection, server, slots, happened } = await both();
+  await new Third().node_bind(base.add("third"), connection.new_context());
+  const out = happened("signed_out");
+  const elsewhere = new MemorySlots();
+  elsewhere.stored = slots.stored;
+  const { session } = await setting({ server, slots: elsewhere });
+  await session.resume();
+  assert.equal((await out).exc, "UnknownSession");
+  assert.equal(connection.state, "offline");
+  const there = Connection.over({ _session: session });
+  open.push(there);
+  await when_connected(there);
+  await new Third().node_bind(base.add("third"), there.new_context());
 });

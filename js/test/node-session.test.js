@@ -172,7 +172,7 @@ test("a lost connection comes back, and everything with it; calls wait for that"
   const lostCall = here.apply("b");
   const ownCall = there.apply("b");
   await here.apply("a");
-  const back = connection.cut();
+  const back = connection.cut({ away: true });
   assert.equal(there.state, "offline");
   await running;
   await assert.rejects(lostCall, { exc: "Canceled" });
@@ -196,7 +196,7 @@ test("what the router still has from the lost connection is registered when that
   const router = new MemoryRouter();
   const [here, there, , connection] = await pair({ clock, router });
   await there.register("a", () => "there");
-  const back = connection.cut();
+  const back = connection.cut({ away: true });
   const undo = await here.register("a", () => "here"); // stands in its way
   const online = happening(there, "online");
   back();
@@ -215,7 +215,7 @@ test("pauses between attempts grow, and there are always more", async () => {
   const clock = new Clock();
   const [session, , connection] = await pair({ clock });
   assert.equal(session.state, "online");
-  const back = connection.cut();
+  const back = connection.cut({ away: true });
   await clock.advance(24 * 3600 * 1000);
   assert.equal(session.state, "offline");
   const online = happening(session, "online");

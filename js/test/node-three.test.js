@@ -72,7 +72,7 @@ test("a tree is back in full when its connection is", async () => {
   await third.node_bind("test.third", other.new_context());
   await first.node_add("second", second);
   const restored = new Promise((resolve) => other.on("restored", resolve));
-  const back = other.cut();
+  const back = other.cut({ away: true });
   assert.deepEqual([third.node_away, first.node_away], [true, false]);
   back();
   await restored;

@@ -1,0 +1,171 @@
+"""Nodes in pages, in Chromium: by a router, by a plain session with `limen serve`, by the page's sealed login."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from client.between import Between
+from conftest import LIMEN
+from playwright.async_api import BrowserContext, Page
+from served import Server
+from test_client import until
+
+from limen.app.router import Router
+from limen.door.router.config import Listener, Settings, anyone
+
+APP = Path(__file__).parent / "nodes_app.py"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    database = tmp_path_factory.mktemp("browser") / "nodes.db"
+    command = [LIMEN, "serve", str(APP), "--port", "0", "--db", f"sqlite:///{database}"]
+    server = Server(command, cwd=APP.parent, env=dict(os.environ))
+    yield server
+    server.stop()
+
+
+@asynccontextmanager
+async def router() -> AsyncIterator[Between]:
+    """A router of one realm, `realm1`, that pages of every site may come to; by a wire that can be cut."""
+    listener = Listener(port=0, origins=("*",))
+    router = Router(Settings(realms=(anyone("realm1"),), listeners=(listener,)))
+    async with router.alive() as where, Between(int(where[0].split(":")[2].partition("/")[0])) as wire:
+        yield wire
+
+
+async def opened(context: BrowserContext, url: str, user: str = "") -> Page:
+    """A page that knows what nodes are; logged in as *user*."""
+    page = await context.new_page()
+    await page.goto(f"{url}/nodes.html")
+    await until(page, "window.started")
+    await page.evaluate("Limen.ready.then(() => 0)")
+    if user:
+        await page.evaluate("user => Limen.login(user, 'lovelace').then(() => 0)", user)
+    return page
+
+
+async def begin(page: Page, which: str, **how: Any) -> None:
+    await page.evaluate("([which, how]) => begin(which, how).then(() => 0)", [which, how])
+
+
+async def say(page: Page, *args: Any) -> None:
+    """The signal of the node `first.second`."""
+    await page.evaluate("args => node.second.on_foo.notify(...args).then(() => 0)", list(args))
+
+
+async def ask(page: Page, what: str) -> Any:
+    """What an expression about the page's node comes to, or the name of its error."""
+    return await page.evaluate(
+        f"() => Promise.resolve().then(async () => {what}).catch(error => error.exc ?? String(error))"
+    )
+
+
+async def meet(first: Page, third: Page, who: str) -> None:
+    """The three nodes: `first.second` calls `third`, which hears its signals."""
+    assert await ask(first, "await node.second.call_third('hello')") == f"hello, {who}"
+    assert await ask(first, "await node.remote('@third').count(3)") == [1, 2, 3]
+    values = "await (async () => { const all = [];"
+    values += " for await (const n of node.remote('@third').node_values('count', [3])) all.push(n); return all; })()"
+    assert await ask(first, values) == [1, 2, 3]
+    assert await ask(first, "await node.remote('@third').nothing()") == "NotFound"
+    assert await ask(first, "await node.remote('@third').node_call('slow', [], {}, {timeout: 0.2})") == "Timeout"
+    await say(first, "hello handler", 1)
+    await until(third, "seen.some(([name]) => name === 'second')")
+    assert await third.evaluate("seen.shift()") == ["second", "hello handler", 1]
+
+
+async def test_three_nodes_in_two_pages_by_a_router(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    async with router() as wire:
+        first, third = [await opened(context, server.url) for _ in range(2)]
+        at = wire.url.replace("http", "ws") + "/ws"
+        await begin(first, "first", at=at, realm="realm1")
+        await begin(third, "third", at=at, realm="realm1")
+        await meet(first, third, "nobody")
+        wire.cut()
+        for page in (first, third):
+            await until(page, "seen.some(([name]) => name === 'restored')")
+            assert await page.evaluate("seen.splice(0)") == [["offline"], ["restored"]]
+        await meet(first, third, "nobody")
+        for page in (first, third):
+            await page.evaluate("node.node_unbind().then(() => connection.close())")
+    assert troubles == []
+
+
+async def test_three_nodes_in_two_pages_by_plain_sessions_where_rules_let_them(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    first, third = [await opened(context, server.url) for _ in range(2)]
+    await begin(first, "first", at=server.url, root="open")
+    await begin(third, "third", at=server.url, root="open")
+    await meet(first, third, "nobody")
+    assert await ask(first, "await begin('third', {at: location.origin}).then(() => 'bound')") == "Unauthorized"
+    assert troubles == []
+
+
+async def test_three_nodes_in_two_pages_by_their_logins(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    async with Between(server.port) as wire:
+        first, third = await opened(context, wire.url, "ada"), await opened(context, wire.url, "grace")
+        await begin(first, "first")
+        await begin(third, "third")
+        await meet(first, third, "grace")
+        assert await first.evaluate("Limen.safe_call('lab.ask', 'test.third.rpc', ['program'])") == "program, grace"
+        assert await first.evaluate("Limen.safe_call('test.third.rpc', 'page')") == "page, grace"
+        wire.cut()
+        for page in (first, third):
+            await until(page, "seen.some(([name]) => name === 'restored')")
+            assert await page.evaluate("seen.splice(0)") == [["offline"], ["restored"]]
+        await meet(first, third, "grace")
+    assert troubles == []
+
+
+async def test_a_logout_takes_a_pages_nodes_away_and_the_same_users_login_brings_them_back(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    first, third = await opened(context, server.url, "ada"), await opened(context, server.url, "grace")
+    await begin(first, "first")
+    await begin(third, "third")
+    await third.evaluate("Limen.logout()")
+    assert await third.evaluate("[node.node_away, connection.state]") == [True, "offline"]
+    assert await ask(first, "await node.second.call_third('hello')") == "NotFound"
+    await third.evaluate("Limen.login('grace', 'lovelace').then(() => 0)")
+    await until(third, "seen.some(([name]) => name === 'restored')")
+    await third.evaluate("seen.splice(0)")
+    await meet(first, third, "grace")
+    await third.evaluate("Limen.login('ada', 'lovelace').then(() => 0)")
+    assert await third.evaluate("[connection.state, seen.splice(0).at(-1)]") == ["closed", ["signed_out"]]
+    await begin(third, "third")
+    await meet(first, third, "ada")
+    assert troubles == []
+
+
+async def test_rules_say_who_may_bind(server: Server, context: BrowserContext, troubles: list[str]) -> None:
+    guest, grace = await opened(context, server.url, "guest"), await opened(context, server.url, "grace")
+    assert await ask(guest, "await begin('third').then(() => 'bound')") == "Unauthorized"
+    await begin(grace, "third")
+    assert await guest.evaluate("Limen.safe_call('test.third.rpc', 'hello')") == "hello, grace"
+    assert await ask(grace, "await begin('third', {root: 'elsewhere'}).then(() => 'bound')") == "Unauthorized"
+    assert troubles == []
+
+
+async def test_what_a_page_had_bound_goes_with_it_and_it_binds_anew_when_it_is_back(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    first, third = await opened(context, server.url, "ada"), await opened(context, server.url, "grace")
+    await begin(first, "first")
+    await begin(third, "third")
+    await third.reload()
+    await until(third, "window.started")
+    await third.evaluate("Limen.ready.then(() => 0)")
+    await begin(third, "third")
+    await meet(first, third, "grace")
+    assert troubles == []
