@@ -10,14 +10,15 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-READY = re.compile(r"Limen listens on ((?:http|ws)s?://\S+)")
-
 
 class Server:
     """The server that *command* starts; ready when this returns.
 
     `url` has no slash at its end; `lines` is what the server has said up to now.
     """
+
+    READY = re.compile(r"Limen listens on ((?:http|ws)s?://\S+)")
+    """What it says when it is, and where."""
 
     def __init__(self, command: list[str], cwd: Path, env: dict[str, str], patience: float = 30) -> None:
         self.command, self.cwd, self.env, self.patience = command, cwd, env, patience
@@ -39,7 +40,7 @@ class Server:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
-            if ready := READY.search(line):
+            if ready := self.READY.search(line):
                 self.url = ready[1].rstrip("/")
                 break
         else:
