@@ -16,7 +16,6 @@ each; no task, no queue stands between a frame and who waits.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
@@ -36,6 +35,7 @@ from limen.client.calls import Calls
 from limen.client.dial import Dial, Settings, WebSocketDial
 from limen.client.events import ConfirmedUndo, Events, Handler, Undo
 from limen.client.files import ahead, received
+from limen.client.first import First, Work
 from limen.client.line import Line
 from limen.client.password import password_min
 from limen.client.standing import EXACT
@@ -60,8 +60,6 @@ from limen.core.wamp.messages import (
     Unsubscribed,
     Welcome,
 )
-
-log = logging.getLogger("limen.client")
 
 CALL = 48
 
@@ -136,10 +134,9 @@ class Session(Account):
         self._known = self._returning = False
         self.discloses = False
         """Whoever hears what it publishes is told who it is, where the router lets them."""
-        self.first: Callable[[], Coroutine[Any, Any, None]] | None = None
-        """Awaited when the connection has returned, before anything is registered and subscribed again, and before
-        calls that waited are sent: the server may have to learn first who this is."""
-        self._first: asyncio.Task[None] | None = None
+        self.first: Work | None = None
+        """Awaited when the connection has returned, before all else (`client/first.py`)."""
+        self._first = First(self._renew)
         self.features: Mapping[str, Any] = {}
         """What the router can do, as it has announced it: `{"dealer": {"features": {…}}, "broker": …}`."""
         self.id = 0
@@ -368,18 +365,7 @@ class Session(Account):
             self.profile = details.get("x_profile") or {}
             self.impersonated_by = details.get("x_impersonated_by")
             self._password_min = password_min(details)
-        if self._known and self.first is not None:
-            self._first = asyncio.get_running_loop().create_task(self._begin_by(self.first, details))
-        else:
-            self._renew(details)
-
-    async def _begin_by(self, first: Callable[[], Coroutine[Any, Any, None]], details: Mapping[str, Any]) -> None:
-        try:
-            await first()
-        except Exception as error:
-            log.warning("What was to be done first on a new connection has failed: %s", error)
-        self._first = None
-        self._renew(details)
+        self._first.begin(self.first if self._known else None, details)
 
     def _renew(self, details: Mapping[str, Any]) -> None:
         self._callee.renew()
@@ -397,11 +383,6 @@ class Session(Account):
     def revoked(self, uri: str, match: str, error: exc.Error) -> None:
         """Something does not stand any more that was to stand."""
         self._emit("revoked", uri, match, error)
-
-    def _first_is_over(self) -> None:
-        if self._first is not None:
-            self._first.cancel()
-            self._first = None
 
     def settled(self) -> None:
         """The router has answered for something that is to stand."""
@@ -447,7 +428,7 @@ class Session(Account):
         """The connection is lost, and the line is coming back."""
         self._returning = False
         self._calls.lost(keep=self._line.sealed)
-        self._first_is_over()
+        self._first.over()
         self._refuse_replies(reason)
         self._callee.lost()
         self._subscriptions.lost()
@@ -456,7 +437,7 @@ class Session(Account):
     def ended(self, error: exc.Error) -> None:
         """The session is over."""
         self._calls.over()
-        self._first_is_over()
+        self._first.over()
         self._refuse_replies(str(error))
         self._callee.over(error)
         self._subscriptions.over(error)

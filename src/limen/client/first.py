@@ -1,0 +1,42 @@
+"""What is to be done first on a connection that has returned, before anything is registered and subscribed again, and
+before calls that waited are sent: the server may have to learn who this is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
+
+log = logging.getLogger("limen.client")
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+
+class First:
+    """*renew*: what comes then; it gets WELCOME's details."""
+
+    def __init__(self, renew: Callable[[Mapping[str, Any]], None]) -> None:
+        self._renew = renew
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, work: Work | None, details: Mapping[str, Any]) -> None:
+        """Does *work*, if there is any, then the rest."""
+        if work is None:
+            self._renew(details)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._run(work, details))
+
+    def over(self) -> None:
+        """The connection is lost again."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _run(self, work: Work, details: Mapping[str, Any]) -> None:
+        try:
+            await work()
+        except Exception as error:
+            log.warning("What was to be done first on a new connection has failed: %s", error)
+        self._task = None
+        self._renew(details)
