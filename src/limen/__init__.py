@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .client.http import AsyncHttpClient, HttpClient
     from .client.ws import AsyncWsClient, WsClient
     from .client.wsgi import AsyncWsgiClient, WsgiClient
+    from .core.react import Computed, ReactiveDict, Value, batch, effect
     from .core.record.expression import field
     from .core.record.query import Page
     from .node.connection import Connection, when_connected
@@ -70,6 +71,7 @@ __all__ = [
     "AsyncPyClient",
     "AsyncWsClient",
     "AsyncWsgiClient",
+    "Computed",
     "Connection",
     "DataStore",
     "File",
@@ -81,20 +83,24 @@ __all__ = [
     "Path",
     "Proxy",
     "PyClient",
+    "ReactiveDict",
     "Signal",
     "State",
     "Upload",
+    "Value",
     "WsClient",
     "WsgiClient",
     "add_model",
     "add_storage",
     "asgi",
     "auth",
+    "batch",
     "call",
     "config",
     "connect",
     "dbm",
     "default",
+    "effect",
     "exc",
     "field",
     "get_state",
@@ -123,6 +129,11 @@ _LATER = {
     "Aict": "limen.base.hict",
     "field": "limen.core.record.expression",
     "Page": "limen.core.record.query",
+    "Value": "limen.core.react",
+    "Computed": "limen.core.react",
+    "ReactiveDict": "limen.core.react",
+    "batch": "limen.core.react",
+    "effect": "limen.core.react",
     "connect": "limen.client",
     "Path": "limen.base.path",
     "Connection": "limen.node.connection",

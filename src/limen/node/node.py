@@ -40,6 +40,7 @@ from .growth import APART, Growth, is_within, leaving, left, listens
 from .hearing import Hearing
 from .proxy import Offline, Proxy
 from .signal import Signal
+from .state import State
 from .tree import Tree
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ _UNBOUND: Final = {
 _set: Final = object.__setattr__
 
 
-class Node(Hearing):
+class Node(Hearing, State):
     """An object that lives at an address; see the module. Subclasses need not call `__init__`."""
 
     __slots__ = ("__dict__", "__weakref__", *_UNBOUND)

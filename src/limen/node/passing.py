@@ -15,6 +15,7 @@ from limen import exc
 from limen.base.path import Path
 from limen.base.values import tag
 
+from .frozen import FrozenDict
 from .proxy import Proxy
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _out(value: Any, depth: int) -> Any:
         raise exc.InvalidValue(f"This is deeper than {_MOST_DEPTH} levels, or contains itself.")
     if kind is list or kind is tuple:
         return kind(_out(each, depth + 1) for each in value)
-    if kind is dict:
+    if kind is dict or kind is FrozenDict:
         return {key: _out(each, depth + 1) for key, each in value.items()}
     if isinstance(value, Path):
         return {**_address(value), "$as": "path"}

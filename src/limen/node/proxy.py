@@ -18,6 +18,7 @@ from limen import exc
 from limen.base.path import Path
 
 if TYPE_CHECKING:
+    from .mirror import Mirror
     from .node import Node
 
 Offline: TypeAlias = Literal["wait", "fail"]
@@ -87,6 +88,13 @@ class Proxy:
         if any(part[:1] == "_" for part in name.split(".")):
             raise exc.InvalidCall(f"{name!r} is private: no name that begins with _ crosses to another node.")
         return f"{self._uri}.{name}"
+
+    async def stream(self) -> Mirror:
+        """The dictionary of the node, mirrored here: it follows every change until it is closed or the node unbound.
+        Raises as a call does."""
+        from .mirror import mirrored  # mirrors hold proxies
+
+        return await mirrored(self._node, self._uri, self._offline)
 
     def __eq__(self, other: object) -> bool:
         """Two proxies are equal that stand for the same place, seen from the same node."""

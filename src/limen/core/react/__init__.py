@@ -3,8 +3,20 @@
 `signals.py` is the engine, in one file with its invariants; `effects.py` and `dictionary.py` stand on it.
 """
 
-from limen.core.react.dictionary import ABSENT, Change, ReactiveDict
+from limen.core.react.dictionary import ABSENT, Change, Log, ReactiveDict
 from limen.core.react.effects import Effect, effect
 from limen.core.react.signals import Computed, Cycle, Value, batch, untracked
 
-__all__ = ["ABSENT", "Change", "Computed", "Cycle", "Effect", "ReactiveDict", "Value", "batch", "effect", "untracked"]
+__all__ = [
+    "ABSENT",
+    "Change",
+    "Computed",
+    "Cycle",
+    "Effect",
+    "Log",
+    "ReactiveDict",
+    "Value",
+    "batch",
+    "effect",
+    "untracked",
+]

@@ -59,12 +59,10 @@ class ReactiveDict(MutableMapping[K, V], Generic[K, V]):
     def __init__(self, *data: Mapping[K, V] | Iterable[tuple[K, V]], name: str = "", **more: V) -> None:
         self._data: dict[Any, V] = dict(*data, **more)
         self.name = name or "ReactiveDict"
-        self._cells: WeakValueDictionary[K, Value[Any]] = WeakValueDictionary()  # held by those who read them
+        self._cells: WeakValueDictionary[K, Value[Any]] | None = None  # held by those who read them
         self._shape = Value(0, name=f"{self.name}, its keys")
         self._revision = Value(0, name=f"{self.name}, its changes")
-        self._logs: list[
-            dict[K, Any]
-        ] = []  # of each listener: what was there before, for what changed since it was told
+        self._logs: tuple[Log, ...] = ()
 
     def __getitem__(self, key: K) -> V:
         found = self._read(key)
@@ -108,24 +106,13 @@ class ReactiveDict(MutableMapping[K, V], Generic[K, V]):
     def watch(self, listener: Listener) -> Callable[[], None]:
         """Tells *listener* the changes of each batch: one for each key that has another value at the end of it. What is
         returned ends it when it is called. The order of keys is not told."""
-        old: dict[K, Any] = {}
+        log = self.log(lambda: (told := log.take()) and listener(told))
+        return log.close
 
-        def tell() -> None:
-            self._revision.value  # noqa: B018
-            before = dict(old)
-            old.clear()
-            changes = (Change(key, was, self._data.get(key, ABSENT)) for key, was in before.items())
-            if told := tuple(change for change in changes if not _same(change.old, change.new)):
-                untracked(lambda: listener(told))
-
-        stop = effect(tell, name=f"{self.name}, a listener")
-        self._logs.append(old)
-
-        def undo() -> None:
-            stop()
-            self._logs[:] = [log for log in self._logs if log is not old]
-
-        return undo
+    def log(self, due: Callable[[], object]) -> Log:
+        """What changes from now on, for who asks for it in his own time. *due* is called at the end of each batch in
+        which something may have changed."""
+        return Log(self, due)
 
     def _put(self, key: K, value: Any) -> None:
         old = self._data.get(key, ABSENT)
@@ -134,12 +121,13 @@ class ReactiveDict(MutableMapping[K, V], Generic[K, V]):
         with batch():
             self._revision.value = self._revision.peek() + 1  # refused in a computed value, before anything changes
             for log in self._logs:
-                log.setdefault(key, old)
+                if log.before.setdefault(key, old) is ABSENT and value is ABSENT:
+                    del log.before[key]  # it came and went between
             if value is ABSENT:
                 del self._data[key]
             else:
                 self._data[key] = value
-            cell = self._cells.get(key)
+            cell = None if self._cells is None else self._cells.get(key)
             if cell is not None:
                 cell.value = value
             if old is ABSENT or value is ABSENT:
@@ -151,7 +139,40 @@ class ReactiveDict(MutableMapping[K, V], Generic[K, V]):
         return self._cell(key).value
 
     def _cell(self, key: K) -> Value[Any]:
+        if self._cells is None:
+            self._cells = WeakValueDictionary()
         cell = self._cells.get(key)
         if cell is None:
             cell = self._cells[key] = Value(self._data.get(key, ABSENT), name=f"{self.name}[{key!r}]")
         return cell
+
+
+class Log:
+    """What has changed in a dictionary since it was asked last: one change for each key that has another value now,
+    however often it has changed, so it grows no larger than what was there and what is there."""
+
+    __slots__ = ("_data", "_stop", "before")
+
+    def __init__(self, data: ReactiveDict[Any, Any], due: Callable[[], object]) -> None:
+        self._data = data
+        self.before: dict[Any, Any] = {}
+        data._logs = (*data._logs, self)
+
+        def tell() -> None:
+            data._revision.value  # noqa: B018 - read to be followed
+            if self.before:
+                untracked(due)
+
+        self._stop = effect(tell, name=f"{data.name}, a listener")
+
+    def take(self) -> tuple[Change, ...]:
+        """The changes, in no order that is told."""
+        before, self.before = self.before, {}
+        now = self._data._data
+        changes = (Change(key, was, now.get(key, ABSENT)) for key, was in before.items())
+        return tuple(change for change in changes if not _same(change.old, change.new))
+
+    def close(self) -> None:
+        """Ends it."""
+        self._stop()
+        self._data._logs = tuple(log for log in self._data._logs if log is not self)
