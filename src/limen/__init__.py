@@ -48,6 +48,7 @@ config = default.config
 service = default.service
 static = default.static
 mount = default.mount
+bind = default.bind
 get_url = default.get_url
 topic = default.topic
 realm_rule = default.realm_rule
@@ -95,6 +96,7 @@ __all__ = [
     "asgi",
     "auth",
     "batch",
+    "bind",
     "call",
     "config",
     "connect",

@@ -113,15 +113,16 @@ async def asked(
 
 
 async def test_developers_are_told_on_their_machine_and_strangers_nowhere() -> None:
+    assert (await asked(served().asgi(), "/limen/metrics"))[0] == 404
     app = served()
-    app.open().begin()
-    assert (await asked(app.asgi(), "/limen/metrics"))[0] == 404
     app.config.OBSERVE_ROLES = ("operator",)
     assert (await asked(app.asgi(), "/limen/metrics"))[0] == 404
-    app.config.IS_DEVELOPMENT = True
-    status, body = await asked(app.asgi(), "/limen/metrics")
+    app = served()
+    app.config.OBSERVE_ROLES, app.config.IS_DEVELOPMENT = ("operator",), True
+    door = app.asgi()
+    status, body = await asked(door, "/limen/metrics")
     assert (status, b"limen_processes 1.0" in body) == (200, True)
-    assert (await asked(app.asgi(), "/limen/metrics", client="192.0.2.7"))[0] == 404
+    assert (await asked(door, "/limen/metrics", client="192.0.2.7"))[0] == 404
 
 
 async def test_the_operators_listener_answers_to_names_of_this_machine_only_where_it_is_on_loopback() -> None:

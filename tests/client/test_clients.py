@@ -25,10 +25,12 @@ from limen.client.sync import Client
 
 PROGRAM = Path(offered.__file__)
 LIMEN = str(Path(sys.executable).with_name("limen"))
+WSGI = offered.make().wsgi()
+"""Beside the App behind ASGI: one App is one server's, and behind WSGI it runs until the process ends."""
 MAKE: dict[str, Callable[[str], Client]] = {
     "py": lambda url: limen.PyClient(offered.app),
-    "asgi": lambda url: limen.AsgiClient(offered.app.asgi(), "http://localhost"),
-    "wsgi": lambda url: limen.WsgiClient(offered.app.wsgi(), "http://localhost"),
+    "asgi": lambda url: limen.AsgiClient(offered.make().asgi(), "http://localhost"),
+    "wsgi": lambda url: limen.WsgiClient(WSGI, "http://localhost"),
     "http": lambda url: limen.HttpClient(url),
     "ws": lambda url: limen.WsClient(url),
 }
@@ -220,11 +222,12 @@ def test_a_session_that_the_server_ended_is_not_replaced_by_an_open_line(server:
 
 
 def test_a_machine_comes_in_with_its_key(tmp_path: Path) -> None:
-    offered.app.auth.add_machine("robot", roles=["machine"])
+    app = offered.make()
+    app.auth.add_machine("robot", roles=["machine"])
     path = tmp_path / "robot.key"
-    path.write_text(offered.app.auth.add_key("robot").dump())
+    path.write_text(app.auth.add_key("robot").dump())
     path.chmod(0o600)
-    with limen.AsgiClient(offered.app.asgi(), "http://localhost") as client:
+    with limen.AsgiClient(app.asgi(), "http://localhost") as client:
         client.login(key=path)
         assert (client.user, client.role, client.safe_call("whoami")) == ("robot", "machine", "robot")
         for wrong in (
@@ -239,7 +242,7 @@ def test_a_machine_comes_in_with_its_key(tmp_path: Path) -> None:
 
 
 def test_a_client_that_cannot_says_which_one_can() -> None:
-    with limen.WsgiClient(offered.app.wsgi()) as client, pytest.raises(exc.InvalidCall, match="WsClient can"):
+    with limen.WsgiClient(WSGI) as client, pytest.raises(exc.InvalidCall, match="WsClient can"):
         client.subscribe("news", print)
 
 

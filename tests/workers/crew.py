@@ -75,3 +75,12 @@ async def tick(key):
     async with storage("tick") as db:
         await db.insert(Mark, key=key)
     return key
+
+
+@limen.bind("crew.node")
+class Bound(limen.Node):
+    """In one of them at a time."""
+
+    @limen.call
+    def where(self):
+        return os.getpid()

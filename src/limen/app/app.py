@@ -22,19 +22,20 @@ from limen.service.topic import Topic
 
 from .allowed import authorize
 from .later import later
-from .origins import host_name, is_loopback, origin_of
+from .origins import host_name, is_loopback
 from .server import Server
-from .subprotocols import SUBPROTOCOLS
 
 if TYPE_CHECKING:
+    import pathlib
     import socket
-    from pathlib import Path
 
+    from limen.base.path import Path
     from limen.core.record.port import RecordStore
     from limen.core.wamp.session import Session
     from limen.core.wamp.verdict import Verdict
     from limen.door.gateway.mount import Mounted
     from limen.door.hub.hub import Hub
+    from limen.node.connection import Connection
     from limen.service.pipeline import Pipeline
     from limen.transport.wire import Handshake, Peer, Refusal
     from limen.web.spool import Spool
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .hooks import Function, Hooks
     from .parties import Parties
     from .permissions import Permissions
+    from .trees import Trees
     from .vault import Vault
     from .verdicts import Verdicts
 
@@ -86,6 +88,8 @@ class App:
         self._spool: Spool | None = None
         self.hub: Hub | None = None
         """Realms and connections, while a server runs."""
+        self.running = False
+        """A server of it runs, on some event loop."""
         self.line: socket.socket | None = None
         """A worker's way to the others (`limen serve --workers N`); see `limen.app.line`."""
 
@@ -118,8 +122,15 @@ class App:
 
         return Hooks()
 
+    @later
+    def trees(self) -> Trees:
+        """What `bind` declared, and the connections that are open; see `limen.app.trees`."""
+        from .trees import Trees
+
+        return Trees(self)
+
     # -- what a program declares --------------------------------------------------------------------------------
-    def static(self, urlpath: str, root: str | Path, **options: Any) -> StaticTree:
+    def static(self, urlpath: str, root: str | pathlib.Path, **options: Any) -> StaticTree:
         """Serves the files below *root* at *urlpath*; options and rules: `limen.web.static.StaticTree`."""
         from limen.web.static import StaticTree
 
@@ -132,6 +143,25 @@ class App:
         """`@app.on("session.opened")`: the function is called when that happens; events and rules: `limen.app.hooks`.
         With the function as second argument it gives the undo. Raises ValueError for an event that there is not."""
         return self.hooks.on(event, function)
+
+    def bind(self, path: Path | str, factory: Any = None, *, domain: str | None = None) -> Any:
+        """Binds what *factory* gives, a `Node` (its class, say) or an awaitable of one, at *path* while a server
+        runs, in *domain* or in each domain; `@app.bind("todo.lists")` does so with a class. One process of a server
+        binds it; `limen.app.trees`. Gives the factory.
+
+        >>> from limen import Node
+        >>> @App().bind("todo.lists")
+        ... class Lists(Node): ...
+        """
+        if factory is None:
+            return lambda factory: self.bind(path, factory, domain=domain)
+        self.trees.bind(path, factory, domain)
+        return factory
+
+    def connection(self, domain: str | None = None) -> Connection:
+        """A `Connection` of the program itself to the App that is served, in its own process: no rule is asked about
+        what it does. It is closed with the server, if not before. Raises exc.ConnectionLost where no server runs."""
+        return self.trees.connection(domain)
 
     def mount(self, urlpath: str, application: Callable[..., Any], **options: Any) -> Mounted:
         """Serves another ASGI or WSGI application at *urlpath* and below, behind the guard of a call; "/": at whatever
@@ -372,7 +402,7 @@ class App:
         else:
             of_key = [slot.handle for slot in slots.list(domain, user) if slot.key == key]
             gone = [slot for handle in of_key for slot in slots.remove(domain, handle)]
-        if self.hub is not None:
+        if self.hub is not None and self.running:
             from limen.door.hub.ends import end_user
 
             hub = self.hub
@@ -386,7 +416,7 @@ class App:
 
     def on_loop(self, function: Callable[[], T]) -> T:
         """Runs *function* where the ledger lives: on the server's loop, or here when none runs."""
-        if self.hub is None:
+        if self.hub is None or not self.running:
             return function()
         import asyncio  # there is a loop, so it is loaded; without one nobody needs it
 
@@ -421,34 +451,10 @@ class App:
 
     # -- the doors ----------------------------------------------------------------------------------------------
     def accept(self, handshake: Handshake) -> tuple[str | None, Peer] | Refusal:
-        """The door of WebSockets and RawSockets: decides on a handshake (transport/wire.py). A RawSocket names no host:
-        it comes to the default domain."""
-        from limen.door.http.crosssite import is_own
-        from limen.door.ws.connection import Connection
-        from limen.transport.batched import Batched
-        from limen.transport.wire import Refusal
+        """The door of WebSockets and RawSockets: decides on a handshake (transport/wire.py)."""
+        from .accepting import accept
 
-        domain: str | None = self.config.DOMAIN
-        if handshake.framing == "websocket":
-            if handshake.path != "/ws":
-                return Refusal(404)
-            domain = self.domain_of(handshake.host)
-        if domain is None:
-            return Refusal(421)
-        origin = handshake.origin
-        if origin is not None and not is_own(origin.encode(), handshake.host.encode(), handshake.tls):
-            return Refusal(403)
-        for subprotocol in handshake.subprotocols:
-            kind = SUBPROTOCOLS.get(subprotocol)
-            if kind is not None:
-                encoding, sealed, batched = kind
-                hub, client = self.open(), origin_of(handshake.client)
-                if hub.is_crowded(client):
-                    hub.counts.refused["crowded"] += 1
-                    return Refusal(503, (("retry-after", "60"),))
-                connection = Connection(hub, domain, client, encoding, sealed=sealed)
-                return subprotocol, Batched(connection) if batched else connection
-        return Refusal(400, (("content-type", "text/plain"),), b"offer one of " + ", ".join(SUBPROTOCOLS).encode())
+        return accept(self, handshake)
 
     def asgi(self, inner: Callable[..., Any] | None = None) -> Callable[..., Any]:
         """The App as an ASGI application, for any ASGI server.

@@ -52,6 +52,12 @@ SPOOL_SWEEP = 30.0
 """Seconds between two looks for uploads that nobody has touched for long."""
 
 
+TWICE = (
+    "This App is being served already; it has one hub, on one event loop. Make another App() for a second server in "
+    "this process (with the services that it shall have), or stop the first one before."
+)
+
+
 def make_hub(app: App) -> Hub:
     """The hub of *app*, on its stores."""
     Proxies(app.config.PROXIES)  # a word that is no address is refused at the start
@@ -80,13 +86,18 @@ def make_hub(app: App) -> Hub:
 
 @contextlib.asynccontextmanager
 async def lifespan(app: App) -> AsyncIterator[None]:
-    """From the first to the last moment of a server."""
+    """From the first to the last moment of a server. Raises RuntimeError where one of this App runs already."""
+    if app.running:
+        raise RuntimeError(TWICE)
     calls = CallLog()
     async with contextlib.AsyncExitStack() as stack:
+        app.running = True
+        stack.callback(setattr, app, "running", False)
         stack.callback(calls.close)
         stack.enter_context(app.vault.claimed())
         hub = app.open()
         hub.begin()
+        stack.callback(hub.end)
         app.pipeline.on_done = counted(hub.counts, calls)
         stack.callback(app.log_security(calls))
         if app.line is not None:
@@ -126,6 +137,8 @@ async def lifespan(app: App) -> AsyncIterator[None]:
             await stack.enter_async_context(measured(hub) if metrics == OTEL else listening(hub, metrics))
         for mounted in app.mounts:
             await stack.enter_async_context(mounted.alive())
+        trees = await stack.enter_async_context(contextlib.AsyncExitStack())
+        await trees.enter_async_context(app.trees.alive(hub))
         first = await hub.bus.claim("limen server.started")  # of several processes one tells it
         if first:
             await app.hooks.started()
@@ -135,6 +148,7 @@ async def lifespan(app: App) -> AsyncIterator[None]:
         finally:
             if first:
                 await app.hooks.stopping()
+            await trees.aclose()  # what nodes say as they go is still heard
             await hub.drain()
             sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):

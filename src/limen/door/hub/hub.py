@@ -112,6 +112,10 @@ class Hub:
         self._realms, self._deadline, self.counts = {}, None, Counts()
         self.tabs, self.connections, self.guests = Tabs(), set(), set()
 
+    def end(self) -> None:
+        """The server is over, and soon its loop: what is published from now on nobody hears."""
+        self._loop = None
+
     def refuse_late(self) -> None:
         """Once a second: ends connections on which no HELLO came. (A loop in the caller, which goes on, would keep the
         last one that it looked at.)"""
