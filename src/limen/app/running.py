@@ -247,14 +247,15 @@ def make_asgi(app: App, inner: Callable[..., Any] | None = None) -> Callable[...
     from limen.door.gateway.outermost import Outermost
     from limen.transport.asgi_ws import AsgiWebSockets
 
-    door = make_door(app)
+    door, hub = make_door(app), app.open()
     life = contextlib.AsyncExitStack()
     state: dict[str, Any] = {}
 
     async def start() -> None:
         if inner is not None:
             await life.enter_async_context(alive(inner, state, "The inner application"))
-        await life.enter_async_context(lifespan(app))
+        if not (app.running and hub.loop is asyncio.get_running_loop()):  # by another callable of the same App
+            await life.enter_async_context(lifespan(app))
 
     limen = Asgi(door, AsgiWebSockets(app.accept, app.config), start=start, stop=life.aclose)
     return limen if inner is None else Outermost(limen, door.owns, inner, state)
