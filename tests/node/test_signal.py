@@ -379,3 +379,40 @@ def test_a_bound_signal_takes_little() -> None:
     assert not hasattr(Bell().on_ring, "__dict__")
     assert vars(Bell()) == {}
     assert type(Bell().on_ring) is BoundSignal
+
+
+async def test_what_is_connected_in_its_place_is_held_and_so_is_the_handler() -> None:
+    heard: list[Any] = []
+
+    class Echo:
+        def say(self, text: str) -> None:
+            heard.append(text)
+
+    class Deaf:
+        @signal
+        def on_ring(self, text: str) -> None: ...
+
+        @on_ring.connecting
+        def _(self, connect: Any, handler: Any) -> Any:
+            return connect(Echo().say)
+
+    deaf = Deaf()
+    for number in range(1, 50):
+        once = eval("lambda text: None")
+        assert not deaf.on_ring.is_connected(once)  # it has not the id of one before it
+        deaf.on_ring.connect(once)
+        del once
+        assert len(deaf.on_ring) == number
+    await deaf.on_ring.notify("hello")
+    assert heard == ["hello"] * 49
+
+
+def test_an_object_goes_that_was_connected_disconnected_and_connected_anew() -> None:
+    bell, ear = Bell(), Ear()
+    undos = [bell.on_ring.connect(ear.hear)]
+    bell.on_ring.disconnect(ear.hear)
+    undos.append(bell.on_ring.connect(ear.hear))
+    del ear
+    assert len(bell.on_ring) == 0
+    for undo in undos:
+        undo()
