@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import weakref
 from collections.abc import Awaitable
@@ -416,3 +417,27 @@ def test_an_object_goes_that_was_connected_disconnected_and_connected_anew() -> 
     assert len(bell.on_ring) == 0
     for undo in undos:
         undo()
+
+
+async def test_what_a_handler_raised_holds_nobody() -> None:
+    class Failing(Ear):
+        def hear(self, *args: Any, **kwargs: Any) -> None:
+            raise ValueError
+
+        async def hear_later(self) -> None:
+            raise ValueError
+
+    bell, ear = Bell(), Failing()
+    for handler_ in (ear.hear, ear.hear_later):
+        bell.on_ring.connect(handler_)
+    del handler_
+    gone = weakref.ref(ear)
+    gc.disable()
+    try:
+        for _ in range(2):
+            with contextlib.suppress(ExceptionGroup):
+                await bell.on_ring.notify()
+        del ear
+        assert gone() is None
+    finally:
+        gc.enable()

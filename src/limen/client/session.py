@@ -41,7 +41,7 @@ from limen.client.password import password_min
 from limen.client.standing import EXACT
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Subscriptions
-from limen.client.tracing import begun, with_trace, within
+from limen.client.tracing import Begun, begun, with_trace, within
 from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.messages import (
@@ -303,26 +303,26 @@ class Session(Account):
         name = uri(procedure) if match == EXACT else procedure
         return await self._callee.add(name, endpoint, match, options)
 
-    async def publish(self, topic: str, /, *args: Any, **kwargs: Any) -> None:
-        """Publishes an event, where clients may; comes back when the server has taken it."""
+    def publish(self, topic: str, /, *args: Any, **kwargs: Any) -> asyncio.Future[None]:
+        """Publishes an event, where clients may: it is sent now, so events are published in the order of these calls.
+        What is given is done when the server has taken it. Raises exc.InvalidValue for what cannot travel."""
         if self._line.over is not None:
             raise self._line.over
-        taken = asyncio.get_running_loop().create_future()
 
-        def settle(reply: int | exc.Error) -> None:
-            if taken.done():
-                return
-            if isinstance(reply, exc.Error):
-                taken.set_exception(reply)
-            else:
-                taken.set_result(None)
+        def begin() -> Begun:
+            taken = asyncio.get_running_loop().create_future()
 
-        spans = self._line.settings.spans
-        with nullcontext() if spans is None else within(spans.send(uri(topic), self.domain)):
+            def settle(reply: int | exc.Error) -> None:
+                if not taken.done():
+                    taken.set_exception(reply) if isinstance(reply, exc.Error) else taken.set_result(None)
+
             said = {"acknowledge": True, "disclose_me": True} if self.discloses else {"acknowledge": True}
             options = with_trace(said)
             self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
-            await taken
+            return taken, taken.cancel
+
+        spans = self._line.settings.spans
+        return (begin() if spans is None else begun(spans.send(uri(topic), self.domain), begin))[0]
 
     def _trace_by(self, spans: Spans) -> None:
         """Calls, publications and handlers are spans of *spans* from now on; see `limen.observe.traced`."""

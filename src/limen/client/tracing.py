@@ -45,6 +45,9 @@ def begun(span: Span, begin: Callable[[], Begun]) -> Begun:
     token = here.set(span.carrier)
     try:
         future, cancel = begin()
+    except exc.Error as failed:
+        span.end(failed.uri)
+        raise
     finally:
         here.reset(token)
 

@@ -190,3 +190,12 @@ async def ended(waiting: list[Awaitable[object]], errors: list[Exception]) -> No
             errors.append(exc.Canceled("A handler was cancelled."))
         except Exception as error:
             errors.append(error)
+
+
+def raise_all(errors: list[Exception], what: str) -> None:
+    """Raises *errors*, if there are any, as one ExceptionGroup, which says *what*."""
+    if errors:
+        found = tuple(errors)
+        # Each of them holds, by its traceback, frames that hold the list: a circle, with all that handlers had.
+        errors.clear()
+        raise ExceptionGroup(what, found)

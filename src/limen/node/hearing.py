@@ -18,9 +18,9 @@ from limen import exc
 from .calling import Calling
 from .context import EVENT_IN_PROGRESS, Heard
 from .declared import declared
-from .handlers import ended
+from .handlers import ended, raise_all
 from .listening import Listening
-from .passing import across, each, incoming, outgoing
+from .passing import across, each, incoming, is_plain, outgoing
 
 if TYPE_CHECKING:
     from .handlers import Handler
@@ -42,9 +42,12 @@ class Hearing(Calling):
         if context is None or tree is None:
             return None
         if context.wraps("wrap_publish"):
-            return context.wrapped("wrap_publish", self._publish)(f"{self._path}.{name}", args, kwargs)
+            said = context.wrapped("wrap_publish", self._publish)(f"{self._path}.{name}", args, kwargs)
+            return asyncio.ensure_future(said)  # in the order of notify, whatever own handlers wait for
         session = tree.session
         if session is None:
+            if not is_plain(args, kwargs):
+                each(across, args, kwargs, self)  # raises for what could not travel, before anything has run
             return None
         out, named = each(outgoing, args, kwargs)
         return session.publish(f"{self._path}.{name}", *out, **named)
@@ -85,8 +88,7 @@ class Hearing(Calling):
         for listening in tree.listeners(address, name):
             listening.call(args, kwargs, errors, waiting)
         await ended(waiting, errors)
-        if errors:
-            raise ExceptionGroup(f"of {topic}", errors)
+        raise_all(errors, f"of {topic}: handlers failed")
 
     # -- what it listens to -------------------------------------------------------------------------------------
     async def _listen(self, address: str, handler: Handler) -> Callable[[], Awaitable[None]]:
@@ -189,8 +191,7 @@ class Hearing(Calling):
 async def _ended(waiting: list[Awaitable[object]], topic: str) -> None:
     errors: list[Exception] = []
     await ended(waiting, errors)
-    if errors:
-        raise ExceptionGroup(f"of {topic}", errors)
+    raise_all(errors, f"of {topic}: handlers failed")
 
 
 def _confirmed(confirmed: Awaitable[object] | None) -> asyncio.Future[None]:

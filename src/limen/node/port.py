@@ -55,7 +55,8 @@ class Session(Protocol):
         ...
 
     def publish(self, topic: str, /, *args: Any, **kwargs: Any) -> Awaitable[None]:
-        """Comes back when the router has taken the event; this session does not get it itself."""
+        """Sends the event at once, so events are published in the order of these calls; this session does not get it
+        itself. What is given is done when the router has taken it; what cannot travel raises `exc.InvalidValue`."""
         ...
 
     def register(self, uri: str, endpoint: Endpoint, /, *, match: str = "exact") -> Awaitable[Undo]:

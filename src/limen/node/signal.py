@@ -35,7 +35,7 @@ from types import MethodType
 from typing import Any, Final, Literal, Protocol, TypeAlias, overload
 
 from limen.node.declared import declared, handler
-from limen.node.handlers import Handlers, Undo, called, ended
+from limen.node.handlers import Handlers, Undo, called, ended, raise_all
 from limen.service.binding import Binding
 
 __all__ = ["BoundSignal", "Owner", "Signal", "handler", "signal"]
@@ -329,8 +329,7 @@ class BoundSignal:
         self._raise(errors)
 
     def _raise(self, errors: list[Exception]) -> None:
-        if errors:
-            raise ExceptionGroup(f"{type(self.owner).__name__}.{self.name}: handlers failed", errors)
+        raise_all(errors, f"{type(self.owner).__name__}.{self.name}: handlers failed")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BoundSignal):
