@@ -54,6 +54,11 @@ export class Outbox {
     call.fail(error);
   }
 
+  /** New calls are sent; those that wait, wait on. */
+  begin() {
+    this.#isOpen = true;
+  }
+
   /**
    * There is a session again: sends all that wait.
    * @param {number | null} [received] how many frames of the last connection the server opened, if that is known

@@ -38,6 +38,8 @@ export class Session {
   /** @type {State} */ state;
   /** The session on this connection, and when its topics are heard again. @type {Entered | undefined} */ entered;
   /** Takes what is said to a callee (`node/sealed.js`). @type {(message: wamp.Message) => boolean} */ callee = () => false;
+  /** What is done on a new connection before all else, by whoever has something. @type {() => Promise<any> | undefined} */
+  first = () => undefined;
   #place;
   #slots;
   #tabs;
@@ -50,7 +52,7 @@ export class Session {
   #suspended = false;
   #uncertain = false;
   #requests = new Requests(untag);
-  #subscriptions = new Subscriptions(this.#requests, (topics) => this.events.emit("missed", { topics }), untag);
+  #subscriptions = new Subscriptions(this.#requests, (...event) => this.events.emit(...event), untag);
   #outbox;
   #wake = () => {};
   /** @type {ReturnType<typeof setInterval> | undefined} */ #watch;
@@ -125,26 +127,12 @@ export class Session {
     this.#become({ status: "signing-in" });
     const era = this.#era.signal;
     let slot = await this.#slots.take().catch(() => undefined);
-    if (!slot && (await mayAsk())) slot = await this.#letIn(era).catch(() => undefined);
+    if (!slot && (await mayAsk())) slot = await this.#tabs?.enter(this.#slots, era).catch(() => undefined);
     if (!era.aborted) {
       if (slot) void this.#comeBack(0);
       else this.#leave(new LimenError("Unauthorized"));
     }
     await known;
-  }
-
-  /**
-   * Has another tab of this browser let this one in.
-   * @param {AbortSignal} era
-   */
-  async #letIn(era) {
-    const own = await generate();
-    const child = await this.#tabs?.ask(own.public);
-    if (!child || era.aborted) return undefined;
-    const { slot: handle, key, epoch, user, max_age, done } = child;
-    await this.#slots.keep({ handle, key, epoch, own, user, until: Date.now() + max_age * 1000 });
-    done();
-    return this.#slots.slot;
   }
 
   /** What this tab does for others that ask. @returns {import("./tabs.js").Host} */
@@ -370,9 +358,20 @@ export class Session {
       profile: Object.freeze(x_profile),
       impersonated_by: details.x_impersonated_by ?? null,
     });
+    const { connection } = this.#requests;
+    const begun = this.first();
+    const goOn = () => this.#requests.connection === connection && this.#renew(session, details.roles, resumed, received);
+    if (begun) {
+      this.#outbox.begin(); // for what is asked first
+      void begun.catch((error) => console.warn("Limen:", error)).then(goOn);
+    } else goOn();
+  }
+
+  /** @param {number} session @param {Record<string, any>} roles @param {boolean} resumed @param {number | null} [received] */
+  #renew(session, roles, resumed, received) {
     const topics = this.#subscriptions.names;
     const renewed = this.#subscriptions.renew(); // before all calls: what changes after their answers is heard of
-    this.events.emit("entered", (this.entered = { session, roles: details.roles, renewed }));
+    this.events.emit("entered", (this.entered = { session, roles, renewed }));
     this.#outbox.open(received);
     this.events.emit("state", this.state);
     this.events.emit("online", this.state);

@@ -33,17 +33,18 @@ export class Subscriptions {
   /** @type {Map<string, Topic>} */ #topics = new Map();
   /** @type {Map<number, Topic>} */ #byId = new Map();
   #requests;
-  #missed;
+  #tell;
   #read;
 
   /**
    * @param {import("./requests.js").Requests} requests
-   * @param {(topics: string[]) => void} missed told of an event that could not be read
+   * @param {(event: string, detail: any) => void} tell of `missed` ({topics}): an event could not be read; of `revoked`
+   *   ({uri, match, error}): the router does not let it be heard any more
    * @param {import("./payload.js").Read} read
    */
-  constructor(requests, missed, read) {
+  constructor(requests, tell, read) {
     this.#requests = requests;
-    this.#missed = missed;
+    this.#tell = tell;
     this.#read = read;
   }
 
@@ -90,8 +91,7 @@ export class Subscriptions {
       (error, reply) => {
         if (error) {
           if (this.#topics.get(key) === topic) this.#topics.delete(key);
-          // a renewal has nobody who waits for it
-          if (topic.renewed) console.error(`Limen: ${topic.uri} is heard no more: ${error.message}`);
+          if (topic.renewed) this.#revoked(topic, error); // nobody waits for a renewal
           return topic.ready.reject(error);
         }
         topic.id = reply?.subscription;
@@ -100,6 +100,12 @@ export class Subscriptions {
         if (!topic.handlers.size) void this.#unsubscribe(key, topic); // undone meanwhile
       },
     );
+  }
+
+  /** @param {Topic} topic @param {LimenError} error */
+  #revoked({ uri, match = "exact" }, error) {
+    console.error(`Limen: ${uri} is heard no more: ${error.message}`);
+    this.#tell("revoked", { uri, match, error });
   }
 
   /** @param {string} key @param {Topic} topic @param {Whole} handler */
@@ -147,7 +153,7 @@ export class Subscriptions {
     try {
       event = [(args ?? []).map((arg, i) => this.#read(arg, `$[${i}]`, 1)), named(kwargs, this.#read)];
     } catch {
-      this.#missed([topic.uri]); // what someone published is no value here: that must not end the connection
+      this.#tell("missed", { topics: [topic.uri] }); // what someone published is no value here: that must not end the connection
       return;
     }
     for (const handler of [...topic.handlers]) safely(() => handler(details.topic ?? topic.uri, ...event, details));

@@ -11,6 +11,7 @@
  * @module
  */
 import { hex, random } from "./bytes.js";
+import { generate } from "./seal/noise.js";
 
 /** @typedef {import("./bytes.js").Bytes} Bytes */
 /**
@@ -52,6 +53,21 @@ export class Tabs {
   }
 
   // -- the new tab ------------------------------------------------------------------------------------------------
+  /**
+   * Has another tab let this one in; the slot that it has then.
+   * @param {Pick<import("./slots.js").Slots, "slot" | "keep">} slots
+   * @param {AbortSignal} era
+   */
+  async enter(slots, era) {
+    const own = await generate();
+    const child = await this.ask(own.public);
+    if (!child || era.aborted) return undefined;
+    const { slot: handle, key, epoch, user, max_age, done } = child;
+    await slots.keep({ handle, key, epoch, own, user, until: Date.now() + max_age * 1000 });
+    done();
+    return slots.slot;
+  }
+
   /**
    * Asks the tabs of this browser to have *own* let in; undefined if none does. Call `done` when it is in.
    * @param {Bytes} own public half of this tab's key

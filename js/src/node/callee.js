@@ -16,12 +16,14 @@ import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD
 /** @typedef {import("../wamp.js").Message} Message */
 /**
  * What a callee needs of its session. *ask*: a request and who is told its answer, undefined: the connection was lost.
+ * *tell*: of `revoked`.
  * @typedef {{
  *   ask(make: (request: number) => any[], answer: (reply?: Message) => void): void,
  *   send(message: any[]): void,
  *   write(value: unknown, path?: string): any,
  *   read: import("../payload.js").Read,
  *   clock: import("./port.js").Clock,
+ *   tell(event: string, detail: any): void,
  * }} Wire
  */
 /**
@@ -102,9 +104,27 @@ export class Callee {
 
   /** @param {Registration} registration @param {LimenError} error */
   #refused(registration, error) {
+    if (registration.stood) this.#revoked(registration, error);
     this.#registrations.delete(registration);
-    if (registration.stood) console.error(`Limen: ${registration.uri} can't be called any more: ${error.message}`);
     registration.settle(error);
+  }
+
+  /** It does not stand any more, and should. @param {Registration} registration @param {LimenError} error */
+  #revoked(registration, error) {
+    if (registration.id !== undefined) this.#byId.delete(registration.id);
+    this.#registrations.delete(registration);
+    registration.gone = true;
+    const { uri, match } = registration;
+    console.error(`Limen: ${uri} can't be called any more: ${error.message}`);
+    this.#wire.tell("revoked", { uri, match, error });
+  }
+
+  /** UNREGISTERED that nobody asked for. @param {Message} message */
+  #takenBack({ details }) {
+    const registration = this.#byId.get(details?.registration);
+    const why = details?.reason ?? "it did not say why";
+    if (registration)
+      this.#revoked(registration, new LimenError("NotFound", [`${registration.uri} was taken back by the router: ${why}`]));
   }
 
   /** @param {Registration} registration */
@@ -160,7 +180,7 @@ export class Callee {
   heard(message) {
     if (message.type === INVOCATION) void this.#invoked(message);
     else if (message.type === INTERRUPT) this.#interrupted(message.request);
-    else if (message.type === UNREGISTERED && !message.request) this.#byId.delete(message.details?.registration);
+    else if (message.type === UNREGISTERED && !message.request) this.#takenBack(message);
     else return false;
     return true;
   }

@@ -42,8 +42,9 @@
 
 /**
  * *online*, *offline*: the connection came, or was lost; it comes back by itself. *restored*: it is back, and everything
- * is registered and subscribed again. *signed_out*: the session is over (gets the error); state is "closed".
- * @typedef {"online" | "offline" | "restored" | "signed_out"} Happening
+ * is registered and subscribed again. *revoked* ({uri, match, error}): something does not stand any more that should: the
+ * router took it back, or did not take it again. *signed_out*: the session is over (gets the error); state is "closed".
+ * @typedef {"online" | "offline" | "restored" | "revoked" | "signed_out"} Happening
  */
 
 /**
@@ -51,10 +52,16 @@
  * after each return. Calls made while the connection is lost wait for it; a publication rejects with ConnectionLost. What
  * had been sent when it was lost rejects with OutcomeUnknown; a sealed session knows how such calls ended. What is
  * registered or subscribed meanwhile is so when the connection is back.
+ *
+ * *discloses*: who hears what it publishes is told who it is, where the router lets them. *first*: awaited when the
+ * connection has returned, before anything is registered and subscribed again and before calls that waited are sent: the
+ * server may have to learn first who this is.
  * @typedef {{
  *   readonly state: "online" | "offline" | "closed",
  *   readonly features: Record<string, any>,
  *   readonly id: number,
+ *   discloses: boolean,
+ *   first: (() => Promise<unknown>) | undefined,
  *   apply(uri: string, args?: any[], kwargs?: Record<string, any>, options?: CallOptions): Promise<any>,
  *   publish(uri: string, args?: any[], kwargs?: Record<string, any>): Promise<void>,
  *   register(uri: string, endpoint: Endpoint, options?: {match?: Match}): Promise<Undo>,

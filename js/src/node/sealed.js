@@ -23,6 +23,9 @@ import { CLOCK } from "./port.js";
 
 /** @implements {Port} */
 export class SealedSession {
+  /** Whoever hears what it publishes is told who it is, where the router lets them. */
+  discloses = false;
+  /** @type {(() => Promise<unknown>) | undefined} */ first;
   #core;
   #events = new Events();
   #callee;
@@ -44,10 +47,13 @@ export class SealedSession {
       write,
       read,
       clock,
+      tell: (event, detail) => this.#events.emit(event, detail),
     });
+    core.first = () => (this.#over || this.#user === null ? undefined : this.first?.());
     core.callee = (message) => this.#callee.heard(message);
     this.#undo = [
       core.events.on("entered", (entered) => this.#entered(entered)),
+      core.events.on("revoked", (detail) => this.#events.emit("revoked", detail)),
       core.events.on("offline", () => this.#lost()),
       core.events.on("signed_out", ({ error }) => this.#signedOut(error ?? new LimenError("Unauthorized"))),
     ];
@@ -110,7 +116,8 @@ export class SealedSession {
     if (!requests.connection) throw new LimenError("ConnectionLost");
     const payload = written(args, kwargs, write);
     /** @type {LimenError | undefined} */ let error = new LimenError("OutcomeUnknown");
-    const make = (/** @type {number} */ request) => [PUBLISH, request, { acknowledge: true }, uri, ...payload];
+    const options = { acknowledge: true, ...(this.discloses && { disclose_me: true }) };
+    const make = (/** @type {number} */ request) => [PUBLISH, request, options, uri, ...payload];
     await requests.ask(make, (refused) => (error = refused));
     if (error) throw error;
   }

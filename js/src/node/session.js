@@ -28,6 +28,9 @@ import { CLOCK } from "./port.js";
 export class PlainSession {
   /** @type {Record<string, any>} */ features = {};
   id = 0;
+  /** Whoever hears what it publishes is told who it is, where the router lets them. */
+  discloses = false;
+  /** @type {(() => Promise<unknown>) | undefined} */ first;
   #events = new Events();
   #requests = new Requests(read);
   #line;
@@ -50,10 +53,11 @@ export class PlainSession {
       write: natural,
       read,
       clock,
+      tell: (/** @type {string} */ event, /** @type {any} */ detail) => this.#events.emit(event, detail),
     };
     this.#calls = new Calls(this.#requests, this.#wire);
     this.#callee = new Callee(this.#wire);
-    this.#subscriptions = new Subscriptions(this.#requests, () => {}, read);
+    this.#subscriptions = new Subscriptions(this.#requests, this.#wire.tell, read);
   }
 
   /** @type {Session["state"]} */
@@ -87,7 +91,8 @@ export class PlainSession {
     this.#live();
     if (!this.#line.link) throw lost();
     const payload = written(args, kwargs, natural);
-    const make = (/** @type {number} */ request) => [PUBLISH, request, { acknowledge: true }, uri, ...payload];
+    const options = { acknowledge: true, ...(this.discloses && { disclose_me: true }) };
+    const make = (/** @type {number} */ request) => [PUBLISH, request, options, uri, ...payload];
     const reply = await new Promise((/** @type {(reply?: Message) => void} */ answer) => this.ask(make, answer));
     if (!reply) throw new LimenError("OutcomeUnknown");
     if (reply.type === ERROR) throw errorOf(reply, read);
@@ -126,12 +131,21 @@ export class PlainSession {
     this.id = session;
     this.features = details.roles ?? {};
     this.#requests.begin(/** @type {any} */ ({ send: (/** @type {any[]} */ message) => (this.#line.send(message), 0) }));
+    const begun = this.#known ? this.first?.() : undefined;
+    const goOn = () => this.id === session && this.#line.link && this.#renew(session);
+    if (begun) void begun.catch((error) => console.warn("Limen:", error)).then(goOn);
+    else goOn();
+  }
+
+  /** @param {number} session */
+  #renew(session) {
     const again = [this.#callee.renew(), this.#subscriptions.renew()]; // before all calls: what they lead to is heard of
     this.#calls.open();
     const known = this.#known;
     this.#known = true;
     this.#events.emit("online");
-    if (known) void Promise.all(again).then(() => this.id === session && this.#line.link && this.#events.emit("restored"));
+    const here = () => this.id === session && this.state === "online";
+    if (known) void Promise.all(again).then(() => here() && this.#events.emit("restored"));
   }
 
   /** @param {Message} message */
