@@ -14,11 +14,17 @@ const INERT = /^(image\/(?!svg)|audio\/|video\/|application\/pdf$|text\/plain$)/
 
 /** @typedef {(uri: string, args: any[]) => Promise<any>} Ask a sealed call */
 
+/** Where a value has the tagged tree that it travels as, if it has one; the same in all files that a page loads. */
+export const TRAVELS = Symbol.for("limen.travels");
+/** A bundle that reads no files is without their classes. @param {object} value @param {() => any} get */
+const travels = (value, get) => Object.defineProperty(value, TRAVELS, { get });
+
 /** What stands for a file that was sent ahead. */
 export class Sent {
   /** @param {string} id */
   constructor(id) {
     this.id = id;
+    travels(this, () => ({ $upload: id }));
   }
 }
 
@@ -39,6 +45,7 @@ export class LimenFile {
     this.content_type = content_type;
     /** In bytes. */ this.size = size;
     this.#blob = blob;
+    travels(this, () => this.facts && { $file: this.facts });
   }
 
   /** As it travels; nothing for one that is here already. */

@@ -11,7 +11,7 @@
  */
 import { base64, unbase64 } from "./bytes.js";
 import { LimenError, fromWire } from "./exc.js";
-import { LimenFile, Sent } from "./files.js";
+import { LimenFile, Sent, TRAVELS } from "./files.js";
 
 const MAX_DEPTH = 128;
 const SAFE = BigInt(Number.MAX_SAFE_INTEGER);
@@ -74,6 +74,9 @@ export class Tagged {
     this.kind = kind;
     this.text = text;
     Object.freeze(this);
+  }
+  get [TRAVELS]() {
+    return { ["$" + this.kind]: this.text };
   }
   toString() {
     return this.text;
@@ -150,15 +153,14 @@ export function tag(value, path = "$", depth = 0) {
 function tagObject(value, path, depth) {
   if (Array.isArray(value))
     return Object.isFrozen(value) ? { $tuple: list(value, path, depth + 1) } : list(value, path, depth);
-  if (value instanceof Tagged) return { ["$" + value.kind]: value.text };
+  const own = /** @type {any} */ (value)[TRAVELS];
+  if (own) return own;
   if (value instanceof Date) return { $datetime: isoText(value, path) };
   if (value instanceof Set) return { [Object.isFrozen(value) ? "$frozenset" : "$set"]: list(value, path, depth + 1) };
   if (value instanceof Map) return { $dict: list(value, path, depth + 1) };
   if (ArrayBuffer.isView(value))
     return { $bytes: base64(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
   if (value instanceof ArrayBuffer) return { $bytes: base64(new Uint8Array(value)) };
-  if (value instanceof Sent) return { $upload: value.id };
-  if (value instanceof LimenFile && value.facts) return { $file: value.facts };
   if (value instanceof LimenError)
     return { $error: dict({ exc: value.exc, err: value.err, ...value.facts }, path, depth + 1) };
   if (typeof (/** @type {any} */ (value).toJSON) === "function") {
@@ -197,6 +199,30 @@ function isoText(date, path) {
     ? date.toISOString()
     : refuse(path, "A Date outside the years 1 to 9999 cannot travel.");
 }
+
+/**
+ * What `untag(tag(value))` gives, of a value that can travel: a copy, as who is far away would get it.
+ * @param {any} value
+ * @returns {any}
+ */
+export function copied(value) {
+  if (value === undefined) return null;
+  if (typeof value === "bigint") return value > SAFE || value < -SAFE ? value : Number(value);
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return like(value, value.map(copied));
+  if (value instanceof Set) return like(value, new Set([...value].map(copied)));
+  if (value instanceof Map) return new Map([...value].map(([key, item]) => [copied(key), copied(item)]));
+  if (value instanceof Date) return new Date(value);
+  if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0));
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
+  if (value[TRAVELS] || value instanceof LimenError) return value;
+  if (typeof value.toJSON === "function") return copied(value.toJSON());
+  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+  return Object.fromEntries(entries.map(([key, item]) => [key, copied(item)]));
+}
+
+/** @template T @param {object} old @param {T} made @returns {T} frozen where the old one is */
+const like = (old, made) => (Object.isFrozen(old) ? Object.freeze(made) : made);
 
 /** @param {unknown} condition @param {string} path @param {string} kind */
 function must(condition, path, kind) {
@@ -238,12 +264,12 @@ function distinct(kind, inner, path, make) {
 
 const FILE_ID = /^[0-9a-f]{32}$/;
 
-/** Reads what stands under each tag. @type {Record<string, (inner: any, path: string) => unknown>} */
+/** Reads what stands under each tag; a bundle that reads none is without it. @type {Record<string, (inner: any, path: string) => unknown>} */
 const READERS = {
-  $decimal: tagged("decimal"),
-  $date: tagged("date"),
-  $time: tagged("time"),
-  $timedelta: tagged("timedelta"),
+  $decimal: /* @__PURE__ */ tagged("decimal"),
+  $date: /* @__PURE__ */ tagged("date"),
+  $time: /* @__PURE__ */ tagged("time"),
+  $timedelta: /* @__PURE__ */ tagged("timedelta"),
   $datetime: (inner, path) => {
     const value = tagged("datetime")(inner, path);
     // a Date holds milliseconds in UTC: only a text that it gives back whole becomes one

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LimenError } from "../src/exc.js";
-import { Tagged, decimal, tag, untag } from "../src/values.js";
+import { Tagged, copied, decimal, tag, untag } from "../src/values.js";
 import { vectors } from "./support.js";
 
 const { rows, malformed } = vectors("values");
@@ -22,6 +22,16 @@ for (const row of rows.filter((row) => typeof row.json.limen === "string")) {
     assert.equal(back, CHANGED[row.name] ?? JSON.stringify(JSON.parse(row.json.limen)));
   });
 }
+
+test("a copy for somebody near is what somebody far away would get", () => {
+  for (const row of rows.filter((row) => typeof row.json.limen === "string")) {
+    const value = untag(JSON.parse(row.json.limen));
+    if (!/\$(file|upload)"/.test(row.json.limen)) assert.deepEqual(copied(value), untag(tag(value)), row.name);
+  }
+  const mine = { when: new Date(5), list: [undefined, Object.freeze([1])], none: undefined, said: { toJSON: () => [2n] } };
+  assert.deepEqual(copied(mine), untag(tag(mine)));
+  assert.deepEqual(copied(new Float64Array([1])), untag(tag(new Float64Array([1]))));
+});
 
 for (const tree of malformed) {
   test(`the malformed tree ${JSON.stringify(tree).slice(0, 60)} is refused with its path`, () => {

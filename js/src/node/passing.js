@@ -10,7 +10,7 @@
  */
 import { LimenError } from "../exc.js";
 import { Path } from "../path.js";
-import { isPlain, tag, untag } from "../values.js";
+import { copied, isPlain, tag } from "../values.js";
 import { ADDRESS, proxyOf } from "./proxy.js";
 
 /** @typedef {import("./node.js").Node} Node */
@@ -122,8 +122,12 @@ const mapped = (value, change) => Object.fromEntries(Object.entries(value).map((
  * @param {Node} node
  * @throws {LimenError} InvalidValue for what could not travel
  */
-export const across = (value, node) =>
-  isLeaf(value) ? value : value === undefined ? null : incoming(untag(tag(outgoing(value))), node);
+export function across(value, node) {
+  if (isLeaf(value)) return value;
+  const sent = outgoing(value);
+  tag(sent); // refuses
+  return incoming(copied(sent), node);
+}
 
 /**
  * All arguments by *way*: `outgoing`, `incoming`, `across`.
