@@ -15,6 +15,7 @@ export { Connection, when_connected } from "./node/connection.js";
 export { NodeContext } from "./node/context.js";
 export { call, handler } from "./node/declared.js";
 export { kwargs } from "./node/kwargs.js";
+export { Mirror } from "./node/mirror.js";
 export { Node } from "./node/node.js";
 export { NodeProxy as Proxy } from "./node/proxy.js";
 export { PlainSession } from "./node/session.js";

@@ -159,8 +159,7 @@ export class ReactiveDict {
   });
   #shape = signal(0);
   #revision = signal(0);
-  /** Of each listener: what was there before, for what changed since it was told. @type {Map<string, unknown>[]} */
-  #logs = [];
+  /** @type {Log[]} */ #logs = [];
 
   /** @param {Record<string, V> | Iterable<[string, V]>} [data] */
   constructor(data = {}) {
@@ -180,14 +179,14 @@ export class ReactiveDict {
 
   /** @param {string} key @param {V} value */
   set(key, value) {
-    this.#put(key, value);
+    this._put(key, value);
     return this;
   }
 
   /** Whether there was one. @param {string} key */
   delete(key) {
     const had = this.#data.has(key);
-    this.#put(key, ABSENT);
+    this._put(key, ABSENT);
     return had;
   }
 
@@ -195,14 +194,14 @@ export class ReactiveDict {
   update(data) {
     const rows = /** @type {Iterable<[string, V]>} */ (Symbol.iterator in data ? data : Object.entries(data));
     batch(() => {
-      for (const [key, value] of rows) this.#put(key, value);
+      for (const [key, value] of rows) this._put(key, value);
     });
   }
 
   /** Removes every key; one change for those who follow. */
   clear() {
     batch(() => {
-      for (const key of [...this.#data.keys()]) this.#put(key, ABSENT);
+      for (const key of [...this.#data.keys()]) this._put(key, ABSENT);
     });
   }
 
@@ -232,32 +231,46 @@ export class ReactiveDict {
    * @returns {() => void}
    */
   watch(listener) {
-    /** @type {Map<string, unknown>} */
-    const log = new Map();
-    const stop = bareEffect(() => {
-      this.#revision.value;
-      const told = [...log].flatMap(([key, old]) => change(key, old, this.#now(key)));
-      log.clear();
-      if (told.length) untracked(() => listener(told));
+    const log = this.log(() => {
+      const told = log.take();
+      if (told.length) listener(told);
     });
-    this.#logs.push(log);
-    return () => {
-      stop();
-      this.#logs = this.#logs.filter((other) => other !== log);
-    };
+    return () => log.close();
   }
 
-  /** @param {string} key @returns {V | typeof ABSENT} */
-  #now(key) {
+  /**
+   * What changes from now on, for who asks for it in his own time. *due* is called at the end of each batch in which
+   * something may have changed.
+   * @param {() => void} due
+   */
+  log(due) {
+    const log = new Log(
+      (key) => this.peek(key),
+      () => (this.#logs = this.#logs.filter((other) => other !== log)),
+    );
+    this.#logs = [...this.#logs, log];
+    log.stop = bareEffect(() => {
+      this.#revision.value;
+      if (log.before.size) untracked(due);
+    });
+    return log;
+  }
+
+  /**
+   * The value of *key*, without following it; ABSENT where there is none.
+   * @param {string} key
+   * @returns {V | typeof ABSENT}
+   */
+  peek(key) {
     return this.#data.has(key) ? /** @type {V} */ (this.#data.get(key)) : ABSENT;
   }
 
   /** @param {string} key @param {V | typeof ABSENT} value */
-  #put(key, value) {
-    const old = this.#now(key);
+  _put(key, value) {
+    const old = this.peek(key);
     if (old === value) return;
     batch(() => {
-      for (const log of this.#logs) if (!log.has(key)) log.set(key, old);
+      for (const log of this.#logs) log.note(key, old, value);
       if (value === ABSENT) this.#data.delete(key);
       else this.#data.set(key, value);
       const cell = this.#cells.get(key)?.deref();
@@ -271,10 +284,46 @@ export class ReactiveDict {
   #cell(key) {
     const found = this.#cells.get(key)?.deref();
     if (found) return found;
-    const made = signal(this.#now(key));
+    const made = signal(this.peek(key));
     this.#cells.set(key, new WeakRef(made));
     this.#gone.register(made, key);
     return made;
+  }
+}
+
+/**
+ * What has changed in a dictionary since it was asked last: one change for each key that has another value now, however
+ * often it has changed, so it grows no larger than what was there and what is there.
+ */
+export class Log {
+  /** @type {Map<string, unknown>} */ before = new Map();
+  stop = () => {};
+  #now;
+  #forget;
+
+  /** @param {(key: string) => unknown} now @param {() => void} forget */
+  constructor(now, forget) {
+    this.#now = now;
+    this.#forget = forget;
+  }
+
+  /** *key* was *old* and becomes *value*. @param {string} key @param {unknown} old @param {unknown} value */
+  note(key, old, value) {
+    if (!this.before.has(key)) this.before.set(key, old);
+    else if (value === ABSENT && this.before.get(key) === ABSENT) this.before.delete(key); // it came and went between
+  }
+
+  /** The changes, in no order that is told. */
+  take() {
+    const { before } = this;
+    this.before = new Map();
+    return [...before].flatMap(([key, old]) => change(key, old, this.#now(key)));
+  }
+
+  /** Ends it. */
+  close() {
+    this.stop();
+    this.#forget();
   }
 }
 

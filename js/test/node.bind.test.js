@@ -231,20 +231,12 @@ test("a tree whose connection is lost stays, is away, and is back in full", asyn
 });
 
 test("the state of a node that offers nothing else is told to the router when there is one", async () => {
-  class Streams extends Node {
-    static node_stream = call();
-    node_stream() {
-      return ["snapshot", 0, Object.fromEntries(this._dict)];
-    }
-  }
-  const { OWN } = await import("../src/node/declared.js");
-  Streams[OWN] = true;
   for (const [router, registration] of [
     [new MemoryRouter(), "prefix root."],
     [exact(), "exact root.child.node_stream"],
   ]) {
     const [one, other] = connections(2, { router });
-    const [root, child, asks] = [new Streams(), new Streams(), new Node()];
+    const [root, child, asks] = [new Node(), new Node(), new Node()];
     await root.node_bind("root", one.new_context());
     await root.node_add("child", child);
     assert.deepEqual(held(router), NOTHING);
@@ -252,11 +244,8 @@ test("the state of a node that offers nothing else is told to the router when th
     child.update({ more: 1 });
     await asks.node_bind("asks", other.new_context());
     await assert.rejects(asks.remote("root").nothing(), { exc: "NotFound" }); // by now the router knows
-    assert.deepEqual(await asks.remote("root.child").node_call("node_stream"), [
-      "snapshot",
-      0,
-      { title: "A", more: 1 },
-    ]);
+    const mirror = await asks.remote("root.child").stream();
+    assert.deepEqual(mirror.toJSON(), { title: "A", more: 1 });
     assert.deepEqual(spelt(router.registrations), [registration]);
     await root.node_unbind();
     assert.deepEqual(held(router), NOTHING);

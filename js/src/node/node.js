@@ -41,6 +41,7 @@ const IDENTIFIER = /^\p{ID_Start}\p{ID_Continue}*$/u;
 const NO_CHILDREN = new Map();
 
 export class Node extends Calling {
+  /** @override */
   static [OWN] = true;
 
   /**

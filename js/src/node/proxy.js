@@ -15,6 +15,7 @@
  */
 import { LimenError } from "../exc.js";
 import { split } from "./kwargs.js";
+import { mirrored } from "./mirror.js";
 import { parted } from "./tree.js";
 
 /** @typedef {import("./node.js").Node} Node */
@@ -31,6 +32,7 @@ export const OWN = /** @type {Record<string, (from: Far) => unknown>} */ ({
   node_path: (/** @type {Far} */ from) => from.path,
   node_call: (/** @type {Far} */ from) => from.call.bind(from),
   node_values: (/** @type {Far} */ from) => from.values.bind(from),
+  stream: (/** @type {Far} */ from) => from.stream.bind(from),
   toString: (/** @type {Far} */ from) => () => `Proxy(${from.uri})`,
 });
 /** What JavaScript asks of anything that it is given: a proxy that answered would be taken for a promise. */
@@ -106,6 +108,11 @@ class Far {
     } finally {
       control.abort();
     }
+  }
+
+  /** The dictionary of the node, mirrored here: it follows every change until it is closed or the node unbound. */
+  stream() {
+    return mirrored(this.node, this.uri, (name, options) => this.call(name, [], {}, options));
   }
 
   // -- what JavaScript asks of a proxy ------------------------------------------------------------------------------

@@ -1,27 +1,32 @@
 /**
- * State: a node is a reactive dictionary (`react.js`), which is made when somebody first asks.
+ * State: a node is a dictionary whose readers follow it.
  *
- *     node.set("total", 3);
- *     effect(() => show(node.get("total")));
+ *     node.set("items", ["milk"]);
+ *     const stop = effect(() => show(node.get("items")));     // runs again when that key has another value
+ *     const undo = node.watch((changes) => …);                // is told what has changed, once a batch
+ *     const mirror = await other.remote("@cart").stream();    // the same dictionary, wherever the cart is (mirror.js)
+ *
+ * Values are immutable: what is put in is copied and frozen (`frozen`), so that each change is one that all are told of.
+ * The dictionary is made when somebody first asks.
  *
  * @module
  */
-import { ReactiveDict } from "../react.js";
+import { batch, ReactiveDict } from "../react.js";
+import { call, OWN } from "./declared.js";
+import { equal, frozen } from "./frozen.js";
+import { Sender } from "./mirror.js";
 
 export class State {
+  static [OWN] = true;
+  static stream = call("node_stream");
+
   /** @type {ReactiveDict<any> | undefined} */ _state = undefined;
 
   /** There was a key: the state can be mirrored. */
   _stateful = false;
 
-  /** The first key is there. */
+  /** The node is about to hold its first key. */
   _state_began() {}
-
-  #began() {
-    if (this._stateful) return;
-    this._stateful = true;
-    this._state_began();
-  }
 
   get _dict() {
     return (this._state ??= new ReactiveDict());
@@ -37,10 +42,18 @@ export class State {
     return this._dict.has(key);
   }
 
-  /** @param {string} key @param {unknown} value */
+  /**
+   * @param {string} key
+   * @param {unknown} value
+   * @throws {import("../exc.js").LimenError} InvalidValue for what could be changed without anybody being told
+   */
   set(key, value) {
-    this._dict.set(key, value);
-    this.#began();
+    const now = frozen(value, key);
+    if (!this._stateful) {
+      this._stateful = true;
+      this._state_began();
+    }
+    if (!equal(this._dict.peek(key), now)) this._dict.set(key, now);
     return this;
   }
 
@@ -54,8 +67,15 @@ export class State {
    * @param {Record<string, unknown> | Iterable<[string, unknown]>} data
    */
   update(data) {
-    this._dict.update(data);
-    this.#began();
+    const rows = /** @type {Iterable<[string, unknown]>} */ (Symbol.iterator in data ? data : Object.entries(data));
+    batch(() => {
+      for (const [key, value] of rows) this.set(key, value);
+    });
+  }
+
+  /** Removes every key; one change for those who follow. */
+  clear() {
+    this._dict.clear();
   }
 
   keys() {
@@ -68,5 +88,14 @@ export class State {
    */
   watch(listener) {
     return this._dict.watch(listener);
+  }
+
+  /**
+   * What the dictionary holds, then what changes, until the node is unbound: what mirrors are made of.
+   * @returns {AsyncGenerator<unknown[]>}
+   */
+  stream() {
+    const { on_node_unbind: unbound, _context: context } = /** @type {any} */ (this);
+    return new Sender(this._dict).messages(unbound, context?.call?.signal);
   }
 }
