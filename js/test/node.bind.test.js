@@ -6,6 +6,7 @@ import { call, handler } from "../src/node/declared.js";
 import { Node } from "../src/node/node.js";
 import { Signal } from "../src/node/signal.js";
 import { Tree } from "../src/node/tree.js";
+import { effect } from "../src/react.js";
 import { connections, MemoryRouter } from "../src/testing.js";
 import { REGISTER } from "../src/wamp.js";
 
@@ -213,6 +214,8 @@ test("a tree whose connection is lost stays, is away, and is back in full", asyn
   const heard = [];
   await asks.remote("root.child0").on_foo.connect((what) => heard.push(what));
   const all = held(router);
+  const seen = [];
+  const stop = effect(() => void seen.push(root.node_away));
   const back = one.cut({ away: true });
   assert.deepEqual([root.node_away, asks.node_away, root.child1.node_bound], [true, false, true]);
   assert.equal(await root.remote("root.child1").one(), 1, "what is here can be called all the while");
@@ -224,6 +227,8 @@ test("a tree whose connection is lost stays, is away, and is back in full", asyn
   await restored;
   await assert.rejects(waits, { exc: "NotFound" });
   assert.deepEqual([root.node_away, held(router)], [false, all]);
+  stop();
+  assert.deepEqual(seen, [false, true, false], "it can be followed");
   assert.equal(await asks.remote("root.child1").two(), 2);
   await root.child0.on_foo.notify("back");
   assert.equal(await asks.remote("root.child0").one(), 1);
@@ -281,4 +286,113 @@ test("bound() unbinds at the end, whatever happened", async () => {
     { message: "out" },
   );
   assert.equal(node.node_bound, false);
+});
+
+/** Its handler of *signal* waits until it may go on. */
+function slow(signal) {
+  const [begun, go] = [deferred(), deferred()];
+  class Slow extends Offers {
+    static wait = handler(signal);
+    wait() {
+      begun.resolve();
+      return go.promise;
+    }
+  }
+  return { node: new Slow(), begun: begun.promise, go: go.resolve };
+}
+const deferred = () => {
+  const parts = {};
+  parts.promise = new Promise((resolve, reject) => Object.assign(parts, { resolve, reject }));
+  return parts;
+};
+
+for (const signal of ["on_node_bind", "on_node_register", "on_node_registration_success"])
+  test(`what is unbound in ${signal} is bound no more`, async () => {
+    const router = new MemoryRouter();
+    const [one] = connections(1, { router });
+    const [context, root, { node, begun, go }] = [one.new_context(), await tree(1), slow(signal)];
+    await root.node_add("slow", node);
+    const binding = assert.rejects(root.node_bind("root", context), {
+      exc: "InvalidCall",
+      message: /was unbound while it was being bound/,
+    });
+    await begun;
+    const leaving = root.node_unbind();
+    assert.deepEqual(context.tree.size.nodes, 0, "at once");
+    go();
+    await Promise.all([binding, leaving]);
+    assert.deepEqual([held(router), context.tree.size, root.node_bound], [NOTHING, new Tree().size, false]);
+    await root.node_bind("root", context);
+    assert.equal(await root.remote("root.slow").one(), 1);
+  });
+
+test("what is unbound while its registration is on the way is bound no more, also when it never comes", async () => {
+  const router = new MemoryRouter();
+  const [one, other] = connections(2, { router });
+  const [context, root] = [one.new_context(), await tree(1)];
+  const lost = cutAtRegister(router, one);
+  const binding = assert.rejects(root.node_bind("root", context), { exc: "InvalidCall" });
+  const back = await lost;
+  await root.node_unbind();
+  await binding;
+  assert.equal(root.node_bound, false);
+  const restored = new Promise((resolve) => one.on("restored", resolve));
+  back();
+  await restored;
+  await other.opened();
+  await assert.rejects(other.session.apply("root.one"), { exc: "NotFound" });
+});
+
+test("a node that is leaving takes nothing up, and is bound again when it has left", async () => {
+  const context = new NodeContext();
+  const { node, begun, go } = slow("on_node_unbind");
+  await node.node_bind("test", context);
+  const leaving = node.node_unbind();
+  await begun;
+  await assert.rejects(node.node_add("child", new Node()), { exc: "InvalidCall", message: /is being unbound/ });
+  await assert.rejects(
+    node.remote("other").on_foo.connect(() => {}),
+    { exc: "InvalidCall", message: /is leaving/ },
+  );
+  const again = node.node_bind("again", context);
+  go();
+  await leaving;
+  await again;
+  assert.equal(String(node.node_path), "again");
+});
+
+test("a handler of on_node_unbind may unbind, and waits for nobody", async () => {
+  class Leaves extends Node {
+    static leave = handler("on_node_unbind");
+    async leave() {
+      const again = assert.rejects(this.node_bind("again"), { exc: "InvalidCall", message: /by whoever asks/ });
+      await Promise.all([this.node_unbind(), this.node_root.node_unbind(), again]);
+    }
+  }
+  const [root, leaves] = [new Node(), new Leaves()];
+  await root.node_bind("root");
+  await root.node_add("leaves", leaves);
+  await root.node_unbind();
+  assert.equal(root.node_bound, false);
+});
+
+test("what on_node_bind adds leaves with its parent, and is added anew", async () => {
+  const made = [];
+  class Grows extends Node {
+    static grow = handler("on_node_bind");
+    async grow() {
+      const guest = new Offers();
+      made.push(guest);
+      await this.node_add("guest", guest);
+    }
+  }
+  const [grows, stays] = [new Grows(), new Offers()];
+  await grows.node_add("stays", stays);
+  for (const at of ["first", "second"]) {
+    await grows.node_bind(at);
+    assert.equal(String(grows.guest.node_path), `${at}.guest`);
+    await grows.node_unbind();
+    assert.deepEqual([...grows.node_children], [["stays", stays]]);
+  }
+  assert.equal(made.length, 2);
 });

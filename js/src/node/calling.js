@@ -6,6 +6,7 @@ import { safely } from "../events.js";
 import { LimenError } from "../exc.js";
 import { during, wrapped } from "./context.js";
 import { declared } from "./declared.js";
+import { STANDING } from "./growth.js";
 import { joined, split } from "./kwargs.js";
 import { across, every, incoming, outgoing } from "./passing.js";
 import { run_handlers } from "./signal.js";
@@ -49,7 +50,7 @@ export class Calling extends State {
   /** A node that offers its state only now: its router need not have known of it. @override */
   _state_began() {
     const { _self: self } = this;
-    if (self._wired) self._tree.tell(self._stem, [self]).catch(report);
+    if (self._stage === STANDING) self._tree.tell(self._stem, [self]).catch(report);
   }
 
   // -- calls that go out ------------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ export class Calling extends State {
 
   /** @param {Heard} event @param {(written: unknown[]) => unknown} work */
   async #heard({ topic, args, kwargs, details }, work) {
-    if (!this._context) return;
+    if (!this._context || this._self._ending) return;
     try {
       const event = { topic, details };
       const last = (/** @type {string} */ _, /** @type {unknown[]} */ given, /** @type {Named} */ named) =>

@@ -27,13 +27,13 @@ import { LimenError } from "../exc.js";
 import { Path } from "../path.js";
 import { Calling } from "./calling.js";
 import { NodeContext, resolversOf } from "./context.js";
-import { declared, listenedTo, OWN } from "./declared.js";
+import { declared, OWN } from "./declared.js";
+import { APART, Growth, isWithin, leaving, said } from "./growth.js";
 import { ADDRESS, proxyOf } from "./proxy.js";
 import { Signal } from "./signal.js";
 import { treeOf } from "./tree.js";
 
 /** @typedef {import("./context.js").Said} Said */
-/** @typedef {import("./tree.js").Tree} Tree */
 /** @typedef {import("../path.js").Address} Address */
 
 const IDENTIFIER = /^\p{ID_Start}\p{ID_Continue}*$/u;
@@ -63,9 +63,11 @@ export class Node extends Calling {
 
   /** @type {Node | null} */ _parent = null;
   /** @type {Map<string, Node> | null} */ _children = null;
-  /** The router knows of it, or need not. */
-  _wired = false;
-  /** @type {Promise<void> | null} */ _ending = null;
+  _stage = APART;
+  /** It leaves its parent when that leaves. */
+  _guest = false;
+  /** There while it is being bound. @type {Growth | null} */ _growth = null;
+  /** There while it leaves. @type {Promise<void> | null} */ _ending = null;
 
   constructor() {
     super();
@@ -122,13 +124,14 @@ export class Node extends Calling {
   // -- binding ----------------------------------------------------------------------------------------------------
   /**
    * Makes the node, and all that was added to it, stand at *path*; with *parent* it is added to that node, as the last part
-   * of the path. *context*: what it knows, and by which connection it is reached; without one it lives in this process
-   * alone.
+   * of the path. *context*: what it knows, and by which connection it is reached, which opens if it has not yet; without
+   * one it lives in this process alone.
    * @param {Address} path
    * @param {NodeContext | null} [context]
    * @param {Node | null} [parent]
    * @throws {LimenError} InvalidAddress where another node stands there or the path is none, what a handler of
-   *   `on_node_bind` threw, and what the router says; then nothing of it is bound
+   *   `on_node_bind` threw, what the router says, and InvalidCall where it was unbound meanwhile; then nothing of it is
+   *   bound
    */
   async node_bind(path, context = null, parent = null) {
     const where = new Path(path);
@@ -139,14 +142,18 @@ export class Node extends Calling {
         ]);
       return parent._adopt(where.name, this, context);
     }
+    if (isWithin(this))
+      throw new LimenError("InvalidCall", [`${this} is being unbound by whoever asks; bind it when that is done.`]);
+    await this._ending?.catch(() => {});
     if (this._parent)
       throw new LimenError("InvalidCall", [
         `${this} was added to another node; bind that one, or remove this one from it.`,
       ]);
-    const said = /** @type {Said} */ (context ?? new NodeContext());
-    await said.connection?.opened?.(); // before that, it is not known what its router can do
-    said.tree ??= treeOf(said.session);
-    return this._bind(where, said);
+    const within = /** @type {Said} */ (context ?? new NodeContext());
+    within.tree ??= treeOf(within.session);
+    if (this._stage !== APART)
+      throw new LimenError("InvalidCall", [`${this} is bound already, or about to be; unbind it first.`]);
+    return new Growth(this, within.tree).run(where, within);
   }
 
   /**
@@ -171,9 +178,10 @@ export class Node extends Calling {
    * @returns {Promise<void>}
    */
   async node_unbind() {
-    if (!this._ending && (this._path || this._parent))
-      this._ending = this._unbind().finally(() => (this._ending = null));
+    if (isWithin(this)) return;
+    if (!this._ending && this._stage !== APART) return leaving(this);
     await this._ending;
+    if (this._stage === APART && !this._ending) this._parent?._forget(this);
   }
 
   /**
@@ -195,105 +203,58 @@ export class Node extends Calling {
 
   /** @param {string} name @param {Node} node @param {NodeContext | null} context */
   async _adopt(name, node, context) {
-    if (!(node instanceof Node)) throw new LimenError("InvalidCall", [`What is added as "${name}" must be a Node.`]);
-    if (/^(_|on_|node_|then$)/.test(name) || !IDENTIFIER.test(name))
-      throw new LimenError("InvalidAddress", [
-        `A child cannot be called "${name}": it becomes an attribute, and _…, on_…, node_… and then are taken.`,
-      ]);
-    if (node._parent || node._path)
-      throw new LimenError("InvalidCall", [`${node} stands somewhere already; remove it there first.`]);
-    if (node === this.node_root)
-      throw new LimenError("InvalidCall", [`${node} is above this node; a node cannot be added to itself.`]);
-    if (name in this)
-      throw new LimenError("InvalidAddress", [
-        `${this} has "${name}" already; take another name, or remove that first.`,
-      ]);
+    this._may_adopt(name, node);
     (this._children ??= new Map()).set(name, node);
     node._parent = this;
     Object.defineProperty(this, name, { value: node, configurable: true, enumerable: true, writable: true });
     try {
-      if (this._path && this._context)
-        await node._bind(this._path.add(name), /** @type {Said} */ (context ?? this._context));
+      if (this._path && this._context) {
+        const path = this._path.add(name);
+        const within = /** @type {Said} */ (context ?? this._context);
+        const tree = (within.tree ??= this._tree);
+        if (this._growth && tree === this._tree) await this._growth.join(node, path, within);
+        else await new Growth(node, tree).run(path, within);
+      }
     } catch (error) {
       this._forget(node);
       throw error;
     }
-    await tell(this, "on_node_add", node);
+    await said(this, "on_node_add", node);
+  }
+
+  /** @param {string} name @param {Node} node */
+  _may_adopt(name, node) {
+    const refuse = (/** @type {string} */ exc, /** @type {string} */ why) => {
+      throw new LimenError(exc, [why]);
+    };
+    if (!(node instanceof Node)) refuse("InvalidCall", `What is added as "${name}" must be a Node.`);
+    if (/^(_|on_|node_|then$)/.test(name) || !IDENTIFIER.test(name)) {
+      const taken = "it becomes an attribute, and _…, on_…, node_… and then are taken";
+      refuse("InvalidAddress", `A child cannot be called "${name}": ${taken}.`);
+    }
+    if (node._parent || node._stage !== APART)
+      refuse("InvalidCall", `${node} stands somewhere already; remove it there first.`);
+    if (node === this.node_root) refuse("InvalidCall", `${node} is above this node; a node cannot be added to itself.`);
+    if (this._ending || node._ending) refuse("InvalidCall", `${this} is being unbound; add to it when that is done.`);
+    if (name in this)
+      refuse("InvalidAddress", `${this} has "${name}" already; take another name, or remove that first.`);
   }
 
   /** @param {Node} child */
   _forget(child) {
-    for (const [name, node] of this.node_children) {
-      if (node !== child) continue;
-      /** @type {Map<string, Node>} */ (this._children).delete(name);
-      if (/** @type {any} */ (this)[name] === child) delete (/** @type {any} */ (this)[name]);
+    if (child._parent !== this) return;
+    const found = [...this.node_children].find(([, node]) => node === child);
+    if (found) {
+      this._children?.delete(found[0]);
+      if (/** @type {any} */ (this)[found[0]] === child) delete (/** @type {any} */ (this)[found[0]]);
     }
     child._parent = null;
+    child._guest = false;
   }
 
-  /** @param {Path} path @param {Said} context */
-  async _bind(path, context) {
-    if (this._path) throw new LimenError("InvalidCall", [`${this} is bound already; unbind it first.`]);
-    const tree = /** @type {Tree} */ (context.tree);
-    /** @type {Set<Node>} */ const nodes = new Set();
-    try {
-      this._take(path, context, tree);
-      await this._tell_bound(nodes);
-      const parent = this._parent;
-      if (!parent?._context || parent._tree !== tree || parent._wired) await this._wire([...nodes], tree);
-    } catch (error) {
-      this._give_back();
-      for (const node of nodes) await tell(node, "on_node_unbind").catch(() => {}); // the first error is the one to know
-      await this._unwire(this._walk());
-      this._clear();
-      throw error;
-    }
-  }
-
-  /** The addresses of this node and all below it. @param {Path} path @param {Said} context @param {Tree} tree */
-  _take(path, context, tree) {
+  /** What it holds, others have bound or added. */
+  _no_strays() {
     for (const [name, value] of Object.entries(this)) if (isStray(value)) throw useNodeAdd(name, value);
-    tree.enter(this, String(path));
-    this._path = path;
-    this._context = context;
-    for (const [name, child] of this.node_children) child._take(path.add(name), context, tree);
-  }
-
-  /** on_node_bind, from the top down, of what is there and of what its handlers add. @param {Set<Node>} told */
-  async _tell_bound(told) {
-    told.add(this);
-    await tell(this, "on_node_bind");
-    for (const child of [...this.node_children.values()]) if (!told.has(child)) await child._tell_bound(told);
-  }
-
-  /** @param {Node[]} nodes @param {Tree} tree */
-  async _wire(nodes, tree) {
-    for (const node of nodes) await tell(node, "on_node_register");
-    try {
-      await tree.tell(this._stem, nodes);
-      const listens = await Promise.allSettled(nodes.map((node) => node._listen_as_declared()));
-      for (const outcome of listens) if (outcome.status === "rejected") throw outcome.reason;
-    } catch (error) {
-      for (const node of nodes) await tell(node, "on_node_registration_failure", error).catch(() => {});
-      throw error;
-    }
-    for (const node of nodes) {
-      node._wired = true;
-      await tell(node, "on_node_registration_success");
-    }
-  }
-
-  /** @param {Node[]} nodes */
-  async _unwire(nodes) {
-    /** @type {Map<Node, Node[]>} */ const stems = new Map();
-    const bound = nodes.filter((node) => node._context);
-    for (const node of bound) {
-      const stem = node._stem;
-      const those = stems.get(stem) ?? [];
-      if (those.push(node) === 1) stems.set(stem, those);
-    }
-    const told = [...stems].map(([stem, those]) => stem._tree.takeBack(stem, those));
-    await Promise.all([...told, ...bound.map((node) => node._tree.deafen(node))]);
   }
 
   /**
@@ -304,45 +265,14 @@ export class Node extends Calling {
     return this._parent?._context && this._parent._tree === this._tree ? this._parent._stem : this;
   }
 
+  /** What its class listens to elsewhere. */
   async _listen_as_declared() {
-    const context = this._where();
     const self = /** @type {any} */ (this);
     const listens = declared(this.constructor).elsewhere.map(({ attribute, address, signal }) => {
-      const path = this.node_path.resolve(address, ...resolversOf(context));
+      const path = this.node_path.resolve(address, ...resolversOf(this._where()));
       return this._listen(signal ? `${path}.${signal}` : String(path), (...args) => self[attribute](...args));
     });
     await Promise.all(listens);
-  }
-
-  async _unbind() {
-    const nodes = this._walk();
-    const bound = this._path !== null;
-    /** @type {unknown[]} */ const errors = [];
-    this._give_back();
-    for (const signal of bound ? ["on_node_unbind", "on_node_unregister"] : [])
-      for (const node of nodes)
-        await tell(node, signal).catch((error) => void errors.push(...(error.errors ?? [error])));
-    if (bound) await this._unwire(nodes);
-    this._clear();
-    this._parent?._forget(this);
-    if (errors.length) throw new AggregateError(errors, `Handlers failed while ${this.constructor.name} was unbound.`);
-  }
-
-  /** This node and all below it, from the top down. @returns {Node[]} */
-  _walk() {
-    return [this, ...[...this.node_children.values()].flatMap((child) => child._walk())];
-  }
-
-  /** Nothing comes in any more. */
-  _give_back() {
-    for (const node of this._walk()) if (node._path) node._tree.leave(node, String(node._path));
-  }
-
-  _clear() {
-    for (const node of this._walk()) {
-      node._path = node._context = null;
-      node._wired = false;
-    }
   }
 
   // -- the rest of the tree ---------------------------------------------------------------------------------------
@@ -363,14 +293,6 @@ export class Node extends Calling {
     return `${this.constructor.name}(${this._path ?? "unbound"})`;
   }
 }
-
-/**
- * Says a signal of the node itself, where somebody may listen.
- * @param {Node} node
- * @param {string} signal
- * @param {unknown[]} args
- */
-const tell = async (node, signal, ...args) => listenedTo(node, signal)?.notify(...args);
 
 /** A node that nobody bound or added. @param {unknown} value @returns {value is Node} */
 const isStray = (value) => value instanceof Node && !value._path && !value._parent;

@@ -11,6 +11,7 @@
  * @module
  */
 import { LimenError } from "../exc.js";
+import { Value } from "../react.js";
 import { declared } from "./declared.js";
 import { SELF, travels, Wiring } from "./wiring.js";
 
@@ -28,17 +29,24 @@ import { SELF, travels, Wiring } from "./wiring.js";
 export class Tree {
   /** @type {Map<string, Node>} */ nodes = new Map();
   /** @type {Map<string, Listened>} */ #listened = new Map();
+  #returning = new Value(false, { name: "away" });
   /** What was told of each root. @type {Map<Node, Wiring>} */ #wirings = new Map();
   /** What each node listens to. @type {Map<Node, [address: string, handler: Handler][]>} */ #listens = new Map();
 
   /** @param {Session} [session] what reaches the rest of the tree; without one there is nothing else */
   constructor(session) {
     this.session = session;
+    session?.on("offline", () => (this.#returning.value = true));
+    session?.on("restored", () => (this.#returning.value = false));
   }
 
-  /** The connection is lost: what is elsewhere cannot be reached for now. */
+  /**
+   * The connection was lost, and is not back with all that is bound here. Tracked: an effect that has read this runs again
+   * when it changes.
+   */
   get away() {
-    return this.session !== undefined && this.session.state !== "online";
+    const lost = this.#returning.value;
+    return lost || (this.session !== undefined && this.session.state !== "online");
   }
 
   /** How much is held, for whoever looks for what was left. */
@@ -146,6 +154,8 @@ export class Tree {
    * @param {Handler} handler
    */
   async listen(node, address, handler) {
+    if (!node._path || node._ending)
+      throw new LimenError("InvalidCall", [`${node} is leaving: it hears nothing any more.`]);
     const listened = this.#listened.get(address) ?? { handlers: [], ready: undefined };
     this.#listened.set(address, listened);
     listened.handlers.push([node, handler]);
@@ -190,8 +200,8 @@ export class Tree {
     else this.#listens.delete(node);
     if (listened.handlers.length) return;
     this.#listened.delete(address);
-    const undo = await listened.ready?.catch(() => undefined);
-    await undo?.();
+    const undone = listened.ready?.then((undo) => undo()).catch(() => {});
+    if (!this.away) await undone; // else when the connection is back
   }
 
   /** Undoes all `listen` of *node*. @param {Node} node */

@@ -83,18 +83,18 @@ export class Wiring {
   }
 
   /**
-   * What is said against it is of no use to anybody: it is gone with its session, if not before.
+   * What is said against it is of no use to anybody: it is gone with its session, if not before. While the connection is
+   * lost nobody waits: what was asked and not answered is undone when that has returned.
    * @param {string[]} keys
    */
   async #undo(keys) {
-    const undone = keys.map(async (key) => {
+    const undone = keys.map((key) => {
       const told = this.#told.get(key);
       this.#told.delete(key);
-      await (
-        await told
-      )?.();
+      return told?.then((undo) => undo());
     });
-    await Promise.allSettled(undone);
+    const all = Promise.allSettled(undone);
+    if (this.#session.state === "online") await all;
   }
 
   /** @param {Fact} fact @returns {Promise<Undo>} */
