@@ -115,6 +115,10 @@ class Parties:
             for domain, place, party in places:
                 self._places[domain, place] = party
 
+    def of(self, domain: str) -> Keeper:
+        """The `Doorkeeper` of the applications of *domain*."""
+        return Keeper(self, domain)
+
     # -- what the program says ----------------------------------------------------------------------------------
     async def declare(
         self, domain: str, uri: str, *, safe: bool = True, roles: Iterable[str] = (), policy: Policy | None = None
@@ -301,6 +305,30 @@ class Parties:
             for place in self._forget(ground.domain, ground.uri):
                 assert self._hub is not None
                 self._hub.tell_here(ground.domain, f"{place}.on_end", ["gone"])
+
+
+class Keeper:
+    """What `limen.session` asks of *parties* for the applications of *domain* (`limen.session.port`)."""
+
+    def __init__(self, parties: Parties, domain: str) -> None:
+        self._parties, self._domain = parties, domain
+
+    async def declare(
+        self, uri: str, *, safe: bool = True, roles: Iterable[str] = (), policy: Policy | None = None
+    ) -> None:
+        await self._parties.declare(self._domain, uri, safe=safe, roles=roles, policy=policy)
+
+    def withdraw(self, uri: str) -> None:
+        self._parties.withdraw(self._domain, uri)
+
+    async def who(self, id: int) -> dict[str, Any] | None:
+        return await self._parties.who(self._domain, id)
+
+    async def admit(self, place: str, party: str) -> None:
+        await self._parties.admit(self._domain, place, party)
+
+    def dismiss(self, place: str) -> None:
+        self._parties.dismiss(self._domain, place)
 
 
 def party_of(session: Session) -> str:

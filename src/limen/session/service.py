@@ -272,7 +272,7 @@ class ApplicationService(Node):
 
     @handler("on_node_register")
     async def _begin(self) -> None:
-        self._doorkeeper = self.node_context.get("doorkeeper")
+        self._doorkeeper = getattr(self.node_context.get("connection"), "doorkeeper", None)
         if self._doorkeeper is not None:
             own = type(self).policy is not ApplicationService.policy
             await self._doorkeeper.declare(
