@@ -6,6 +6,7 @@
  *     dev.mjs    loaded when a call fails on a server in development
  *     login.mjs  loaded when somebody logs in            argon2.js   the worker it starts
  *     node.mjs   the tree of live objects, for pages that have one
+ *     application.mjs   sessions of an application; stands on node.mjs
  *     testing.mjs   for tests of these; stands on node.mjs
  *     *.d.ts     types
  */
@@ -20,8 +21,8 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 const out = join(root, "src", "limen", "browser");
-/** Gzipped bytes (KiB are 1,024): what a page loads, what a login loads more, what nodes do. */
-const BUDGET = { core: 25 * 1024, login: 35 * 1024, node: 27 * 1024 };
+/** Gzipped bytes (KiB are 1,024): what a page loads, what a login loads more, what nodes do, and sessions. */
+const BUDGET = { core: 25 * 1024, login: 35 * 1024, node: 27 * 1024, application: 3 * 1024 };
 
 const shared = {
   bundle: true,
@@ -31,10 +32,10 @@ const shared = {
   legalComments: "inline",
   logLevel: "warning",
 };
-/** What testing.mjs has of nodes is what node.mjs has: a Node of the one is a Node of the other. */
+/** What these have of nodes is what node.mjs has: a Node of the one is a Node of the other. */
 const standsOnNode = {
   name: "stands on node.mjs",
-  setup: ({ onResolve }) => onResolve({ filter: /^\.\/node\.js$/ }, () => ({ path: "./node.mjs", external: true })),
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\.?\/node\.js$/ }, () => ({ path: "./node.mjs", external: true })),
 };
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
@@ -51,13 +52,15 @@ await Promise.all([
   build({ ...shared, entryPoints: [join(here, "src/seal/login.js")], outfile: join(out, "login.mjs"), format: "esm" }),
   build({ ...shared, entryPoints: [join(here, "src/lane.js")], outfile: join(out, "lane.mjs"), format: "esm" }),
   build({ ...shared, entryPoints: [join(here, "src/node.js")], outfile: join(out, "node.mjs"), format: "esm" }),
-  build({
-    ...shared,
-    entryPoints: [join(here, "src/testing.js")],
-    outfile: join(out, "testing.mjs"),
-    format: "esm",
-    plugins: [standsOnNode],
-  }),
+  ...["application", "testing"].map((name) =>
+    build({
+      ...shared,
+      entryPoints: [join(here, `src/${name}.js`)],
+      outfile: join(out, `${name}.mjs`),
+      format: "esm",
+      plugins: [standsOnNode],
+    }),
+  ),
   build({ ...shared, entryPoints: [join(here, "src/dev.js")], outfile: join(out, "dev.mjs"), format: "esm" }),
   build({
     ...shared,
@@ -103,7 +106,7 @@ export type { PlainServices, Services, Stream, Topics } from "./typed.js";
 `;
 writeFileSync(join(out, "limen.d.ts"), `${typed}export as namespace Limen;\n`);
 writeFileSync(join(out, "limen.d.mts"), typed);
-for (const name of ["node", "testing"])
+for (const name of ["node", "application", "testing"])
   writeFileSync(join(out, `${name}.d.mts`), `export * from "./types/${name}.js";\n`);
 
 const size = (name) => gzipSync(readFileSync(join(out, name)), { level: 9 }).length;
@@ -113,14 +116,15 @@ const sizes = {
   "lane.mjs": size("lane.mjs"),
   "login.mjs": size("login.mjs"),
   "node.mjs": size("node.mjs"),
+  "application.mjs": size("application.mjs"),
   "testing.mjs": size("testing.mjs"),
   "argon2.js": size("argon2.js"),
 };
 for (const [name, bytes] of Object.entries(sizes))
-  console.log(`${name.padEnd(11)} ${(bytes / 1024).toFixed(1).padStart(5)} KiB gzipped`);
+  console.log(`${name.padEnd(16)} ${(bytes / 1024).toFixed(1).padStart(5)} KiB gzipped`);
 const core = Math.max(sizes["limen.js"], sizes["limen.mjs"]);
 const login = sizes["login.mjs"] + sizes["argon2.js"];
-for (const [part, bytes] of Object.entries({ core, login, node: sizes["node.mjs"] })) {
+for (const [part, bytes] of Object.entries({ core, login, node: sizes["node.mjs"], application: sizes["application.mjs"] })) {
   if (bytes > BUDGET[part]) {
     console.error(`The ${part} part has ${bytes} bytes gzipped; its budget is ${BUDGET[part]}.`);
     process.exitCode = 1;

@@ -12,7 +12,7 @@
  */
 export { LimenError } from "./exc.js";
 export { Connection, when_connected } from "./node/connection.js";
-export { NodeContext } from "./node/context.js";
+export { NEAR, NodeContext } from "./node/context.js";
 export { call, handler } from "./node/declared.js";
 export { kwargs } from "./node/kwargs.js";
 export { Mirror } from "./node/mirror.js";

@@ -4,7 +4,7 @@
  */
 import { safely } from "../events.js";
 import { LimenError } from "../exc.js";
-import { during, wrapped } from "./context.js";
+import { NEAR, during, wrapped } from "./context.js";
 import { declared } from "./declared.js";
 import { STANDING } from "./growth.js";
 import { joined, split } from "./kwargs.js";
@@ -227,7 +227,7 @@ async function near(caller, [node, method], address, args, kwargs, options) {
     uri: address,
     args: plain,
     kwargs: named,
-    details: {},
+    details: NEAR,
     caller: caller._tree.session?.id ?? null,
     caller_authid: null,
     caller_authrole: null,

@@ -36,6 +36,9 @@
 
 /** An event that came from elsewhere. @typedef {{ topic: string, details: Record<string, any> }} Event */
 
+/** `Invoked.details`, the very object, of calls from the same connection. @type {Record<string, any>} */
+export const NEAR = Object.freeze({});
+
 /** What stands on the stack. @type {{ call: import("./port.js").Invoked | null, event: Event | null }} */
 const IN_PROGRESS = { call: null, event: null };
 

@@ -140,7 +140,7 @@ export class Node extends Calling {
         throw new LimenError("InvalidAddress", [
           `${where} is not below its parent, which stands at ${parent.node_path}.`,
         ]);
-      return parent._adopt(where.name, this, context);
+      return parent._adopt(where.name, this, context, path instanceof Path ? path : null);
     }
     if (isWithin(this))
       throw new LimenError("InvalidCall", [`${this} is being unbound by whoever asks; bind it when that is done.`]);
@@ -201,15 +201,15 @@ export class Node extends Calling {
     }
   }
 
-  /** @param {string} name @param {Node} node @param {NodeContext | null} context */
-  async _adopt(name, node, context) {
+  /** @param {string} name @param {Node} node @param {NodeContext | null} context @param {Path | null} [where] */
+  async _adopt(name, node, context, where = null) {
     this._may_adopt(name, node);
     (this._children ??= new Map()).set(name, node);
     node._parent = this;
     Object.defineProperty(this, name, { value: node, configurable: true, enumerable: true, writable: true });
     try {
       if (this._path && this._context) {
-        const path = this._path.add(name);
+        const path = where ?? this._path.add(name);
         const within = /** @type {Said} */ (context ?? this._context);
         const tree = (within.tree ??= this._tree);
         if (this._growth && tree === this._tree) await this._growth.join(node, path, within);

@@ -12,11 +12,7 @@
  * as an argument, never in a URL, and is another one after each return.
  * @module
  */
-import { LimenError } from "../exc.js";
-import { NEAR } from "../node/context.js";
-import { OWN } from "../node/declared.js";
-import { Node } from "../node/node.js";
-import { Path } from "../path.js";
+import { LimenError, NEAR, Node, Path } from "../node.js";
 import { CLIENT, Roles } from "./roles.js";
 import { View } from "./view.js";
 
@@ -54,9 +50,7 @@ export async function start_session(connection, address, options = {}) {
 const is = (error, name) => error instanceof LimenError && error.is(name);
 
 /** Above the views of a page. */
-class Client extends Node {
-  static [OWN] = true;
-}
+class Client extends Node {}
 
 export class Joined {
   /** By the names of their contexts. @type {Map<string, View>} */ views = new Map();
@@ -127,7 +121,7 @@ export class Joined {
   // -- beginning --------------------------------------------------------------------------------------------------
   /** For `start_session`. */
   async _begin() {
-    const { session } = this.#connection;
+    const session = /** @type {any} */ (this.#connection.session);
     session.discloses = true; // the application must know who says something
     session.first = () => this.#resume();
     const restored = () => void this.#do(() => this.#goOn());
@@ -292,7 +286,7 @@ export class Joined {
 
   #stop() {
     for (const undo of this.#undos.splice(0)) undo();
-    this.#connection.session.first = null;
+    /** @type {any} */ (this.#connection.session).first = undefined;
   }
 
   /**

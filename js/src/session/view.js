@@ -11,12 +11,9 @@
  *
  * @module
  */
-import { OWN } from "../node/declared.js";
-import { Node } from "../node/node.js";
+import { Node } from "../node.js";
 
 export class View extends Node {
-  static [OWN] = true;
-
   /** What the server says of it. @type {Record<string, any>} */
   options = {};
 

@@ -76,6 +76,7 @@ class Trees:
         if domain not in self._domains():
             raise exc.InvalidAddress(f"There is no domain {domain!r}; there are {', '.join(self._domains())}.")
         connection = Connection.over(near(self._hub, domain))
+        connection.doorkeeper = self._app.parties.of(domain)
         self._open.add(connection)
         connection.on("signed_out", lambda error: self._open.discard(connection))
         return connection

@@ -1,8 +1,8 @@
 """The port of application sessions: who stands at the way in, where that is part of the same program.
 
-The program's own connections in `limen serve` have one, `connection.doorkeeper` (`limen.app.parties`): it lets nobody reach
-a session who is not its party, whatever process they
-come to. With another router there is none, and what the service itself checks is all.
+A connection of the program's own in `limen serve` has one, as `doorkeeper` (`limen.app.parties`): it lets nobody
+reach a session who is not its party, whatever process they come to. With another router there is none, and what the
+service itself checks is all.
 """
 
 from __future__ import annotations
