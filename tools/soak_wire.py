@@ -41,6 +41,9 @@ def wire(soak: Said, storms: int, fuzz: int) -> None:
     if storms:
         figures, wrong = run(weather(storms))
         soak.say("wire", "storms", figures, wrong, since)
+        since = time.monotonic()
+        figures, wrong = run(weather(storms, nodes=True))
+        soak.say("wire", "storms over nodes", figures, wrong, since)
     since = time.monotonic()
     figures, wrong = run(pending())
     soak.say("wire", "pending calls", figures, wrong, since)
@@ -61,21 +64,23 @@ def run(work: Any) -> Any:
 
 
 # -- storms ---------------------------------------------------------------------------------------------------------
-async def weather(storms: int) -> tuple[str, list[str]]:
-    """10,000 calls and events through each of so many storms."""
+async def weather(storms: int, nodes: bool = False) -> tuple[str, list[str]]:
+    """10,000 calls and events through each of so many storms, of sessions or of *nodes*, whose state changes, too."""
+    import living
+    import place
     from crowd import Books
-    from place import Place, rage
 
     wrong: list[str] = []
     cuts = calls = events = 0
     for seed in range(storms):
         books = Books()
         with tempfile.TemporaryDirectory() as folder:
-            async with Place(Path(folder) / "keys", books).open() as place:
-                nothing, tasks = place.left(), asyncio.all_tasks()
-                storm = await asyncio.wait_for(rage(place, seed, CALLS, EVENTS), 300)
+            async with place.Place(Path(folder) / "keys", books).open() as here:
+                nothing, tasks = here.left(), asyncio.all_tasks()
+                raging = living.rage if nodes else place.rage
+                storm = await asyncio.wait_for(raging(here, seed, CALLS, EVENTS), 300)
                 found = books.wrong()
-                if (left := place.left()) != nothing:
+                if (left := here.left()) != nothing:
                     found.append(f"left: {left}")
                 found += [f"left: {task}" for task in asyncio.all_tasks() - tasks]
         wrong += [f"storm {seed}: {what}" for what in found]
