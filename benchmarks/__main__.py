@@ -25,6 +25,7 @@ TOPICS = (
     "client",
     "memory",
     "react",
+    "nodes",
     "imports",
     "start",
     "login",

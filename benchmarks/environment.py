@@ -20,6 +20,7 @@ PACKAGES = {
     "crossbar": ("crossbar",),
     "xconn": ("xconn", "uvloop"),
     "react": ("reaktiv",),
+    "signals": ("blinker",),
     "storage": ("django", "django-simple-history", "sqlalchemy", "aiosqlite", "greenlet", "asyncpg"),
 }
 

@@ -23,6 +23,8 @@ const GONE = new FinalizationRegistry((/** @type {Connection} */ connection) => 
 
 export class Handlers {
   /** @type {Set<Connection>} */ #connections = new Set();
+  /** The same, as it was when all were called last; null: it has changed since. @type {Connection[] | null} */
+  #calling = null;
   /** @type {Map<unknown, Connection>} of those that are held, by the handler */ #held = new Map();
   /** @type {WeakMap<object, Map<Handler | string, Connection>>} of those that go with an object */ #weak = new WeakMap();
 
@@ -58,13 +60,14 @@ export class Handlers {
   /** @param {Connection} connection */
   drop(connection) {
     connection.live = false;
+    this.#calling = null;
     this.#connections.delete(connection);
     if (this.#held.get(connection.key) === connection) this.#held.delete(connection.key);
   }
 
   /** Calls all. @param {readonly unknown[]} args @param {Round} round */
   call(args, round) {
-    for (const connection of [...this.#connections]) {
+    for (const connection of (this.#calling ??= [...this.#connections])) {
       if (!connection.live) continue; // disconnected by one of those before it
       const { call, object } = connection;
       const self = /** @type {any} */ (object?.deref());
@@ -90,6 +93,7 @@ export class Handlers {
     /** @type {Connection} */
     const made = { call: inPlace ?? method ?? /** @type {Handler} */ (what), live: true };
     this.#connections.add(made);
+    this.#calling = null;
     if (method === undefined) {
       made.key = what;
       this.#held.set(what, made);

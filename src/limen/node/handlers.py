@@ -32,9 +32,17 @@ class _Strong:
 class _Weak(ref[Any]):
     """A connection that ends with the object whose method it calls."""
 
-    __slots__ = ("function", "key")
+    __slots__ = ("function", "home", "key")
     function: Handler
+    home: ref[Handlers]  # weakly: these hold it, and a circle would keep both until the garbage collector comes
     key: Any
+
+
+def _forget(gone: ref[Any]) -> None:
+    assert isinstance(gone, _Weak)
+    home = gone.home()
+    if home is not None and home._by_key.get(gone.key) is gone:
+        del home._by_key[gone.key]
 
 
 class Handlers:
@@ -48,11 +56,10 @@ class Handlers:
     (None, 0)
     """
 
-    __slots__ = ("__weakref__", "_by_key", "_forget")
+    __slots__ = ("__weakref__", "_by_key")
 
     def __init__(self) -> None:
         self._by_key: dict[Any, _Strong | _Weak] = {}
-        self._forget: Callable[[_Weak], None] | None = None
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -110,16 +117,15 @@ class Handlers:
     def _connection(self, handler: Handler, known_as: Handler, key: Any) -> _Strong | _Weak:
         if type(handler) is not MethodType or handler != known_as:
             return _Strong(handler, known_as)
-        if self._forget is None:
-            self._forget = _forgetting(ref(self))
         try:
-            made = _Weak(handler.__self__, self._forget)
+            made = _Weak(handler.__self__, _forget)
         except TypeError as error:
             raise TypeError(
                 f"{handler!r} is held weakly, and a {type(handler.__self__).__name__} can't be: put '__weakref__' into "
                 "its __slots__, or connect a function that calls the method."
             ) from error
         made.function = handler.__func__
+        made.home = ref(self)
         made.key = key
         return made
 
@@ -145,16 +151,6 @@ def _key(handler: Handler) -> Any:
     if type(handler) is BuiltinMethodType:
         return id(handler.__self__), handler.__name__
     return id(handler)
-
-
-def _forgetting(handlers: ref[Handlers]) -> Callable[[_Weak], None]:
-    # Holds the Handlers weakly: these hold it, and a circle would keep both until the garbage collector comes.
-    def forget(connection: _Weak) -> None:
-        found = handlers()
-        if found is not None and found._by_key.get(connection.key) is connection:
-            del found._by_key[connection.key]
-
-    return forget
 
 
 # -- calling ----------------------------------------------------------------------------------------------------
