@@ -10,6 +10,12 @@ export function safely(work) {
   }
 }
 
+/** An error that nobody waits for is the page's. @param {unknown} error */
+export const report = (error) =>
+  safely(() => {
+    throw error;
+  });
+
 export class Events {
   /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map();
 

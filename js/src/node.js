@@ -19,6 +19,6 @@ export { Mirror } from "./node/mirror.js";
 export { Node } from "./node/node.js";
 export { NodeProxy as Proxy } from "./node/proxy.js";
 export { PlainSession } from "./node/session.js";
-export { Signal } from "./node/signal.js";
+export { Signal, signal } from "./node/signal.js";
 export { Path } from "./path.js";
 export { ABSENT, Computed, Cycle, ReactiveDict, Value, batch, effect, untracked } from "./react.js";

@@ -8,7 +8,7 @@ import { Signal } from "../src/node/signal.js";
 import { Tree } from "../src/node/tree.js";
 import { effect } from "../src/react.js";
 import { connections, MemoryRouter } from "../src/testing.js";
-import { REGISTER } from "../src/wamp.js";
+import { ERROR, REGISTER } from "../src/wamp.js";
 
 class Offers extends Node {
   static on_foo = new Signal();
@@ -36,6 +36,7 @@ function exact() {
 const spelt = (entries) => entries.map(({ uri, match }) => `${match} ${uri}`).sort();
 const held = ({ registrations, subscriptions }) => [spelt(registrations), spelt(subscriptions)];
 const NOTHING = [[], []];
+const FORBIDDEN = "wamp.error.authorization_denied";
 
 /** A tree of *width* children of a root. */
 async function tree(width, Class = Offers) {
@@ -286,6 +287,38 @@ test("bound() unbinds at the end, whatever happened", async () => {
     { message: "out" },
   );
   assert.equal(node.node_bound, false);
+});
+
+test("nodes are told what the router does not give back", async () => {
+  const router = new MemoryRouter();
+  const [one, other] = connections(2, { router });
+  const failures = [];
+  class Told extends Offers {
+    static failed = handler("on_node_registration_failure");
+    failed({ uri }) {
+      failures.push([this.node_name, uri]);
+    }
+  }
+  const [root, usurper] = [await tree(1, Told), new Offers()];
+  await root.node_bind("root", one.new_context());
+  const back = one.cut({ away: true });
+  await usurper.node_bind("root", other.new_context());
+  const told = deferred();
+  root.child0.on_node_registration_failure.connect(told.resolve);
+  const { heard } = router;
+  router.heard = (peer, message) => {
+    // what stood before is asked for again and again while another has it; a router may also say that it may not be
+    if (message[0] === REGISTER && message[3] === "root.") peer.send([ERROR, REGISTER, message[1], {}, FORBIDDEN]);
+    else heard.call(router, peer, message);
+  };
+  back();
+  await told.promise;
+  assert.deepEqual(failures, [
+    ["root", FORBIDDEN],
+    ["child0", FORBIDDEN],
+  ]);
+  await root.node_unbind();
+  await usurper.node_unbind();
 });
 
 /** Its handler of *signal* waits until it may go on. */

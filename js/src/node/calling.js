@@ -2,7 +2,7 @@
  * Calling: how a node reaches others, and how what comes for it is run. The half of `Node` that stands on the tree.
  * @module
  */
-import { safely } from "../events.js";
+import { report } from "../events.js";
 import { LimenError } from "../exc.js";
 import { NEAR, during, wrapped } from "./context.js";
 import { declared } from "./declared.js";
@@ -196,7 +196,8 @@ export class Calling extends State {
   async #heard({ topic, args, kwargs, details }, work) {
     if (!this._context || this._self._ending) return;
     try {
-      const event = { topic, details };
+      const { publisher, publisher_authid, publisher_authrole } = details;
+      const event = { topic, details, publisher, publisher_authid, publisher_authrole };
       const last = (/** @type {string} */ _, /** @type {unknown[]} */ given, /** @type {Named} */ named) =>
         during({ event }, () => work(joined(...every(incoming, given, named, this._self))));
       await during({ event }, () => wrapped(this._where(), "wrap_event", last)(topic, args, kwargs));
@@ -255,13 +256,6 @@ function known(error) {
   if (error instanceof LimenError) return error;
   report(error);
   return new LimenError("InternalError");
-}
-
-/** An error that nobody waits for is the page's. @param {unknown} error */
-function report(error) {
-  safely(() => {
-    throw error;
-  });
 }
 
 /**

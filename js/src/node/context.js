@@ -34,7 +34,11 @@
  * @property {readonly import("../path.js").Resolver[]} [resolvers]
  */
 
-/** An event that came from elsewhere. @typedef {{ topic: string, details: Record<string, any> }} Event */
+/**
+ * An event that came from elsewhere, and who has said it, where the router discloses that.
+ * @typedef {{ topic: string, details: Record<string, any>, publisher?: number, publisher_authid?: string,
+ *    publisher_authrole?: string }} Event
+ */
 
 /** `Invoked.details`, the very object, of calls from the same connection. @type {Record<string, any>} */
 export const NEAR = Object.freeze({});
@@ -73,7 +77,7 @@ export class NodeContext {
     return IN_PROGRESS.call;
   }
 
-  /** The event in progress, where it came from elsewhere: its `topic`, and the router's `details` (`publisher`). */
+  /** The event in progress, where it came from elsewhere: its `topic`, and who says it (`publisher`). */
   get event() {
     return IN_PROGRESS.event;
   }

@@ -16,7 +16,7 @@
  *
  * @module
  */
-import { safely } from "../events.js";
+import { report } from "../events.js";
 import { LimenError } from "../exc.js";
 import { listenedTo } from "./declared.js";
 
@@ -219,9 +219,7 @@ async function leave(top, nodes, failure, confirmed, stems) {
   if (!errors.length) return;
   const problem = new AggregateError(errors, `Handlers failed while ${top.constructor.name} was unbound.`);
   if (failure === undefined) throw problem;
-  safely(() => {
-    throw problem;
-  });
+  report(problem);
 }
 
 /** @param {Node} node @param {string} signal @param {unknown[]} errors @param {unknown[]} args */

@@ -12,7 +12,9 @@
  */
 import { LimenError } from "../exc.js";
 import { Value } from "../react.js";
+import { report } from "../events.js";
 import { declared } from "./declared.js";
+import { said } from "./growth.js";
 import { SELF, travels, Wiring } from "./wiring.js";
 
 /** @typedef {import("./node.js").Node} Node */
@@ -38,6 +40,7 @@ export class Tree {
     this.session = session;
     session?.on("offline", () => (this.#returning.value = true));
     session?.on("restored", () => (this.#returning.value = false));
+    session?.on("revoked", this.#revoked);
   }
 
   /**
@@ -132,6 +135,23 @@ export class Tree {
     const node = this.nodes.get(address);
     if (node && travels(name) && declared(node.constructor).signals.has(name))
       void node._say_here(name, { topic, args, kwargs, details });
+  };
+
+  /**
+   * The router does not give back, or has taken back, what stood for *uri*: the nodes that it stood for are told.
+   * @param {{ uri: string, match: string, error: LimenError }} what
+   */
+  #revoked = ({ uri, match, error }) => {
+    /** @type {Set<Node>} */ const nodes = new Set();
+    for (const wiring of this.#wirings.values()) wiring.revoked(uri);
+    const listened = this.#listened.get(match === "wildcard" ? uri.slice(0, -1) : uri);
+    if (listened) listened.ready = undefined;
+    for (const [node] of listened?.handlers ?? []) nodes.add(node);
+    const own = match === "exact" ? (this.nodes.get(parted(uri)[0]) ?? this.nodes.get(uri)) : undefined;
+    if (own) nodes.add(own);
+    if (match === "prefix")
+      for (const [address, node] of this.nodes) if (`${address}.`.startsWith(uri)) nodes.add(node);
+    for (const node of nodes) said(node, "on_node_registration_failure", error)?.catch(report);
   };
 
   // -- who listens ------------------------------------------------------------------------------------------------

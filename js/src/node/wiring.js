@@ -77,6 +77,11 @@ export class Wiring {
     await this.#undo(own.map(({ kind, uri }) => `${kind} ${uri}`));
   }
 
+  /** The router keeps *uri* no more: it is asked for again with the next node that needs it. @param {string} uri */
+  revoked(uri) {
+    for (const kind of ["call", "signal"]) this.#told.delete(`${kind} ${uri}`);
+  }
+
   /** Takes all back. */
   async end() {
     await this.#undo([...this.#told.keys()]);
