@@ -273,6 +273,42 @@ async def test_no_rule_is_asked_about_the_program(house: House) -> None:
             await program.call("secret")  # as nobody
 
 
+async def test_what_another_has_taken_meanwhile_is_had_back_when_it_is_free(house: House, open_callee: Open) -> None:
+    """As it is when the router has not noticed yet that the lost connection is lost: it is ourselves who have it."""
+    async with open_callee() as callee, connect(house.url) as other:
+        said: list[str] = []
+        offline, restored = asyncio.Event(), asyncio.Event()
+        callee.on("offline", offline.set)
+        callee.on("restored", restored.set)
+        callee.on("revoked", lambda *what: said.append("revoked"))
+        undo = await callee.register("shop.add", lambda call: "callee")
+        away = asyncio.Event()
+        dial = callee._line._dial
+
+        async def dial_later(*args: Any) -> Any:
+            await away.wait()
+            return await dial(*args)
+
+        callee._line._dial = dial_later  # type: ignore[assignment]
+        callee._line.drop("cut")
+        await until(lambda: "shop.add" not in registered(house))
+        give_back = await other.register("shop.add", lambda call: "other")
+        away.set()
+        await until(lambda: callee.state == "online")
+        assert await callee.call("shop.add") == "other"
+        assert not callee.restored
+        await give_back()
+        await restored.wait()
+        assert await other.call("shop.add") == "callee"
+        assert said == []
+        await undo()
+
+
+def registered(house: House) -> set[str]:
+    realm = house.app.open().realm("localhost")
+    return {one.uri for session in realm.sessions.values() for one in session.registrations.values()}
+
+
 # -- subscriptions ----------------------------------------------------------------------------------------------
 async def test_a_subscription_is_its_topic_and_its_match(house: House, open_callee: Open) -> None:
     async with open_callee() as session, connect(house.url) as other:

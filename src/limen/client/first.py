@@ -20,6 +20,11 @@ class First:
         self._renew = renew
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def under_way(self) -> bool:
+        """It is being done, and nothing else has been yet."""
+        return self._task is not None
+
     def begin(self, work: Work | None, details: Mapping[str, Any]) -> None:
         """Does *work*, if there is any, then the rest."""
         if work is None:

@@ -365,6 +365,7 @@ class Session(Account):
             self.profile = details.get("x_profile") or {}
             self.impersonated_by = details.get("x_impersonated_by")
             self._password_min = password_min(details)
+        self._returning = self._known
         self._first.begin(self.first if self._known else None, details)
 
     def _renew(self, details: Mapping[str, Any]) -> None:
@@ -373,7 +374,6 @@ class Session(Account):
         received = details.get("x_received")
         self._calls.resume(received if isinstance(received, int) else None)
         if self._known:
-            self._returning = True
             self._emit("online")
             if len(self._subscriptions):
                 self._emit("missed")
@@ -386,7 +386,7 @@ class Session(Account):
 
     def settled(self) -> None:
         """The router has answered for something that is to stand."""
-        if self._returning and self._callee.settled and self._subscriptions.settled:
+        if self._returning and not self._first.under_way and self._callee.settled and self._subscriptions.settled:
             self._returning = False
             self._emit("restored")
 
