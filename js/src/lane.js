@@ -23,6 +23,7 @@ const GATEWAY = [502, 503, 504];
 /** Verdicts that nobody vouches for, as of an ABORT: nothing ran. */
 const NOT_RUN = ["Abusive", "RequireSSL", "TooLarge", "Busy", "Forbidden", "InvalidCall", "NotFound"];
 
+const NO_CALLEE = "Over the HTTP lane a page calls, publishes and listens; to be called takes a WebSocket.";
 const CHANGES = ["limen.session.impersonate", "limen.session.relinquish"];
 
 /** @param {Uint8Array} bytes */
@@ -93,6 +94,9 @@ class LaneConnection {
     if (type === wamp.UNSUBSCRIBE) {
       this.#streams.get(message[2])?.abort();
       queueMicrotask(() => this.#hear({ type: wamp.UNSUBSCRIBED, request }));
+    } else if (type === wamp.REGISTER) {
+      const { uri, err: args } = new LimenError("InvalidCall", [NO_CALLEE]);
+      queueMicrotask(() => this.#hear({ type: wamp.ERROR, requestType: type, request, details: {}, uri, args }));
     } else if (type === wamp.CANCEL) {
       const call = this.#numbers.get(request);
       if (call !== undefined) void this.#ask((number) => [wamp.CANCEL, number, { call }]).catch(() => {});

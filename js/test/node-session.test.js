@@ -249,3 +249,93 @@ test("a closed session rejects what waits, and everything after", async () => {
   await assert.rejects(here.register("x", () => 1), { exc: "ConnectionLost" });
   await connection.close();
 });
+
+test("whoever hears what a session publishes is told who it is, if it discloses that", async () => {
+  const [here, there] = await pair();
+  const heard = [];
+  await there.subscribe("t", (topic, args, kwargs, details) => heard.push(details.publisher), { topic: true });
+  await here.publish("t");
+  here.discloses = true;
+  await here.publish("t");
+  assert.deepEqual(heard, [undefined, here.id]);
+});
+
+test("what is to be done first is done before anything stands again, and before calls that waited", async () => {
+  const router = new MemoryRouter();
+  const [session, other, connection] = await pair({ router });
+  const said = [];
+  await other.register("enter", () => void said.push("enter"));
+  await session.register("mine", () => said.push("called"));
+  await session.subscribe("topic", () => {});
+  session.first = () => session.apply("enter");
+  const { heard } = router;
+  router.heard = (peer, message) => {
+    if (peer.id === session.id && [32, 48, 64].includes(message[0])) said.push(message.at(message[0] === 48 ? 3 : -1));
+    heard.call(router, peer, message);
+  };
+  const restored = happening(session, "restored");
+  connection.cut();
+  const waiting = session.apply("mine");
+  await Promise.all([restored, waiting]);
+  assert.deepEqual(said, ["enter", "enter", "mine", "topic", "mine", "called"]);
+  session.first = () => Promise.reject(new LimenError("NotFound"));
+  const again = happening(session, "restored");
+  connection.cut();
+  await again;
+});
+
+test("a registration that the router takes back, or does not take again, is revoked", async (t) => {
+  t.mock.method(console, "error", () => {});
+  const router = new MemoryRouter();
+  const [here, there, , connection] = await pair({ router });
+  await there.register("a", () => 1);
+  await there.subscribe("t", () => {}, { match: "prefix" });
+  const revoked = [];
+  there.on("revoked", ({ uri, match, error }) => revoked.push([uri, match, error.exc]));
+  const [{ owner, id }] = router.registrations;
+  router.registrations = [];
+  owner.send([67, 0, { registration: id, reason: "an administrator did" }]);
+  await there.publish("after"); // what comes behind it
+  assert.deepEqual(revoked.splice(0), [["a", "exact", "NotFound"]]);
+  await there.register("b", () => 1);
+  const { heard } = router;
+  router.heard = (peer, message) =>
+    message[0] === 64 || message[0] === 32
+      ? peer.send([8, message[0], message[1], {}, "wamp.error.not_authorized"])
+      : heard.call(router, peer, message);
+  const restored = happening(there, "restored");
+  connection.cut();
+  await restored;
+  assert.deepEqual(revoked, [
+    ["b", "exact", "Unauthorized"],
+    ["t", "prefix", "Unauthorized"],
+  ]);
+  await assert.rejects(here.apply("b"), { exc: "NotFound" });
+});
+
+test("10,000 calls, publications and returns: every one ends once", async () => {
+  const [here, there, one, other] = await pair();
+  let ran = 0;
+  await there.register("count", ({ args: [n] }) => (ran++, n));
+  const heard = [];
+  await there.subscribe("tick", (n) => heard.push(n));
+  const ends = { done: 0, unknown: 0, lost: 0, gone: 0 };
+  const ended = (promise) =>
+    promise.then(
+      () => ends.done++,
+      ({ exc }) => ends[{ OutcomeUnknown: "unknown", ConnectionLost: "lost", NotFound: "gone", Canceled: "gone" }[exc]]++,
+    );
+  const work = [];
+  for (let n = 0; n < 10_000; n++) {
+    work.push(ended(n % 2 ? here.apply("count", [n]) : here.publish("tick", [n])));
+    if (n === 3000 || n === 6000) one.cut();
+    if (n === 5000) other.cut();
+    if (n % 100 === 0) await null;
+    if (n === 4000 || n === 7000) await happening(here, "restored");
+  }
+  await Promise.all(work);
+  assert.equal(ends.done + ends.unknown + ends.lost + ends.gone, 10_000);
+  assert.ok(ran <= 5000 && heard.length <= 5000);
+  assert.deepEqual(heard, [...new Set(heard)].sort((a, b) => a - b));
+  assert.equal(await here.apply("count", [1]).catch(({ exc }) => (exc === "NotFound" ? 1 : exc)), 1);
+});

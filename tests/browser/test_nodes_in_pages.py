@@ -169,3 +169,21 @@ async def test_what_a_page_had_bound_goes_with_it_and_it_binds_anew_when_it_is_b
     await begin(third, "third")
     await meet(first, third, "grace")
     assert troubles == []
+
+
+async def test_without_a_websocket_a_page_calls_and_signals_and_is_not_called(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    first, third = await opened(context, server.url), await opened(context, server.url, "grace")
+    await first.evaluate("Limen.configure({ lane: 'http' })")
+    await first.evaluate("Limen.login('ada', 'lovelace').then(() => 0)")
+    await begin(first, "first")
+    await begin(third, "third")
+    await meet(first, third, "grace")
+    refused = await ask(first, "await begin('third').catch((error) => [error.exc, error.message])")
+    assert refused == [
+        "InvalidCall",
+        "Over the HTTP lane a page calls, publishes and listens; to be called takes a WebSocket.",
+    ]
+    assert await first.evaluate("Limen.state.status") == "online"
+    assert troubles == []

@@ -54,8 +54,8 @@ export class Connection {
   }
 
   /**
-   * The connection of the page's login: everything sealed, as the user who is logged in. It is open once somebody is. One
-   * for a page; a new one once somebody else has logged in.
+   * The connection of the page's login: everything sealed, as the user who is logged in. It is open once somebody is.
+   * One for a page; a new one once somebody else has logged in.
    *
    *     const connection = await when_connected(Connection.over(Limen));
    *
@@ -66,7 +66,7 @@ export class Connection {
     const core = limen?._session;
     if (!core)
       throw new LimenError("InvalidCall", [
-        "There is no Limen in this page; load /limen/limen.js, or say which: Connection.over(await import('/limen/limen.mjs')).",
+        "There is no Limen in this page; load /limen/limen.js, or give the module: Connection.over(Limen).",
       ]);
     const known = SEALED.get(core);
     if (known && known.state !== "closed") return known;

@@ -9,7 +9,10 @@
  * @module
  */
 
-/** Called, it acts at once; what it returns resolves when the router has confirmed it. @typedef {() => Promise<void>} Undo */
+/**
+ * Called, it acts at once; what it returns resolves when the router has confirmed it.
+ * @typedef {() => Promise<void>} Undo
+ */
 
 /**
  * A call that came in. *uri*: the procedure that was called, whatever was registered. *caller*: session id, where the
@@ -21,8 +24,8 @@
  */
 
 /**
- * What stands behind a registration. Gives the result, a promise of it, or an iterator (async or not) of values: they go
- * out one by one if the caller wants that, else as a list.
+ * What stands behind a registration. Gives the result, a promise of it, or an iterator (async or not) of values: they
+ * go out one by one if the caller wants that, else as a list.
  * @typedef {(invoked: Invoked) => any} Endpoint
  */
 
@@ -49,8 +52,8 @@
 
 /**
  * *features*: WELCOME.Details.roles, `{dealer: {features: {…}}, broker: …}`. *id*: WAMP's number of the session; another
- * after each return. Calls made while the connection is lost wait for it; a publication rejects with ConnectionLost. What
- * had been sent when it was lost rejects with OutcomeUnknown; a sealed session knows how such calls ended. What is
+ * after each return. Calls made while the connection is lost wait for it; a publication rejects with ConnectionLost.
+ * What had been sent when it was lost rejects with OutcomeUnknown; a sealed session knows how such calls ended. What is
  * registered or subscribed meanwhile is so when the connection is back.
  *
  * *discloses*: who hears what it publishes is told who it is, where the router lets them. *first*: awaited when the

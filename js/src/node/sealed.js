@@ -77,7 +77,10 @@ export class SealedSession {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(this.#over);
       if (this.state === "online") return resolve();
-      const done = [this.on("online", () => settle(resolve)), this.on("signed_out", () => this.#over && settle(reject))];
+      const done = [
+        this.on("online", () => settle(resolve)),
+        this.on("signed_out", () => this.#over && settle(reject)),
+      ];
       const settle = (/** @type {(error?: any) => void} */ how) => {
         for (const undo of done) undo();
         how(this.#over);
@@ -166,7 +169,8 @@ export class SealedSession {
   #entered({ session, renewed }) {
     const { user } = this.#core.state;
     const known = this.#user !== null;
-    if (this.#out && user !== this.#user) return this.#end(new LimenError("Unauthorized", ["Somebody else logged in."]));
+    if (this.#out && user !== this.#user)
+      return this.#end(new LimenError("Unauthorized", ["Somebody else has logged in."]));
     // topics of the page's session end with a logout
     const again = this.#out ? [...this.#subscriptions].map((each) => this.#subscribe(each)) : [];
     this.#out = false;

@@ -23,7 +23,10 @@ function fits({ match, uri: pattern }, uri) {
   return parts.length === wanted.length && wanted.every((part, i) => !part || part === parts[i]);
 }
 
-/** Exact before prefixes, long ones first, before wildcards, those whose first wild component comes late first. @param {Entry} entry */
+/**
+ * Exact before prefixes, long ones first, before wildcards, those whose first wild component comes late first.
+ * @param {Entry} entry
+ */
 const rank = ({ match, uri }) => {
   if (match === "wildcard") return [2, ...uri.split(".").map((part) => (part ? 0 : 1))];
   return match === "prefix" ? [1, -uri.length] : [0];
@@ -159,7 +162,13 @@ export class MemoryRouter {
     peer.send([wamp.SUBSCRIBED, request, entry.id]);
   }
 
-  /** @param {Peer} peer @param {"registrations" | "subscriptions"} table @param {number} type @param {number} request @param {number} id */
+  /**
+   * @param {Peer} peer
+   * @param {"registrations" | "subscriptions"} table
+   * @param {number} type
+   * @param {number} request
+   * @param {number} id
+   */
   #drop(peer, table, type, request, id) {
     const entry = this[table].find((each) => each.owner === peer && each.id === id);
     this[table] = this[table].filter((each) => each !== entry);
@@ -172,7 +181,10 @@ export class MemoryRouter {
     const publication = ++this.#last;
     for (const entry of this.subscriptions) {
       if (!fits(entry, uri) || (entry.owner === peer && options.exclude_me !== false)) continue;
-      const details = entry.match === "exact" ? {} : { topic: uri };
+      const details = {
+        ...(entry.match !== "exact" && { topic: uri }),
+        ...(options.disclose_me && { publisher: peer.id }),
+      };
       entry.owner.send([wamp.EVENT, entry.id, publication, details, ...payload]);
     }
     if (options.acknowledge) peer.send([wamp.PUBLISHED, request, publication]);
