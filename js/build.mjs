@@ -22,7 +22,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
 const out = join(root, "src", "limen", "browser");
 /** Gzipped bytes (KiB are 1,024): what a page loads, what a login loads more, what nodes do, and sessions. */
-const BUDGET = { core: 25 * 1024, login: 35 * 1024, node: 27 * 1024, application: 3 * 1024 };
+const BUDGET = { core: 25 * 1024, login: 35 * 1024, node: 30 * 1024, application: 3 * 1024 };
 
 const shared = {
   bundle: true,
