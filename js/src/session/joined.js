@@ -121,7 +121,7 @@ export class Joined {
   // -- beginning --------------------------------------------------------------------------------------------------
   /** For `start_session`. */
   async _begin() {
-    const session = /** @type {any} */ (this.#connection.session);
+    const { session } = this.#connection;
     session.discloses = true; // the application must know who says something
     session.first = () => this.#resume();
     const restored = () => void this.#do(() => this.#goOn());
@@ -286,7 +286,7 @@ export class Joined {
 
   #stop() {
     for (const undo of this.#undos.splice(0)) undo();
-    /** @type {any} */ (this.#connection.session).first = undefined;
+    this.#connection.session.first = undefined;
   }
 
   /**
