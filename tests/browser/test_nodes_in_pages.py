@@ -30,6 +30,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same, of two processes."""
+    database = tmp_path_factory.mktemp("browser") / "workers.db"
+    command = [LIMEN, "serve", str(APP), "--port", "0", "--db", f"sqlite:///{database}", "--workers", "2"]
+    server = Server(command, cwd=APP.parent, env=dict(os.environ))
+    yield server
+    server.stop()
+
+
 @asynccontextmanager
 async def router() -> AsyncIterator[Between]:
     """A router of one realm, `realm1`, that pages of every site may come to; by a wire that can be cut."""
@@ -186,4 +196,48 @@ async def test_without_a_websocket_a_page_calls_and_signals_and_is_not_called(
         "Over the HTTP lane a page calls, publishes and listens; to be called takes a WebSocket.",
     ]
     assert await first.evaluate("Limen.state.status") == "online"
+    assert troubles == []
+
+
+async def test_pages_at_two_workers_have_one_tree(
+    workers: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    pages = [await opened(context, workers.url, "ada") for _ in range(4)]  # connections are spread evenly
+    for page in pages[1:]:
+        await begin(pages[0], "first")
+        await begin(page, "third")
+        await meet(pages[0], page, "ada")
+        assert await pages[0].evaluate("Limen.safe_call('lab.ask', 'test.third.rpc', ['program'])") == "program, ada"
+        for each in (pages[0], page):
+            await each.evaluate("node.node_unbind()")
+    assert troubles == []
+
+
+IN_MEMORY = """async () => {
+    const { Node, Path, call } = await import("/limen/node.mjs");
+    const { Clock, connections } = await import("/limen/testing.mjs");
+    class Third extends Node {
+        static rpc = call();
+        rpc(something) { return `${something}!`; }
+    }
+    const clock = new Clock();
+    const [here, there] = connections(2, { clock });
+    const [first, third] = [new Node(), new Third()];
+    await Promise.all([here.opened(), there.opened()]);
+    await first.node_bind("test.first", here.new_context());
+    await third.node_bind("test.third", there.new_context());
+    const near = await first.remote(new Path("test.third")).rpc("hello");
+    const restored = new Promise((resolve) => there.on("restored", resolve));
+    there.cut();
+    const away = third.node_away;
+    await Promise.all([clock.advance(1000), restored]);
+    return [near, away, await first.remote(new Path("test.third")).rpc("again"), third.node_away];
+}"""
+
+
+async def test_what_pages_are_tested_with_has_the_same_nodes(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    page = await opened(context, server.url)
+    assert await page.evaluate(IN_MEMORY) == ["hello!", True, "again!", False]
     assert troubles == []
