@@ -284,6 +284,18 @@ test("what is to be done first is done before anything stands again, and before 
   await again;
 });
 
+test("what is undone while it is being registered again may be registered anew", async () => {
+  const [here, there, , connection] = await pair();
+  const undo = await there.register("a", () => "old");
+  const online = happening(there, "online");
+  connection.cut();
+  await online;
+  const undone = undo(); // its REGISTER is under way
+  await there.register("a", () => "new");
+  await undone;
+  assert.equal(await here.apply("a"), "new");
+});
+
 test("a registration that the router takes back, or does not take again, is revoked", async (t) => {
   t.mock.method(console, "error", () => {});
   const router = new MemoryRouter();

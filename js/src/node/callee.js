@@ -27,10 +27,14 @@ import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD
  * }} Wire
  */
 /**
- * *id*: on this connection. *stood*: it was registered on some. *gone*: undone.
- * @typedef {{uri: string, match: string, endpoint: import("./port.js").Endpoint, id: number | undefined,
- *    stood: boolean, gone: boolean, settle: (error?: LimenError) => void}} Registration
+ * *id*: on this connection. *asked*: an answer is awaited. *stood*: it was registered on some. *gone*: undone; settled by
+ * *leave* when the router knows.
+ * @typedef {{uri: string, match: string, endpoint: import("./port.js").Endpoint, id: number | undefined, asked: boolean,
+ *    stood: boolean, gone: Promise<void> | undefined, leave: () => void, settle: (error?: LimenError) => void}} Registration
  */
+
+/** @param {{uri: string, match: string}} registration */
+const key = ({ uri, match }) => `${match} ${uri}`;
 
 const AGAIN = { first: 100, most: 5000 }; // ms between tries to register what the router still has from before
 const EXISTS = "wamp.error.procedure_already_exists";
@@ -39,6 +43,8 @@ export class Callee {
   #wire;
   /** @type {Set<Registration>} */ #registrations = new Set();
   /** @type {Map<number, Registration>} */ #byId = new Map();
+  /** Undone before they were answered: the next at that address waits for them. @type {Map<string, Registration>} */
+  #leaving = new Map();
   /** @type {Map<number, AbortController>} */ #running = new Map();
   #era = 0; // which connection, counted
 
@@ -58,11 +64,15 @@ export class Callee {
    * @param {string} match
    * @returns {Promise<Undo>} rejects with what the router says
    */
-  add(uri, endpoint, match) {
+  async add(uri, endpoint, match) {
+    for (let before = this.#leaving.get(key({ uri, match })); before; before = this.#leaving.get(key({ uri, match })))
+      await before.gone;
     return new Promise((resolve, reject) => {
+      /** @type {Registration["settle"]} */
+      const settle = (error) => (error ? reject(error) : resolve(() => this.#remove(registration)));
+      const state = { id: undefined, asked: false, stood: false, gone: undefined, leave: () => {} };
       /** @type {Registration} */
-      const registration = { uri, match, endpoint, id: undefined, stood: false, gone: false, settle: () => {} };
-      registration.settle = (error) => (error ? reject(error) : resolve(() => this.#remove(registration)));
+      const registration = { uri, match, endpoint, settle, ...state };
       this.#registrations.add(registration);
       void this.#register(registration);
     });
@@ -84,11 +94,14 @@ export class Callee {
       };
       // known as soon as it is answered: the next message may be a call
       const answered = (/** @type {Message | undefined} */ reply) => {
+        registration.asked = false;
+        if (registration.gone && (!reply || reply.type === ERROR)) return resolve(this.#left(registration));
         if (!reply) return resolve(); // the next connection renews it
         if (reply.type !== ERROR) return resolve(this.#registered(registration, reply.registration));
         if (!stood || reply.uri !== EXISTS) return resolve(this.#refused(registration, errorOf(reply, this.#wire.read)));
         return this.#wire.clock.setTimeout(again, pause * (0.5 + Math.random()));
       };
+      registration.asked = true;
       this.#wire.ask((request) => [REGISTER, request, options, uri], answered);
     });
   }
@@ -99,7 +112,7 @@ export class Callee {
     registration.stood = true;
     this.#byId.set(id, registration);
     registration.settle();
-    if (registration.gone) void this.#unregister(registration); // undone meanwhile
+    if (registration.gone) this.#unregister(registration); // undone meanwhile
   }
 
   /** @param {Registration} registration @param {LimenError} error */
@@ -113,7 +126,7 @@ export class Callee {
   #revoked(registration, error) {
     if (registration.id !== undefined) this.#byId.delete(registration.id);
     this.#registrations.delete(registration);
-    registration.gone = true;
+    registration.gone = Promise.resolve();
     const { uri, match } = registration;
     console.error(`Limen: ${uri} can't be called any more: ${error.message}`);
     this.#wire.tell("revoked", { uri, match, error });
@@ -127,18 +140,31 @@ export class Callee {
       this.#revoked(registration, new LimenError("NotFound", [`${registration.uri} was taken back by the router: ${why}`]));
   }
 
-  /** @param {Registration} registration */
-  async #remove(registration) {
-    if (registration.gone) return;
-    registration.gone = true;
+  /** @param {Registration} registration @returns {Promise<void>} */
+  #remove(registration) {
+    if (registration.gone) return registration.gone;
+    registration.gone = new Promise((resolve) => (registration.leave = resolve));
     this.#registrations.delete(registration);
-    if (registration.id !== undefined) await this.#unregister(registration);
+    if (registration.asked) this.#leaving.set(key(registration), registration);
+    else if (registration.id !== undefined) this.#unregister(registration);
+    else registration.leave();
+    return registration.gone;
   }
 
   /** @param {Registration} registration */
-  #unregister({ id }) {
+  #unregister(registration) {
+    const { id } = registration;
     this.#byId.delete(/** @type {number} */ (id));
-    return new Promise((resolve) => this.#wire.ask((request) => [UNREGISTER, request, id], resolve));
+    this.#wire.ask(
+      (request) => [UNREGISTER, request, id],
+      () => this.#left(registration),
+    );
+  }
+
+  /** @param {Registration} registration */
+  #left(registration) {
+    if (this.#leaving.get(key(registration)) === registration) this.#leaving.delete(key(registration));
+    registration.leave();
   }
 
   // -- what the session says ----------------------------------------------------------------------------------------
@@ -166,7 +192,7 @@ export class Callee {
   end(error) {
     this.lost();
     for (const registration of this.#registrations) {
-      registration.gone = true;
+      registration.gone ??= Promise.resolve();
       registration.settle(error);
     }
     this.#registrations.clear();
