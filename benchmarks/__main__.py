@@ -26,6 +26,7 @@ TOPICS = (
     "memory",
     "react",
     "nodes",
+    "appsession",
     "imports",
     "start",
     "login",

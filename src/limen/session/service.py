@@ -44,7 +44,7 @@ from .stays import Stays
 
 if TYPE_CHECKING:
     from limen.client.callee import Invoked
-    from limen.node.context import Heard
+    from limen.node.context import Heard, NodeContext
     from limen.node.port import Session, Undo
 
 log = logging.getLogger("limen.session")
@@ -91,6 +91,15 @@ class ApplicationService(Node):
         self._timer: asyncio.TimerHandle | None = None
         self._looker: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def node_bind(self, path: Path | str, context: NodeContext | None = None, parent: Node | None = None) -> None:
+        """As of `Node`. Raises `exc.Forbidden` where the router does not tell the service what it must know."""
+        try:
+            await super().node_bind(path, context, parent)
+        except ExceptionGroup as group:
+            if len(group.exceptions) == 1 and isinstance(group.exceptions[0], exc.Error):
+                raise group.exceptions[0] from None
+            raise
 
     # -- what a subclass says -----------------------------------------------------------------------------------
     async def started(self, session: SessionRoot) -> None:
