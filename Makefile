@@ -13,6 +13,9 @@ NEED := @$(PYTHON) tools/bootstrap.py
 PORT ?= 9000
 HOST ?= 127.0.0.1
 
+# Where it is set, each of the hundreds of processes that the tests start compiles all of Limen and what it stands on.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo ready test lint soak bench browser image pins clean
 

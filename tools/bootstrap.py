@@ -33,6 +33,8 @@ CROSSBAR = ROOT / ".cache" / "peers" / "crossbar"
 NODE_AT_LEAST = 20
 ONE_PIP = threading.Lock()
 """Held by whoever changes `.venv`."""
+LAZY = "--no-compile"
+"""Where the first import may compile what it needs: much is never imported."""
 PIP_QUIET = ("-q", "--disable-pip-version-check")
 
 
@@ -137,18 +139,18 @@ def ways_to_pip() -> Iterable[list[str | Path]]:
 
 
 def pip(*words: str | Path) -> None:
-    """Installs what is named, and nothing that it asks for: that is named, too. Compiled is what is ever imported."""
+    """Installs what is named, and nothing that it asks for: that is named, too."""
     with ONE_PIP:
-        run(PYTHON, "-m", "pip", *PIP_QUIET, "install", "--no-deps", "--no-compile", *words)
+        run(PYTHON, "-m", "pip", *PIP_QUIET, "install", "--no-deps", *words)
 
 
-def install(name: str, doing: str) -> None:
+def install(name: str, doing: str, *options: str) -> None:
     """What requirements/*name*.txt pins."""
     pins = ROOT / "requirements" / f"{name}.txt"
 
     def make() -> None:
         with step(doing):
-            pip("-r", pins)
+            pip("-r", pins, *options)
 
     venv()
     once(f"{name}.txt", digest(pins), PYTHON, make)
@@ -167,7 +169,7 @@ def runtime() -> None:
 
 def test() -> None:
     """What the tests need."""
-    install("test", "installing what the tests need")
+    install("test", "installing what the tests need", LAZY)
 
 
 def soak() -> None:
@@ -177,7 +179,7 @@ def soak() -> None:
 
 def lint() -> None:
     """What reads the code without running it."""
-    install("lint", "installing ruff and mypy")
+    install("lint", "installing ruff and mypy", LAZY)
 
 
 def crossbar() -> None:
@@ -189,7 +191,7 @@ def crossbar() -> None:
         with step("installing Crossbar.io in an environment of its own"):
             shutil.rmtree(CROSSBAR, ignore_errors=True)
             run(PYTHON, "-m", "venv", "--without-pip", CROSSBAR)
-            run(PYTHON, "-m", "pip", "--python", python, *PIP_QUIET, "install", "--no-deps", "--no-compile", "-r", pins)
+            run(PYTHON, "-m", "pip", "--python", python, *PIP_QUIET, "install", "--no-deps", LAZY, "-r", pins)
             (CROSSBAR / "done").touch()  # as benchmarks/environment.py knows it
 
     venv()
