@@ -260,6 +260,16 @@ async def test_an_undo_ends_it_and_so_does_disconnect(places: Places) -> None:
     assert heard == [1, 3]
 
 
+async def test_what_a_node_connected_elsewhere_ends_with_it(places: Places) -> None:
+    _, second, listener, _ = await stage(places, All())
+    heard: list[Any] = []
+    undo = await listener.remote("@first.second").on_bar.connect(heard.append)
+    await listener.node_unbind()
+    await asyncio.gather(*(second.on_bar.notify(number) for number in range(10)))
+    await undo()
+    assert heard == []
+
+
 # -- in which order, with which arguments --------------------------------------------------------------------------
 async def test_they_are_heard_in_the_order_in_which_they_were_said(places: Places) -> None:
     _, second, listener, mark = await stage(places, All())

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 
-from .declared import declared
 from .listening import taken_back
+from .signal import listened_to
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -101,7 +101,7 @@ class Growth:
     async def _tell(self, node: Node) -> None:
         _set(node, "_stage", TELLING)
         self.nodes.append(node)
-        if listens(node, "on_node_bind"):
+        if listened_to(node, "on_node_bind"):
             await node.on_node_bind.notify()
             self._still(node)
         _set(node, "_stage", TOLD)
@@ -115,7 +115,7 @@ class Growth:
         self._open = True
         while fresh := [node for node in self.nodes if node._growth is self and node._stage == TOLD]:
             for node in fresh:
-                if listens(node, "on_node_register"):
+                if listened_to(node, "on_node_register"):
                     await node.on_node_register.notify()
                 if node._growth is self:
                     _set(node, "_stage", REGISTERING)
@@ -124,7 +124,7 @@ class Growth:
             for node in fresh:
                 if node._growth is self:
                     _set(node, "_stage", STANDING)
-                    if listens(node, "on_node_registration_success"):
+                    if listened_to(node, "on_node_registration_success"):
                         await node.on_node_registration_success.notify()
             self._still(self._top)
         self._open = False
@@ -153,11 +153,6 @@ class Growth:
     def _still(self, node: Node) -> None:
         if node._growth is not self:
             raise exc.InvalidCall(f"{node!r} was unbound while it was being bound.")
-
-
-def listens(node: Node, name: str) -> bool:
-    """Whether anybody handles the signal *name* of *node*."""
-    return name in declared(type(node)).own or bool(getattr(node, f"_{name}_handlers", ()))
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------
@@ -240,7 +235,7 @@ _NOWHERE: Final[tuple[tuple[str, Any], ...]] = (
 
 
 async def _notified(node: Node, name: str, errors: list[Exception], *args: Any) -> None:
-    if not listens(node, name):
+    if not listened_to(node, name):
         return
     try:
         await getattr(node, name).notify(*args)

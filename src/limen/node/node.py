@@ -36,10 +36,10 @@ from limen.base.path import Path
 
 from .context import NodeContext
 from .declared import declared
-from .growth import APART, Growth, is_within, leaving, left, listens
+from .growth import APART, Growth, is_within, leaving, left
 from .hearing import Hearing
 from .proxy import Offline, Proxy
-from .signal import Signal
+from .signal import Signal, listened_to
 from .state import State
 from .tree import Tree
 
@@ -250,7 +250,7 @@ class Node(Hearing, State):
         except BaseException:
             self._forget(node)
             raise
-        if listens(self, "on_node_add"):
+        if listened_to(self, "on_node_add"):
             await self.on_node_add.notify(node)
 
     def _may_adopt(self, name: str, node: Node) -> None:

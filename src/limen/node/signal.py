@@ -38,7 +38,7 @@ from limen.node.declared import declared, handler
 from limen.node.handlers import Handlers, Undo, called, ended, raise_all
 from limen.service.binding import Binding
 
-__all__ = ["BoundSignal", "Owner", "Signal", "handler", "signal"]
+__all__ = ["BoundSignal", "Owner", "Signal", "handler", "listened_to", "signal"]
 
 Handler: TypeAlias = Callable[..., object]
 Order: TypeAlias = Literal["top-down", "bottom-up"]
@@ -88,7 +88,7 @@ class Signal:
 
     def _call_it(self, name: str) -> None:
         self.name = name
-        self._slot = f"_{name}_handlers"
+        self._slot = _slot(name)
 
     @overload
     def __get__(self, owner: None, kind: type) -> Signal: ...
@@ -196,6 +196,16 @@ def _signal(order: Order, body: Callable[..., None]) -> Signal:
     made = Signal(order)
     made.body = body
     return made
+
+
+def listened_to(owner: object, name: str) -> bool:
+    """Whether the signal *name* of *owner* has a handler, of its class or connected: else it need not be notified."""
+    return name in declared(type(owner)).own or bool(getattr(owner, _slot(name), ()))
+
+
+def _slot(name: str) -> str:
+    """The attribute of an object that has the handlers of its signal *name*."""
+    return f"_{name}_handlers"
 
 
 class BoundSignal:
