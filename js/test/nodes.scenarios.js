@@ -17,7 +17,7 @@ const TOLD = {
 };
 
 /** A class of its own for each node: *listens* to those addresses, and fails where it is told to. */
-function kind(name, { listens = [], fails }, { told, heard }) {
+function kind(name, { listens = [], fails, grows = {}, leaves }, { nodes, told, heard }) {
   class Scenario extends Node {
     static on_foo = new Signal();
     static on_bar = new Signal();
@@ -82,6 +82,11 @@ function kind(name, { listens = [], fails }, { told, heard }) {
       if (fails === signal) throw new Error("as it was told to");
     };
   }
+  Scenario.grow = handler("on_node_bind");
+  Scenario.prototype.grow = async function () {
+    for (const [as, node] of Object.entries(grows)) await this.node_add(as, nodes[node]);
+    if (leaves) void nodes[leaves].node_unbind();
+  };
   listens.forEach((address, i) => {
     Scenario[`heard_${i}`] = handler(address);
     Scenario.prototype[`heard_${i}`] = (...args) => void heard(args);
@@ -119,7 +124,11 @@ class Play {
 
   do_node({ node: name, ...more }) {
     this.heard[name] = [];
-    this.nodes[name] = kind(name, more, { told: this.told, heard: (args) => this.heard[name].push(args) });
+    this.nodes[name] = kind(name, more, {
+      nodes: this.nodes,
+      told: this.told,
+      heard: (args) => this.heard[name].push(args),
+    });
   }
   async do_bind({ bind, at, base = null, on, roles = {} }) {
     const context = this.contextOf(on).new({ resolvers: [(role) => roles[role]] });

@@ -128,6 +128,14 @@ class Play:
 
         for what, signal in TOLD.items():
             members[f"told_{what}"] = handler(signal)(telling(what, signal))
+        async def grow(node: Thing) -> None:
+            for child, of in step.get("grows", {}).items():
+                await node.node_add(child, self.nodes[of])
+            if "leaves" in step:
+                self.leaving = asyncio.ensure_future(self.nodes[step["leaves"]].node_unbind())
+                await asyncio.sleep(0)  # it has begun
+
+        members["grow"] = handler("on_node_bind")(grow)
         for i, address in enumerate(step.get("listens", ())):
             members[f"heard_{i}"] = handler(address)(lambda node, *args: self.all_heard[name].append(list(args)))
         self.nodes[name] = type("Scenario", (Thing,), members)()

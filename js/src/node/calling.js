@@ -19,7 +19,8 @@ import { nothing, parted } from "./tree.js";
 /** @typedef {Record<string, unknown>} Named */
 /** @typedef {{ topic: string, args: unknown[], kwargs: Named, details: Record<string, any> }} Heard */
 /**
- * *timeout*: seconds that a call may take. *offline*: what becomes of one while the connection is lost: it waits for it to
+ * *timeout*: seconds that a call may take. *offline*: what becomes of one while the connection is lost: it waits for
+ * it to
  * come back, as long as the time-out allows, or fails at once. *signal*: aborted, the call is canceled, here and there.
  * *push*: gets the values of a stream one by one.
  * @typedef {{ timeout?: number | undefined, offline?: "wait" | "fail" | undefined, signal?: AbortSignal | undefined,

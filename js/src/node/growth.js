@@ -2,7 +2,8 @@
  * Growth: how a node and all below it come to stand somewhere, and how they leave.
  *
  *     placed       it has its address and its context, nobody else can take that place
- *     telling      its handlers of on_node_bind run; what they add (a guest) is placed and told with it, and leaves with it
+ *     telling      its handlers of on_node_bind run; what they add (a guest) is placed and told with it, and leaves
+ *     with it
  *     told         … have run
  *     registering  its handlers of on_node_register have run; the router is asked
  *     standing     the router has taken it: it can be called
@@ -11,7 +12,8 @@
  * when nothing is left of it. To unbind what is still being bound is the same: the bind ends in an error.
  *
  * A node leaves at once: its address is free, nothing is called and nothing heard any more. Then it is told, then the
- * router, and then it can be bound again. A handler of on_node_unbind that unbinds its node does not wait for itself, as
+ * router, and then it can be bound again. A handler of on_node_unbind that unbinds its node does not wait for itself,
+ * as
  * long as it does so before it first awaits something: after that nobody knows who asks.
  *
  * @module
@@ -43,7 +45,11 @@ export class Growth {
     this.#tree = tree;
   }
 
-  /** Resolves when all of it stands. Rejects with what was in the way; then none of it does. @param {Path} path @param {Said} context */
+  /**
+   * Resolves when all of it stands. Rejects with what was in the way; then none of it does.
+   * @param {Path} path
+   * @param {Said} context
+   */
   run(path, context) {
     return this.#orLeave(this.#top, async () => {
       this.#place(this.#top, path, context);
@@ -144,18 +150,27 @@ export class Growth {
   }
 }
 
-/** Says a signal of the node itself, where somebody may listen. @param {Node} node @param {string} signal @param {unknown[]} args */
+/**
+ * Says a signal of the node itself, where somebody may listen.
+ * @param {Node} node
+ * @param {string} signal
+ * @param {unknown[]} args
+ */
 export const said = (node, signal, ...args) => listenedTo(node, signal)?.notify(...args);
 
 // -- leaving ----------------------------------------------------------------------------------------------------------
-/** The nodes whose handlers of on_node_unbind stand on the stack: they can't wait for their own end. @type {Node[]} */
+/**
+ * The nodes whose handlers of on_node_unbind stand on the stack: they can't wait for their own end.
+ * @type {Node[]}
+ */
 const within = [];
 
 /** Whether who asks is a part of the leaving of *node*. @param {Node} node */
 export const isWithin = (node) => within.some((each) => each._ending === node._ending && node._ending !== null);
 
 /**
- * *top* and all below it leave, from now on; resolves when nothing is left of them. *failure*: what was in the way while
+ * *top* and all below it leave, from now on; resolves when nothing is left of them. *failure*: what was in the way
+ * while
  * they were being bound. What handlers throw is in an AggregateError; of a failure it is reported.
  * @param {Node} top
  * @param {unknown} [failure]
@@ -185,7 +200,12 @@ export function leaving(top, failure) {
 /** Everybody is known to be leaving before anybody is told. */
 const begun = async () => {};
 
-/** *node* and those below it; to *below* goes what must end first. @param {Node} node @param {Promise<void>[]} below @returns {Node[]} */
+/**
+ * *node* and those below it; to *below* goes what must end first.
+ * @param {Node} node
+ * @param {Promise<void>[]} below
+ * @returns {Node[]}
+ */
 function present(node, below) {
   const found = [node];
   for (const child of node.node_children.values()) {
@@ -206,7 +226,8 @@ async function leave(top, nodes, failure, confirmed, stems) {
   /** @type {unknown[]} */ const errors = [];
   const told = nodes.filter((node) => node._stage >= TELLING);
   const registered = told.filter((node) => node._stage >= REGISTERING);
-  if (failure !== undefined) for (const node of registered) await notified(node, "on_node_registration_failure", errors, failure);
+  if (failure !== undefined)
+    for (const node of registered) await notified(node, "on_node_registration_failure", errors, failure);
   for (const node of told) await notified(node, "on_node_unbind", errors);
   if (failure === undefined) for (const node of registered) await notified(node, "on_node_unregister", errors);
   for (const [stem, those] of stems) confirmed.push(stem._tree.takeBack(stem, those));

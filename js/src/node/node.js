@@ -13,13 +13,15 @@
  *     await new Counter().node_bind("shop.counter", connection.new_context());
  *
  * From then on `shop.counter.add` is a procedure for everyone who may call it, `shop.counter.on_full` a topic, and for
- * other nodes there is `this.remote("@counter").add(3)`. A node is a dictionary, too, whose readers follow it (`state`).
+ * other nodes there is `this.remote("@counter").add(3)`. A node is a dictionary, too, whose readers follow it
+ * (`state`).
  *
  * What happens, in order:
  *
- *     bind     addresses are taken, from the top down · on_node_bind, from the top down · on_node_register · the router
- *              has taken all of it · on_node_registration_success · of a node that was added: its parent's on_node_add
- *     unbind   nothing comes in any more · on_node_unbind, from the top down · on_node_unregister · the router was told
+ *     bind     addresses are taken, from the top down · on_node_bind, from the top down · on_node_register · the
+ *              router has taken all of it · on_node_registration_success · of a node that was added: its parent's
+ *              on_node_add
+ *     unbind   nothing comes in any more · on_node_unbind, from the top down · on_node_unregister · the router knows
  *
  * @module
  */
@@ -81,9 +83,9 @@ export class Node extends Calling {
     return /** @type {Path} */ (this._path);
   }
 
-  /** The last part of its path. */
+  /** The last part of its path; of a child also before it is bound. @returns {string} */
   get node_name() {
-    return this.node_path.name;
+    return !this._path && this._parent ? nameOf(this) : this.node_path.name;
   }
 
   /** The node that it was added to; null for a root. @returns {Node | null} */
@@ -123,8 +125,10 @@ export class Node extends Calling {
 
   // -- binding ----------------------------------------------------------------------------------------------------
   /**
-   * Makes the node, and all that was added to it, stand at *path*; with *parent* it is added to that node, as the last part
-   * of the path. *context*: what it knows, and by which connection it is reached, which opens if it has not yet; without
+   * Makes the node, and all that was added to it, stand at *path*; with *parent* it is added to that node, as the last
+   * part
+   * of the path. *context*: what it knows, and by which connection it is reached, which opens if it has not yet;
+   * without
    * one it lives in this process alone.
    * @param {Address} path
    * @param {NodeContext | null} [context]
@@ -173,7 +177,8 @@ export class Node extends Calling {
   }
 
   /**
-   * Takes the node and all below it from its address; one that was added is taken from its parent, too. While that is under
+   * Takes the node and all below it from its address; one that was added is taken from its parent, too. While that is
+   * under
    * way a second call waits for the first; of a node that stands nowhere nothing happens.
    * @returns {Promise<void>}
    */
@@ -243,11 +248,9 @@ export class Node extends Calling {
   /** @param {Node} child */
   _forget(child) {
     if (child._parent !== this) return;
-    const found = [...this.node_children].find(([, node]) => node === child);
-    if (found) {
-      this._children?.delete(found[0]);
-      if (/** @type {any} */ (this)[found[0]] === child) delete (/** @type {any} */ (this)[found[0]]);
-    }
+    const name = nameOf(child);
+    this._children?.delete(name);
+    if (/** @type {any} */ (this)[name] === child) delete (/** @type {any} */ (this)[name]);
     child._parent = null;
     child._guest = false;
   }
@@ -294,6 +297,12 @@ export class Node extends Calling {
   }
 }
 
+/** As what its parent has it. @param {Node} child */
+function nameOf(child) {
+  for (const [name, node] of child._parent?.node_children ?? []) if (node === child) return name;
+  return "";
+}
+
 /** A node that nobody bound or added. @param {unknown} value @returns {value is Node} */
 const isStray = (value) => value instanceof Node && !value._path && !value._parent;
 
@@ -309,7 +318,8 @@ function topmost(prototype) {
   return above === Object.prototype ? prototype : topmost(above);
 }
 
-// Behind all classes of nodes stands one that hears of each new property that is assigned: a node is to be added. What a
+// Behind all classes of nodes stands one that hears of each new property that is assigned: a node is to be added. What
+// a
 // property held before is not asked again; at bind all are.
 Object.setPrototypeOf(
   topmost(Calling.prototype),
