@@ -41,7 +41,10 @@ BROWSER_FIXTURES = {"browser", "context", "page"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a page share the loop that the browser was started on."""
+    """Tests with a page share the loop that the browser was started on. A name is the same in each process that shares
+    the tests: one with an address in it (`ids=repr` of an object) would stop them all."""
+    if unsteady := [item.nodeid for item in items if " at 0x" in item.name]:
+        raise pytest.UsageError(f"These names of tests are others each time; name their cases by ids=…: {unsteady}")
     for item in items:
         if BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)

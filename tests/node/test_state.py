@@ -139,7 +139,6 @@ class Cup:
         ({1: 2}, r"\['cart'\] has the key 1"),
         (Node(), r"\['cart'\] cannot be a node, which changes by itself: put its node_path"),
     ],
-    ids=str,
 )
 def test_what_could_change_is_refused_with_its_place(value: Any, why: str) -> None:
     node = Node()
