@@ -36,6 +36,11 @@ log = logging.getLogger("limen.client")
 _EAGER: Final[dict[str, Any]] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
+AT_ONCE: Final = 32
+"""Values of a stream that may be pushed before the loop has a turn: a generator that never waits would never hear that
+nobody wants more."""
+
+
 class Invoked:
     """One call of a procedure that is registered here.
 
@@ -181,10 +186,14 @@ async def streamed(values: AsyncIterator[Any], push: Push | None) -> Any:
     async with aclosing(values) if inspect.isasyncgen(values) else _nothing_to_close():
         if push is None:
             return [value async for value in values]
+        pushed = 0
         async for value in values:
             room = push(value)
+            pushed += 1
             if room is not None:
                 await room
+            elif not pushed % AT_ONCE:
+                await asyncio.sleep(0)
     return None
 
 

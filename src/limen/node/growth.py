@@ -76,6 +76,7 @@ class Growth:
     async def _grow(self, path: Path, context: NodeContext) -> None:
         self._place(self._top, path, context)
         await self._tell(self._top)
+        self._still(self._top)
         await self._wire()
 
     async def _grow_with(self, node: Node, path: Path, context: NodeContext) -> None:
@@ -83,8 +84,13 @@ class Growth:
         _set(node, "_guest", parent is not None and parent._stage == TELLING)
         self._place(node, path, context)
         await self._tell(node)
+        self._still(node)
         if not self._open:  # it was too late for the others
-            await self._wire()
+            late = Growth(node, self._tree)
+            late.nodes = [one for one in _present(node, []) if one._growth is self]
+            for one in late.nodes:
+                _set(one, "_growth", late)
+            await late._or_leave(node, late._wire())
 
     def _place(self, node: Node, path: Path, context: NodeContext) -> None:
         _set(node, "_growth", self)  # first: if the address is taken, those above it leave again, and this one
@@ -103,16 +109,15 @@ class Growth:
         self.nodes.append(node)
         if listened_to(node, "on_node_bind"):
             await node.on_node_bind.notify()
-            self._still(node)
+            if node._growth is not self:
+                return  # it has left; those above it need not
         _set(node, "_stage", TOLD)
         if node._children:
             for child in tuple(node._children.values()):
                 if child._growth is self and child._stage == PLACED:
                     await self._tell(child)
-                    self._still(node)
 
     async def _wire(self) -> None:
-        self._open = True
         while fresh := [node for node in self.nodes if node._growth is self and node._stage == TOLD]:
             for node in fresh:
                 if listened_to(node, "on_node_register"):
@@ -131,23 +136,22 @@ class Growth:
         for node in self.nodes:
             if node._growth is self and node._stage == STANDING:
                 _set(node, "_growth", None)
-        self.nodes = [node for node in self.nodes if node._growth is self]
 
     async def _ask(self, fresh: list[Node]) -> None:
         """What the router has to know of *fresh*."""
         tree = self._tree
         opening = tree.opening(self._top)
         if opening is not None:
-            await self._answered([opening])
+            await self._answered([(self._top, opening)])
         await self._answered(tree.asked(fresh))
 
-    async def _answered(self, asked: list[Asked]) -> None:
-        waiting = [one for one in asked if not one.done()]
+    async def _answered(self, asked: list[tuple[Node, Asked]]) -> None:
+        waiting = [one for _, one in asked if not one.done()]
         if waiting:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
         self._still(self._top)
-        for one in asked:
-            if one.done() and not one.cancelled():  # else its node has left meanwhile
+        for node, one in asked:
+            if node._growth is self and one.done():  # else it has left meanwhile
                 one.result()
 
     def _still(self, node: Node) -> None:
@@ -170,6 +174,9 @@ def leaving(top: Node, failure: BaseException | None = None) -> asyncio.Future[N
         if node._tree is not None:
             node._tree.leave(node, str(node._path))
             confirmed += node._tree.deafened(node)
+        for one in node._wired:
+            if not one.done():
+                one.cancel()
     return ending
 
 

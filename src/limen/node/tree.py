@@ -142,30 +142,27 @@ class Tree:
             return None
         return self._ask(node, _opened(connection))
 
-    def asked(self, fresh: Sequence[Node]) -> list[Asked]:
-        """Asks the router for what *fresh*, all below one root, offer and listen to."""
+    def asked(self, fresh: Sequence[Node]) -> list[tuple[Node, Asked]]:
+        """Asks the router for what *fresh*, all below one root, offer and listen to; gives what each of them asked."""
+        asked = [(node, self._ask(node, work)) for node in fresh for work in node._listens_as_declared()]
         session = self.session
         if session is None or not fresh:
-            return [self._ask(node, work) for node in fresh for work in node._listens_as_declared()]
+            return asked
         root = self._root(fresh[0])
         by_prefix = matches(session, "dealer", "pattern_based_registration")
         heard_by_prefix = matches(session, "broker", "pattern_based_subscription")
-        asked: list[Asked] = []
         for node in fresh:
             offered, said = node._offers(), signals(node)
             if offered and by_prefix:
-                asked.append(self._prefix(root, "calls"))
-                if node is root and SELF in offered:
-                    asked.append(self._ask(node, session.register(str(node._path), self._invoked)))
-            else:
-                asked += [self._ask(node, session.register(uri, self._invoked)) for uri in uris(node, offered)]
+                asked.append((node, self._prefix(root, "calls")))
+                offered = (SELF,) if node is root and SELF in offered else ()
             if said and heard_by_prefix:
-                asked.append(self._prefix(root, "signals"))
-            else:
-                asked += [
-                    self._ask(node, session.subscribe(uri, self._said_here, topic=True)) for uri in uris(node, said)
-                ]
-            asked += [self._ask(node, work) for work in node._listens_as_declared()]
+                asked.append((node, self._prefix(root, "signals")))
+                said = []
+            asked += [(node, self._ask(node, session.register(uri, self._invoked))) for uri in uris(node, offered)]
+            asked += [
+                (node, self._ask(node, session.subscribe(uri, self._said_here, topic=True))) for uri in uris(node, said)
+            ]
         return asked
 
     def _root(self, node: Node) -> Node:

@@ -1,0 +1,241 @@
+"""A connection that is lost: the tree stays, is away, and is back in full."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from houses import NOTHING, House, is_empty, until
+
+from limen import exc
+from limen.base.path import Path
+from limen.core.react.effects import effect
+from limen.node.connection import when_connected
+from limen.node.declared import call, handler
+from limen.node.node import Node
+from limen.node.signal import Signal
+
+TEST = Path("test")
+
+
+class Third(Node):
+    on_foo = Signal()
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+        self.refused: list[exc.Error] = []
+
+    @handler("@first.on_foo")
+    def hear(self, *args: Any) -> None:
+        self.heard.append(args)
+
+    @handler("on_node_registration_failure")
+    def note(self, error: exc.Error) -> None:
+        self.refused.append(error)
+
+    @call
+    async def rpc(self, value: Any) -> Any:
+        return value
+
+
+@pytest_asyncio.fixture(params=["patterns", "exact"])
+async def house(request: Any) -> AsyncIterator[House]:
+    async with House(patterns=request.param == "patterns") as house:
+        yield house
+
+
+async def test_all_is_back_when_the_connection_is(house: House) -> None:
+    here, there = await house.connection(), await house.connection()
+    first, third, child = Third(), Third(), Third()
+    await first.node_bind(TEST + "first", here.new_context())
+    await third.node_bind(TEST + "third", there.new_context())
+    await third.node_add("child", child)
+    asked = sorted(house.asked)
+    seen: list[bool] = []
+    undo = effect(lambda: seen.append(third.node_away))
+    there.cut(away=True)
+    await until(lambda: third.node_away)
+    assert child.node_away
+    assert not first.node_away
+    assert third.node_bound
+    with pytest.raises(exc.NotFound):
+        await first.remote("@third").rpc(1)
+    house.asked.clear()
+    there.come_back()
+    await when_connected(there)
+    assert not third.node_away
+    assert seen == [False, True, False]
+    undo()
+    assert set(house.asked) < set(asked)  # its own, and nothing else
+    assert await first.remote("@third").rpc(1) == 1
+    assert await first.remote("@third.child").rpc(2) == 2
+    await first.on_foo.notify("back")
+    assert await first.remote("@third").rpc(3) == 3  # behind the event
+    assert third.heard == child.heard == [("back",)]
+    await third.on_foo.notify()
+    for root in (first, third):
+        await root.node_unbind()
+    assert await house.left() == (NOTHING, NOTHING)
+
+
+async def test_calls_made_meanwhile_wait_or_fail_as_the_caller_chose(house: House) -> None:
+    here, there = await house.connection(), await house.connection()
+    first, third = Node(), Third()
+    await first.node_bind(TEST + "first", here.new_context())
+    await third.node_bind(TEST + "third", there.new_context())
+    here.cut(away=True)
+    await until(lambda: first.node_away)
+    waits = asyncio.ensure_future(first.remote("@third").rpc("waited"))
+    with pytest.raises(exc.ConnectionLost, match=r"test\.third\.rpc was not called"):
+        await first.remote("@third", offline="fail").rpc("x")
+    with pytest.raises(exc.ConnectionLost):
+        await first.remote("@third").node_call("rpc", "x", offline="fail")
+    with pytest.raises(exc.ConnectionLost):
+        assert [value async for value in first.remote("@third", offline="fail").node_values("rpc", "x")]
+    with pytest.raises(exc.Timeout):
+        await first.remote("@third", timeout=0.01).rpc("x")
+    with pytest.raises(ExceptionGroup) as lost:  # handlers here have run; the router does not have it
+        await first.remote("@third").on_foo.notify()
+    assert isinstance(lost.value.exceptions[0], exc.ConnectionLost)
+    assert not waits.done()
+    here.come_back()
+    assert await waits == "waited"
+
+
+async def test_a_bind_waits_for_the_connection(house: House) -> None:
+    here, there = await house.connection(), await house.connection()
+    asking, third = Node(), Third()
+    await asking.node_bind(TEST + "asking", there.new_context())
+    here.cut(away=True)
+    await until(lambda: here.state == "offline")
+    binding = asyncio.ensure_future(third.node_bind(TEST + "third", here.new_context()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not binding.done()
+    here.come_back()
+    await binding
+    assert await asking.remote("@third").rpc(1) == 1
+
+
+async def test_a_bind_opens_a_connection_that_is_not_open_yet(house: House) -> None:
+    late, there = await house.connection(opened=False), await house.connection()
+    asking, third, fourth = Node(), Third(), Third()
+    await asyncio.gather(
+        third.node_bind(TEST + "third", late.new_context()), fourth.node_bind(TEST + "fourth", late.new_context())
+    )
+    await asking.node_bind(TEST + "asking", there.new_context())
+    assert await asking.remote("@third").rpc(1) == await asking.remote("@fourth").rpc(1)
+
+
+async def test_a_connection_that_is_lost_in_the_middle_of_a_bind_delays_it(house: House) -> None:
+    here, there = await house.connection(), await house.connection()
+    asking, third = Node(), Third()
+    await asking.node_bind(TEST + "asking", there.new_context())
+
+    class Cutting(Third):
+        @handler("on_node_register")
+        def cut(self) -> None:
+            asyncio.get_running_loop().call_soon(here.cut)
+
+    third = Cutting()
+    await third.node_bind(TEST + "third", here.new_context())
+    assert await asking.remote("@third").rpc(1) == 1
+    await third.node_unbind()
+    await asking.node_unbind()
+    assert await house.left() == (NOTHING, NOTHING)
+
+
+@pytest.mark.parametrize("when", ["standing", "binding"])
+async def test_nothing_is_left_after_unbind_while_offline(house: House, when: str) -> None:
+    here = await house.connection()
+    third = Third()
+    binding = asyncio.ensure_future(third.node_bind(TEST + "third", here.new_context()))
+    if when == "standing":
+        await binding
+    here.cut(away=True)
+    await until(lambda: here.state == "offline")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    await third.node_unbind()
+    if when == "binding":
+        with pytest.raises(exc.InvalidCall, match="unbound while it was being bound"):
+            await binding
+    assert is_empty(here.tree)
+    here.come_back()
+    await when_connected(here)
+    assert await house.left() == (NOTHING, NOTHING)
+    await third.node_bind(TEST + "third", here.new_context())
+    await third.node_unbind()
+
+
+async def test_what_the_router_refuses_at_the_return_is_told(house: House) -> None:
+    here = await house.connection()
+    third, child = Third(), Third()
+    await third.node_bind(TEST + "third", here.new_context())
+    await third.node_add("child", child)
+    house.refused.update({"test.third.", "test.third.rpc"})
+    here.cut()
+    await until(lambda: bool(third.refused))
+    assert isinstance(third.refused[0], exc.Unauthorized)
+    assert third.node_bound
+    if house.patterns:  # then it is the calls of all of the root that nobody has
+        await until(lambda: bool(child.refused))
+    house.refused = {"test.first.on_foo"}
+    third.refused.clear()
+    here.cut()
+    await until(lambda: len(third.refused) == 1)  # a subscription, likewise
+    house.refused.clear()
+    await third.node_unbind()
+    await third.node_bind(TEST + "third", here.new_context())
+    assert not third.node_away
+
+
+async def test_a_connection_that_is_over_refuses_binds_and_lets_nodes_leave(house: House) -> None:
+    here = await house.connection()
+    third, fourth = Third(), Third()
+    await third.node_bind(TEST + "third", here.new_context())
+    await here.close()
+    assert third.node_away
+    with pytest.raises(exc.ConnectionLost):
+        await fourth.node_bind(TEST + "fourth", here.new_context())
+    assert not fourth.node_bound
+    await third.node_unbind()
+    assert is_empty(here.tree)
+
+
+async def test_every_call_ends_once_while_connections_are_cut(house: House) -> None:
+    here, there = await house.connection(), await house.connection()
+    first, third = Node(), Third()
+    await first.node_bind(TEST + "first", here.new_context())
+    await third.node_bind(TEST + "third", there.new_context())
+    ended = 0
+    failed: set[type] = set()
+
+    async def one(number: int) -> None:
+        nonlocal ended
+        try:
+            assert await first.remote("@third").rpc(number) == number
+        except exc.Error as error:
+            failed.add(type(error))
+        ended += 1
+
+    async def cutting() -> None:
+        for turn in range(6):
+            await until(lambda turn=turn: ended > turn * 100)  # type: ignore[misc]
+            (here, there)[turn % 2].cut()
+
+    cuts = asyncio.ensure_future(cutting())
+    for batch in range(20):
+        await asyncio.gather(*(one(batch * 50 + number) for number in range(50)))
+    await cuts
+    await when_connected(here)
+    await when_connected(there)
+    assert ended == 1000
+    assert failed <= {exc.OutcomeUnknown, exc.NotFound, exc.Canceled, exc.ConnectionLost}, failed
+    assert await first.remote("@third").rpc("at last") == "at last"
+    for node in (first, third):
+        await node.node_unbind()
+    assert await house.left() == (NOTHING, NOTHING)
