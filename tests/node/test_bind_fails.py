@@ -119,8 +119,10 @@ async def test_what_the_router_refuses(house: House, refused: str) -> None:
     if not (refused.endswith(".") is house.patterns or "elsewhere" in refused):
         await root.node_bind(TEST + "root", here.new_context())  # of that this router is not asked
         return
-    with pytest.raises(exc.Unauthorized):
+    with pytest.raises(exc.Unauthorized) as error:
         await root.node_bind(TEST + "root", here.new_context())
+    assert refused in str(error.value)
+    assert "realm_rule(" in str(error.value)
     assert is_empty(here.tree)
     assert "root failure Unauthorized" in log
     assert "child failure Unauthorized" in log
@@ -389,6 +391,12 @@ async def test_who_offers_nothing_asks_the_router_for_nothing(house: House) -> N
     await root.node_bind(TEST + "root", here.new_context())
     await root.node_add("quiet", quiet)
     assert house.asked == []
+    quiet["key"] = 1  # now it can be mirrored
+    await until(lambda: bool(house.asked))
+    assert house.asked == [("register", "test.root." if house.patterns else "test.root.quiet.node_stream")]
+    mirror = await root.remote("@root.quiet").stream()
+    assert dict(mirror) == {"key": 1}
+    mirror.close()
     await quiet.node_add("loud", Told())  # the first of them that offers something
     if house.patterns:
         assert sorted(house.asked) == [

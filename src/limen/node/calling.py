@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 from limen import exc
 from limen.client.callee import Invoked
 
-from .calls import Called, calls
+from .calls import Called
 from .context import IN_PROGRESS, NEAR, NodeContext
+from .declared import declared
 from .passing import across, each, incoming, outgoing
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from .tree import Tree
 
 log = logging.getLogger("limen.node")
+
+STREAM = "node_stream"
+"""The call that mirrors are made of: offered by nodes that hold something, or have."""
 
 
 class Calling:
@@ -39,6 +43,7 @@ class Calling:
         _path: Path | None
         _tree: Tree | None
         _ending: asyncio.Future[None] | None
+        _stateful: bool
 
     def _where(self) -> tuple[NodeContext, Tree]:
         if self._context is None or self._tree is None:
@@ -150,7 +155,8 @@ class Calling:
     # -- calls that come in -------------------------------------------------------------------------------------
     def _offers(self) -> Sequence[str]:
         """The names of what can be called of this node."""
-        return tuple(calls(type(self)))
+        offered = declared(type(self)).calls
+        return tuple(offered) if self._stateful else tuple(name for name in offered if name != STREAM)
 
     async def _perform(self, called: Called, invoked: Invoked) -> Any:
         """Runs a call that came for this node, from near or far; a stream of values is an async generator."""

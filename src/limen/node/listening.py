@@ -143,14 +143,26 @@ class Listeners:
 
 async def _subscribe(session: Session, listening: Listening) -> Undo:
     address = listening.address
-    if is_signal(address):
-        return await session.subscribe(address, listening.heard, topic=True)
-    if not matches(session, "broker", "pattern_based_subscription"):
+    uri, match = (address, "exact") if is_signal(address) else (f"{address}.", "wildcard")
+    if match == "wildcard" and not matches(session, "broker", "pattern_based_subscription"):
         raise exc.InvalidCall(
             "This router does not match patterns (it does not announce pattern_based_subscription), so nobody can "
             f"listen to all signals of {address} by it; say which one is meant: @handler('@….on_foo')."
         )
-    return await session.subscribe(f"{address}.", listening.heard, match="wildcard", topic=True)
+    try:
+        return await session.subscribe(uri, listening.heard, match=match, topic=True)
+    except exc.Unauthorized as error:
+        raise refused(error, "subscribe", uri, match) from None
+
+
+def refused(error: exc.Unauthorized, action: str, uri: str, match: str) -> exc.Unauthorized:
+    """*error*, with what was refused and what lets it."""
+    matching = "" if match == "exact" else f", match={match!r}"
+    return type(error)(
+        f"The router does not let this session {action} {uri!r}: {error} A Limen server lets it by a rule: "
+        f"limen.realm_rule({action!r}, {uri!r}{matching}, roles=[…]).",
+        **error.facts,
+    )
 
 
 def _failed(asked: Asked) -> bool:

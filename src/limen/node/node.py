@@ -34,9 +34,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from limen import exc
 from limen.base.path import Path
 
+from .calling import STREAM
 from .context import NodeContext
 from .declared import declared
-from .growth import APART, Growth, is_within, leaving, left
+from .growth import APART, REGISTERING, Growth, is_within, leaving, left
 from .hearing import Hearing
 from .proxy import Offline, Proxy
 from .signal import Signal, listened_to
@@ -278,6 +279,10 @@ class Node(Hearing, State):
                 break
         _set(child, "_parent", None)
         _set(child, "_guest", False)
+
+    def _state_began(self) -> None:
+        if self._stage >= REGISTERING and self._present and self._tree is not None:
+            self._tree.offer(self, STREAM)  # else that is part of the bind
 
     # -- the rest of the tree -----------------------------------------------------------------------------------
     def remote(self, address: Path | str, *, timeout: float | None = None, offline: Offline = "wait") -> Proxy:

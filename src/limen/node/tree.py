@@ -27,7 +27,7 @@ from limen.core.react.signals import Value
 from .calls import Called, calls
 from .context import Heard
 from .declared import declared
-from .listening import Listeners, Listening, is_signal, matches
+from .listening import Listeners, Listening, is_signal, matches, refused
 from .passing import outgoing
 
 if TYPE_CHECKING:
@@ -159,10 +159,8 @@ class Tree:
             if said and heard_by_prefix:
                 asked.append((node, self._prefix(root, "signals")))
                 said = []
-            asked += [(node, self._ask(node, session.register(uri, self._invoked))) for uri in uris(node, offered)]
-            asked += [
-                (node, self._ask(node, session.subscribe(uri, self._said_here, topic=True))) for uri in uris(node, said)
-            ]
+            asked += [(node, self._ask(node, self._registered(uri))) for uri in uris(node, offered)]
+            asked += [(node, self._ask(node, self._subscribed(uri))) for uri in uris(node, said)]
         return asked
 
     def _root(self, node: Node) -> Node:
@@ -173,13 +171,8 @@ class Tree:
     def _prefix(self, root: Node, what: str) -> Asked:
         asked = self._prefixes.get((root, what))
         if asked is None or (asked.done() and (asked.cancelled() or asked.exception() is not None)):
-            session = self.session
-            assert session is not None
-            address = f"{root._path}."
-            if what == "calls":
-                asked = self._ask(root, session.register(address, self._invoked, match="prefix"))
-            else:
-                asked = self._ask(root, session.subscribe(address, self._said_here, match="prefix", topic=True))
+            ask = self._registered if what == "calls" else self._subscribed
+            asked = self._ask(root, ask(f"{root._path}.", "prefix"))
             self._prefixes[root, what] = asked
         return asked
 
@@ -188,6 +181,37 @@ class Tree:
         asked: Asked = asyncio.ensure_future(work)
         object.__setattr__(node, "_wired", (*node._wired, asked))
         return asked
+
+    async def _registered(self, uri: str, match: str = "exact") -> Undo:
+        assert self.session is not None
+        try:
+            return await self.session.register(uri, self._invoked, match=match)
+        except exc.Unauthorized as error:
+            raise refused(error, "register", uri, match) from None
+
+    async def _subscribed(self, uri: str, match: str = "exact") -> Undo:
+        assert self.session is not None
+        try:
+            return await self.session.subscribe(uri, self._said_here, match=match, topic=True)
+        except exc.Unauthorized as error:
+            raise refused(error, "subscribe", uri, match) from None
+
+    def offer(self, node: Node, name: str) -> None:
+        """*node*, which stands, offers the call *name*, too: the router is told, and if it refuses that, the node."""
+        session = self.session
+        if session is None:
+            return
+        if matches(session, "dealer", "pattern_based_registration"):
+            asked = self._prefix(self._root(node), "calls")
+        else:
+            asked = self._ask(node, self._registered(f"{node._path}.{name}"))
+
+        def answered(asked: Asked) -> None:
+            error = None if asked.cancelled() else asked.exception()
+            if isinstance(error, exc.Error):
+                self._begin(self._tell_revoked([node], error))
+
+        asked.add_done_callback(answered)
 
     # -- calls --------------------------------------------------------------------------------------------------
     async def _invoked(self, invoked: Invoked) -> Any:
