@@ -23,7 +23,7 @@ from limen.node.signal import Signal
 TEST = Path("test")
 
 
-class SoldOut(exc.Error):
+class SoldOutShop(exc.Error):
     """Nothing of it is left."""
 
 
@@ -64,7 +64,7 @@ class Shop(Node):
     @call
     async def breaks(self, end: int) -> AsyncIterator[int]:
         yield 1
-        raise SoldOut("No more.", left=0)
+        raise SoldOutShop("No more.", left=0)
 
     @call
     async def crashes(self) -> AsyncIterator[int]:
@@ -73,7 +73,7 @@ class Shop(Node):
 
     @call
     def sold_out(self) -> None:
-        raise SoldOut("No bolts.", article="bolt")
+        raise SoldOutShop("No bolts.", article="bolt")
 
     @call
     def fails(self) -> None:
@@ -179,7 +179,7 @@ async def test_a_stream_that_is_left_early_is_closed_there(there: There) -> None
 async def test_a_stream_that_breaks_gives_its_error(there: There, caplog: pytest.LogCaptureFixture) -> None:
     values = there.proxy.node_values("breaks", 1)
     assert await anext(values) == 1  # type: ignore[call-overload]
-    with pytest.raises(SoldOut) as failed:
+    with pytest.raises(SoldOutShop) as failed:
         await anext(values)  # type: ignore[call-overload]
     assert failed.value.facts == {"left": 0}
     with caplog.at_level(logging.ERROR), pytest.raises(exc.InternalError):
@@ -196,7 +196,7 @@ async def test_a_stream_that_breaks_gives_its_error(there: There, caplog: pytest
 async def test_errors_are_what_they_were_and_failures_tell_nothing(
     there: There, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(SoldOut, match="No bolts") as refused:
+    with pytest.raises(SoldOutShop, match="No bolts") as refused:
         await there.proxy.sold_out()
     assert refused.value.facts == {"article": "bolt"}
     with caplog.at_level(logging.ERROR), pytest.raises(exc.InternalError) as failed:
