@@ -128,6 +128,7 @@ class Play:
 
         for what, signal in TOLD.items():
             members[f"told_{what}"] = handler(signal)(telling(what, signal))
+
         async def grow(node: Thing) -> None:
             for child, of in step.get("grows", {}).items():
                 await node.node_add(child, self.nodes[of])
