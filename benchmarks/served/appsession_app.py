@@ -38,4 +38,4 @@ class Shop(ApplicationService):
     OPENS = Desktop
     SAFE = False
     GRACE = 1.0
-    MAX_PER_USER = MAX_SESSIONS = 100_000
+    MAX_PER_ORIGIN = MAX_SESSIONS = 100_000

@@ -32,3 +32,11 @@ class Stall(ApplicationService):
 
     async def ended(self, session: SessionRoot, why: str) -> None:
         await self.node_context.tree.session.publish("over", str(session.node_path), why)
+
+
+@limen.bind("booth")
+class Booth(ApplicationService):
+    """As the stall, with patience."""
+
+    OPENS = Desktop
+    SAFE = False

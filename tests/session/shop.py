@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any, ClassVar
 
 from limen import Node, Signal, call
@@ -35,6 +36,10 @@ class DesktopController(Controller):
         self.saved = what
         await self.on_saved.notify(what)
         return f"saved {what}"
+
+    @call
+    async def where(self) -> int:
+        return os.getpid()
 
     @call
     async def logout(self) -> Any:

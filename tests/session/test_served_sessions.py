@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client.between import Between
 from served import Server
 from shop import VIEWS, DesktopView
 
@@ -39,9 +41,9 @@ class House:
     def __init__(self, server: Server, stack: AsyncExitStack) -> None:
         self.server, self.stack = server, stack
 
-    async def come(self, user: str | None = None) -> Connection:
+    async def come(self, user: str | None = None, url: str = "") -> Connection:
         more: dict[str, Any] = {} if user is None else {"user": user, "password": PASSWORDS[user]}
-        return await self.stack.enter_async_context(Connection(self.server.url, **more))
+        return await self.stack.enter_async_context(Connection(url or self.server.url, **more))
 
     async def at_all(self, user: str | None, count: int = 5) -> list[Connection]:
         """Some connections: with several workers, hardly all at one."""
@@ -202,3 +204,45 @@ async def test_nothing_of_the_token_is_in_the_log(server: Server) -> None:
         with pytest.raises(exc.UnknownSession):
             await (await here.come("eve")).session.apply("shop.start_session", [joined.address, token])
         assert not any(token in line for line in server.lines)
+
+
+@pytest.mark.parametrize(("application", "user"), [("shop", "ada"), ("booth", None)])
+async def test_a_page_that_is_cut_off_has_its_session_and_views_when_it_is_back(
+    server: Server, application: str, user: str | None
+) -> None:
+    async with house(server) as here:
+        wire = await here.stack.enter_async_context(Between(server.port))
+        page = await here.come(user, wire.url)
+        joined = await start_session(page, application, views=VIEWS)
+        view, started, heard = joined.views["desktop"], asyncio.Queue[Any](), asyncio.Queue[Any]()
+        await view.remote("#controller").on_saved.connect(heard.put_nowait)
+        joined.on("started", started.put_nowait)
+        for _ in range(4):  # with several workers it comes back at another one, mostly
+            wire.cut()
+            await started.get()
+            assert joined.views["desktop"] is view
+            assert not joined.new
+            await logs_out(joined)
+            assert await heard.get() == "milk"
+
+
+async def test_a_worker_that_is_killed_takes_its_sessions_along_and_pages_elsewhere_are_told(server: Server) -> None:
+    if "--workers" not in server.command:
+        return
+    async with house(server) as here:
+        pages = await here.at_all("ada", 6)
+        ended, started = asyncio.Queue[Any](), asyncio.Queue[Any]()
+        all_joined = [await start_session(page, "shop", views=VIEWS) for page in pages]
+        addresses = {joined.address for joined in all_joined}
+        for joined in all_joined:
+            joined.on("ended", ended.put_nowait)
+            joined.on("started", started.put_nowait)
+        pid = await pages[0].session.apply(f"{all_joined[0].address}.desktop.controller.where")
+        os.kill(pid, signal.SIGKILL)
+        for _ in pages:
+            assert await ended.get() == "gone"
+        for _ in pages:
+            await started.get()
+        for joined in all_joined:
+            assert joined.address not in addresses
+            await logs_out(joined)

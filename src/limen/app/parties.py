@@ -113,7 +113,7 @@ class Parties:
             for body in grounds:
                 self._heard_ground(body)
             for domain, place, party in places:
-                self._places[domain, place] = party
+                self._places.setdefault((domain, place), party)  # what was told meanwhile is newer
 
     def of(self, domain: str) -> Keeper:
         """The `Doorkeeper` of the applications of *domain*."""

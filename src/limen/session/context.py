@@ -96,7 +96,9 @@ class Context(Node):
         await self.node_add("controller", self._make())
 
     async def view_is_there(self) -> None:
-        """The page has bound the view."""
+        """The page has bound the view; it may say so twice."""
+        if self._has_view:
+            return
         waiting, self._viewed = self._viewed, None
         if waiting is not None and not waiting.done():
             waiting.set_result(None)

@@ -69,8 +69,8 @@ class ApplicationService(Node):
 
     *OPENS*: what each new session has open at first. *SESSION*: the class of sessions. *SAFE*: in `limen serve` only
     who has logged in, in a sealed session, may begin one; False: anybody. *USER_ROLES*: only they; if there are any.
-    *GRACE*: seconds that a session waits for its page. *MAX_SESSIONS*, *MAX_PER_USER*: how many there may be; without
-    a login they count by where they come from.
+    *GRACE*: seconds that a session waits for its page. *MAX_SESSIONS*, *MAX_PER_USER*: how many there may be;
+    *MAX_PER_ORIGIN*: without a login they count by where they come from.
     """
 
     on_begin = Signal()
@@ -83,9 +83,10 @@ class ApplicationService(Node):
     GRACE: ClassVar[float] = 60.0
     MAX_SESSIONS: ClassVar[int] = 10_000
     MAX_PER_USER: ClassVar[int] = 20
+    MAX_PER_ORIGIN: ClassVar[int] = 200
 
     def __init__(self) -> None:
-        self._stays = Stays(self.GRACE, self.MAX_SESSIONS, self.MAX_PER_USER)
+        self._stays = Stays(self.GRACE, self.MAX_SESSIONS)
         self._doorkeeper: Doorkeeper | None = None
         self._undos: list[Undo] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -137,7 +138,8 @@ class ApplicationService(Node):
 
     async def _start(self, caller: int, party: str, principal: Principal, details: Mapping[str, Any]) -> dict[str, Any]:
         payer = principal.user or (f"from {principal.origin}" if principal.origin else f"#{caller}")
-        while (oldest := self._stays.room(payer)) is not None:
+        most = self.MAX_PER_ORIGIN if principal.user is None else self.MAX_PER_USER
+        while (oldest := self._stays.room(payer, most)) is not None:
             await self.end(oldest, "room")
         name, token = _new_name(), _new_token()
         self._stays.open(name, _digest(token), principal.user, caller, self._now(), payer)

@@ -3,7 +3,7 @@
     open ── here ──left──> away ──back──> here …
                             └── its time is up (`due`) ──> to be closed
 
->>> stays = Stays(grace=60.0, most=1000, most_per_user=2)
+>>> stays = Stays(grace=60.0, most=1000)
 >>> stay = stays.open("x7", b"the token's digest", "ada", client=4711, now=0.0)
 >>> stays.left(4711, now=10.0), stays.due(69.0), stays.due(70.0)
 (['x7'], [], ['x7'])
@@ -36,11 +36,11 @@ class Stay:
 
 
 class Stays:
-    """*grace*: seconds that a session waits for a page that has gone. *most*: sessions in all; *most_per_user*: of one
-    user, or where nobody has logged in of one origin. Times are seconds by any clock that does not go back."""
+    """*grace*: seconds that a session waits for a page that has gone. *most*: sessions in all. Times are seconds by any
+    clock that does not go back."""
 
-    def __init__(self, grace: float, most: int, most_per_user: int) -> None:
-        self.grace, self.most, self.most_per_user = grace, most, most_per_user
+    def __init__(self, grace: float, most: int) -> None:
+        self.grace, self.most = grace, most
         self._all: dict[str, Stay] = {}
         self._here: dict[int, set[str]] = {}
         self._away: dict[str, Stay] = {}
@@ -53,17 +53,17 @@ class Stays:
     def __contains__(self, name: str) -> bool:
         return name in self._all
 
-    def room(self, payer: str) -> str | None:
-        """Whether *payer* may have one more: None, or the session away that must make room for it, the one that left
-        first. Raises `exc.MaxActiveSessions`, `exc.Busy`."""
-        if self._count.get(payer, 0) >= self.most_per_user:
+    def room(self, payer: str, most: int) -> str | None:
+        """Whether *payer*, who may have *most*, may have one more: None, or the session away that must make room for
+        it, the one that left first. Raises `exc.MaxActiveSessions`, `exc.Busy`."""
+        if self._count.get(payer, 0) >= most:
             for stay in self._away.values():
                 if stay.payer == payer:
                     return stay.name
             raise exc.MaxActiveSessions(
-                f"There are {self.most_per_user} sessions of this user, or from this address, as many as may be: "
-                "close a window, and try again.",
-                most=self.most_per_user,
+                f"There are {most} sessions of this user, or from this address, as many as may be: close a window, and "
+                "try again.",
+                most=most,
             )
         if len(self._all) >= self.most:
             for name in self._away:
