@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -240,4 +241,53 @@ async def test_what_pages_are_tested_with_has_the_same_nodes(
 ) -> None:
     page = await opened(context, server.url)
     assert await page.evaluate(IN_MEMORY) == ["hello!", True, "again!", False]
+    assert troubles == []
+
+
+MANY = """async () => {
+    window.mirror = await node.remote("@third").stream();
+    window.ends = { done: 0 };
+    const call = async (n) => {
+        if ((await node.remote("@third").rpc(n)) !== `${n}, grace`) throw new Error(`a wrong answer to ${n}`);
+    };
+    const ended = (name) => (ends[name] = (ends[name] ?? 0) + 1);
+    const work = [];
+    for (let n = 0; n < 1000; n++) {
+        work.push(call(n).then(() => ended("done"), (error) => ended(error.exc ?? String(error))));
+        if (n % 10 === 9) await new Promise((later) => setTimeout(later, 10));
+    }
+    window.all = Promise.all(work);
+}"""
+CHANGES = """async () => {
+    for (let n = 0; n <= 1000; n++) {
+        node.set(`k${n % 7}`, n);
+        if (n % 10 === 9) await new Promise((later) => setTimeout(later, 10));
+    }
+}"""
+
+
+async def test_connections_cut_in_the_middle_of_many_calls_and_changes(
+    server: Server, context: BrowserContext, troubles: list[str]
+) -> None:
+    async with Between(server.port) as wire, Between(server.port) as other:
+        first, third = await opened(context, wire.url, "ada"), await opened(context, other.url, "grace")
+        await begin(first, "first")
+        await begin(third, "third")
+        await third.evaluate("node.set('k0', -1)")
+        work = asyncio.gather(first.evaluate(MANY), third.evaluate(CHANGES))
+        for between in (wire, other, wire):
+            cut, page = between, first if between is wire else third
+            await until(page, "window.mirror && ends.done > 50" if page is first else "node.get('k0') > 100")
+            await page.evaluate("seen.splice(0)")
+            cut.cut()
+            await until(page, "seen.some(([name]) => name === 'restored')")
+        await work
+        ends = await first.evaluate("all.then(() => ends)")
+        assert sum(ends.values()) == 1000
+        assert ends.keys() <= {"done", "NotFound", "Canceled", "OutcomeUnknown", "ConnectionLost"}, ends
+        await until(first, "mirror.synced && [...mirror.keys()].length === 7 && mirror.get('k6') === 1000")
+        theirs = await third.evaluate("Object.fromEntries([...node.keys()].map(key => [key, node.get(key)]))")
+        assert (
+            await first.evaluate("Object.fromEntries([...mirror.keys()].map(key => [key, mirror.get(key)]))") == theirs
+        )
     assert troubles == []
