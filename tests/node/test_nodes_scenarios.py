@@ -101,6 +101,7 @@ class Play:
         self.told: list[str] = []
         self.heard: dict[str, list[Any]] = {}
         self.connected: dict[str, Any] = {}
+        self.leaving: asyncio.Future[None] | None = None
 
     async def step(self, step: dict[str, Any]) -> None:
         verb = next(getattr(self, f"do_{key}") for key in step if hasattr(self, f"do_{key}"))
@@ -114,7 +115,14 @@ class Play:
             assert type(caught.value).__name__ == name
             assert words in str(caught.value)
 
-    async def do_node(self, node: str, listens: Any = (), fails: str | None = None) -> None:
+    async def do_node(
+        self,
+        node: str,
+        listens: Any = (),
+        fails: str | None = None,
+        grows: dict[str, str] | None = None,
+        leaves: str | None = None,
+    ) -> None:
         heard = self.heard[node] = []
         body: dict[str, Any] = {}
 
@@ -128,6 +136,15 @@ class Play:
 
         for what, signal in TOLD.items():
             body[f"told_{what}"] = telling(what, signal)
+
+        async def grow(self_: Scenario) -> None:
+            for name, child in (grows or {}).items():
+                await self_.node_add(name, self.nodes[child])
+            if leaves is not None:
+                self.leaving = asyncio.ensure_future(self.nodes[leaves].node_unbind())
+                await asyncio.sleep(0)  # it has begun
+
+        body["grow"] = handler("on_node_bind")(grow)
         for i, address in enumerate(listens):
             body[f"heard_{i}"] = handler(address)(lambda self_, *args: heard.append(list(args)))
         made = self.nodes[node] = type("Scenario", (Scenario,), body)()
