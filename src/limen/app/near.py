@@ -59,8 +59,12 @@ class NearDial:
         self._hub, self._principal = hub, principal or Principal(domain, tls=True)
 
     async def __call__(self, receive: Receive, lost: Lost, slot: Slot | None) -> tuple[NearConnection, Welcome]:
-        connection = NearConnection(self._hub, self._principal, self.codec, receive, lost)
+        connection = self.link(receive, lost)
         return connection, connection.seat.welcome()
+
+    def link(self, receive: Receive, lost: Lost) -> NearConnection:
+        """A connection, before its session."""
+        return NearConnection(self._hub, self._principal, self.codec, receive, lost)
 
 
 class NearConnection:
@@ -104,6 +108,8 @@ class NearConnection:
     # -- what the other end says --------------------------------------------------------------------------------
     def arrive(self, data: bytes) -> None:
         """A message of the realm's; b"": there will be none any more."""
+        if self.closed:
+            return
         self._arrived.append(data)
         if self._live and self._due is None:
             self._due = self.seat.hub.loop.call_soon(self._hand_over)

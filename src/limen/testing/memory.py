@@ -41,11 +41,12 @@ REALM = "memory.test"
 
 
 @contextlib.asynccontextmanager
-async def connections(n: int = 2) -> AsyncIterator[tuple[MemoryConnection, ...]]:
-    """*n* connections to one router in memory, all online; at the end they are closed."""
+async def connections(n: int = 2, *, delay: float = 0.0) -> AsyncIterator[tuple[MemoryConnection, ...]]:
+    """*n* connections to one router in memory, all online; at the end they are closed. *delay*: seconds that what the
+    router says is on its way, by the loop's clock (`Clock`)."""
     hub = router()
     async with contextlib.AsyncExitStack() as stack:
-        yield tuple([await stack.enter_async_context(MemoryConnection.to(hub)) for _ in range(n)])
+        yield tuple([await stack.enter_async_context(MemoryConnection.to(hub, delay=delay)) for _ in range(n)])
 
 
 def router() -> Hub:
@@ -64,9 +65,9 @@ class MemoryConnection(Connection):
     _dial: _Dial
 
     @classmethod
-    def to(cls, hub: Hub, realm: str = REALM) -> MemoryConnection:
+    def to(cls, hub: Hub, realm: str = REALM, *, delay: float = 0.0) -> MemoryConnection:
         """One to *hub*, not open yet."""
-        dial = _Dial(hub, realm)
+        dial = _Dial(hub, realm, delay)
         connection = cls.over(Session(dial, Settings(patience=float("inf"), first_pause=0.0)))
         connection.hub, connection._dial = hub, dial
         return connection
@@ -76,8 +77,12 @@ class MemoryConnection(Connection):
         none. It comes back at once, as another session; *away*: when `come_back` says so."""
         if away:
             self._dial.reachable.clear()
-        if self._dial.link is not None:
-            self._dial.link.drop("The connection was cut.")
+        if self._dial.now is not None:
+            self._dial.now.drop("The connection was cut.")
+
+    async def close(self) -> None:
+        self._dial.delay = 0.0  # who moves the clock may be who waits here
+        await super().close()
 
     def come_back(self) -> None:
         """The router can be reached again."""
@@ -85,16 +90,35 @@ class MemoryConnection(Connection):
 
 
 class _Dial(NearDial):
-    def __init__(self, hub: Hub, realm: str) -> None:
+    def __init__(self, hub: Hub, realm: str, delay: float) -> None:
         super().__init__(hub, realm)
+        self.delay = delay
         self.reachable = asyncio.Event()
         self.reachable.set()
-        self.link: NearConnection | None = None
+        self.now: NearConnection | None = None
+        """The connection that there is."""
 
     async def __call__(self, receive: Receive, lost: Lost, slot: Slot | None) -> tuple[NearConnection, Welcome]:
         await self.reachable.wait()
-        self.link, welcome = await super().__call__(receive, lost, slot)
-        return self.link, welcome
+        self.now, welcome = await super().__call__(receive, lost, slot)
+        return self.now, welcome
+
+    def link(self, receive: Receive, lost: Lost) -> NearConnection:
+        return _Slow(self, self._hub, self._principal, self.codec, receive, lost)
+
+
+class _Slow(NearConnection):
+    """Each message arrives some seconds later."""
+
+    def __init__(self, dial: _Dial, *more: Any) -> None:
+        super().__init__(*more)
+        self._dial = dial
+
+    def arrive(self, data: bytes) -> None:
+        if self._dial.delay:
+            self.seat.hub.loop.call_later(self._dial.delay, super().arrive, data)
+        else:
+            super().arrive(data)
 
 
 def gen_ctx(**names: Any) -> NodeContext:
