@@ -175,6 +175,7 @@ test("the signal of an object is one, whenever it is asked for, and is not assig
   const bell = new Bell();
   assert.equal(bell.on_ring, bell.on_ring);
   assert.notEqual(bell.on_ring, new Bell().on_ring);
+  assert.notEqual(bell.on_ring, Object.create(bell).on_ring);
   assert.throws(() => (bell.on_ring = () => 1), /on_ring\.connect/);
   assert.deepEqual(Object.keys(bell), []);
 });
@@ -217,9 +218,35 @@ test("what can not be called is no handler", () => {
   assert.equal(bell.on_ring.size, 0);
 });
 
+setFlagsFromString("--expose-gc");
+const gc = runInNewContext("gc");
+
+test("a function that was disconnected is not held", async () => {
+  const bell = new Bell();
+  let gone = false;
+  const registry = new FinalizationRegistry(() => (gone = true));
+  await (async () => {
+    const f = () => {};
+    registry.register(f);
+    const undo = bell.on_ring.connect(f);
+    await bell.on_ring.notify();
+    undo();
+  })();
+  while (!gone) {
+    await new Promise((done) => setImmediate(done));
+    gc();
+  }
+});
+
+test("a signal that is taken away is not there", () => {
+  class Quiet extends Bell {
+    static on_ring = null;
+  }
+  declared(Quiet);
+  assert.equal(new Quiet().on_ring, undefined);
+});
+
 test("a handler with an object goes with the object", async () => {
-  setFlagsFromString("--expose-gc");
-  const gc = runInNewContext("gc");
   const bell = new Bell();
   const heard = [];
   (() => bell.on_ring.connect({}, () => heard.push("gone")))();

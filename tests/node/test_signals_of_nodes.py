@@ -485,3 +485,43 @@ async def test_a_listener_listens_when_its_connection_is_back() -> None:
         await back.wait()
         await second.on_foo.notify(1)
         assert await settled(listener, mark) == [("second", 1)]
+
+
+# -- the wire is plain WAMP ----------------------------------------------------------------------------------------
+async def test_any_client_hears_a_signal_and_may_say_it() -> None:
+    async with connections(2) as (one, other):
+        _, second, _, _ = await stage(Places(one.new_context(), one.new_context(), False, ()), All())
+        came: asyncio.Queue[Any] = asyncio.Queue()
+        await other.session.subscribe(
+            "test.first.second.",
+            lambda topic, args, kwargs, details: came.put_nowait((topic, list(args), kwargs)),
+            match="wildcard",
+            topic=True,
+        )
+        await second.on_foo.notify(1, [second], two=2)
+        node = {"$path": "test.first.second", "$base": "test"}
+        assert await came.get() == ("test.first.second.on_foo", [1, [node]], {"two": 2})
+        said = asyncio.Event()
+        second.on_bar.connect(lambda *args: said.set())
+        await other.session.publish("test.first.second.on_foo", 5)
+        await other.session.publish("test.first.second.on_bar")
+        await said.wait()
+        assert second.own[1:] == [(5,)]
+        assert came.empty()
+
+
+async def test_nobody_says_for_a_node_what_nodes_say_of_themselves() -> None:
+    async with connections(2) as (one, other):
+        _, second, listener, mark = await stage(Places(one.new_context(), one.new_context(), False, ()), All())
+        told: list[Any] = []
+        for signal_ in (second.on_node_bind, second.on_node_unbind, second.on_node_add):
+            signal_.connect(lambda *args: told.append(args))
+        for name in ("on_node_bind", "on_node_unbind", "on_node_add", "on_nothing", "own", "_on_foo_handlers"):
+            await other.session.publish(f"test.first.second.{name}", "from a stranger")
+        said = asyncio.Event()
+        second.on_bar.connect(said.set)
+        await other.session.publish("test.first.second.on_bar")
+        await said.wait()
+        assert told == []
+        heard = [what for what in await settled(listener, mark) if what != ("second", "from a stranger")]
+        assert heard == [("second",)]
