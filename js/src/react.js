@@ -11,31 +11,10 @@
  *
  * @module
  */
-import {
-  batch,
-  Computed as BareComputed,
-  effect as bareEffect,
-  Signal,
-  signal,
-  untracked,
-} from "@preact/signals-core";
+import { batch, effect as bareEffect, Signal, signal, untracked } from "@preact/signals-core";
+import { Computed, Cycle, named } from "./computed.js";
 
-export { batch, untracked };
-
-/** What is read depends on itself; `names` is the way round. */
-export class Cycle extends Error {
-  /** @param {string[]} names */
-  constructor(names) {
-    super(`${names.join(" → ")} go in a circle: one of them must not read or set what the others do.`);
-    this.name = "Cycle";
-    this.names = names;
-  }
-}
-
-const CIRCLE = "Cycle detected"; // signals-core's words; it has no class for it
-
-/** The names of the computed values whose functions stand on the stack. @type {string[]} */
-const running = [];
+export { batch, Computed, Cycle, untracked };
 
 /** A value that is set from outside. Setting the same one is no change. @template T @extends {Signal<T>} */
 export class Value extends Signal {
@@ -46,42 +25,12 @@ export class Value extends Signal {
 }
 
 /**
- * What *compute* returns, which reads other values and changes nothing. It is called when somebody reads, and only if
- * what it read the last time is another now.
- * @template T
- * @extends {BareComputed<T>}
- */
-export class Computed extends BareComputed {
-  /** @param {() => T} compute @param {{ name?: string }} [options] name: how errors call it */
-  constructor(compute, options = {}) {
-    const name = options.name || compute.name || "Computed";
-    super(
-      () => {
-        running.push(name);
-        try {
-          return compute();
-        } catch (error) {
-          throw named(error, running);
-        } finally {
-          running.pop();
-        }
-      },
-      { name },
-    );
-  }
-}
-
-/** signals-core's error about a circle with the names of those on the way. @param {unknown} error @param {string[]} way */
-function named(error, way) {
-  return error instanceof Error && error.message === CIRCLE ? new Cycle([...way, way[0] ?? ""]) : error;
-}
-
-/**
  * Runs *run* now, and again whenever what it read has changed, until what is returned is called. A function that it
  * returns is its clean-up: called before the next run and at the end.
  *
  * A *run* that returns a promise is async: a change aborts the signal that it was given, and the next run starts when
- * the promise has settled. *failed* is told its errors; without it, they are reported as uncaught ones are.
+ * the promise has settled. *failed* is told its errors; without it, they are reported as uncaught ones are. (A *run* that
+ * is no `async` function is given the signal if it names a parameter for it: to make one costs more than most effects.)
  * @param {(signal: AbortSignal) => unknown} run
  * @param {{ name?: string, failed?: (error: unknown) => void }} [options]
  * @returns {() => void}
@@ -89,8 +38,9 @@ function named(error, way) {
 export function effect(run, options = {}) {
   const name = options.name || run.name || "effect";
   const failed = options.failed ?? ((error) => void Promise.reject(error));
-  /** Counts the async runs that had to begin again. */
-  const again = signal(0);
+  const listens = run.length > 0 || run.constructor.name === "AsyncFunction";
+  /** Counts the async runs that had to begin again. @type {Signal<number> | undefined} */
+  let again;
   /** @type {AbortController | null} of the async run under way */
   let task = null;
   let waits = false;
@@ -99,29 +49,33 @@ export function effect(run, options = {}) {
   /** @param {AbortController} mine @param {PromiseLike<unknown>} promise */
   async function follow(mine, promise) {
     task = mine;
+    waits = false;
     try {
       await promise;
     } catch (error) {
       if (!mine.signal.aborted) failed(error);
     }
     task = null;
-    if (waits && !ended) again.value = again.peek() + 1;
+    if (waits && again && !ended) again.value = again.peek() + 1;
   }
 
   const stop = bareEffect(
     () => {
-      again.value;
-      waits = task !== null;
-      if (task) return task.abort(); // reads nothing: whatever else changes, the next run will see it
-      const mine = new AbortController();
+      if (task) {
+        waits = true;
+        (again ??= signal(0)).value; // it reads nothing else: whatever changes, the next run will see it
+        return task.abort();
+      }
+      const mine = listens ? new AbortController() : undefined;
       let result;
       try {
-        result = run(mine.signal);
+        result = run(/** @type {AbortSignal} */ (mine?.signal));
       } catch (error) {
-        throw named(error, [name]);
+        throw named(error, [name, name]);
       }
+      if (result === undefined) return undefined;
       if (typeof result === "function") return /** @type {() => void} */ (result);
-      if (isPromise(result)) void follow(mine, result);
+      if (isPromise(result)) void follow(mine ?? new AbortController(), result);
       return undefined;
     },
     { name },

@@ -4,8 +4,7 @@ import { build } from "esbuild";
 import { ABSENT, batch, Computed, Cycle, effect, ReactiveDict, Value } from "../src/react.js";
 import { vectors } from "./support.js";
 
-/** signals-core asks a chain from one function to the next: the stack is its limit (Python's half has none). */
-const DEEP = 1_000;
+const DEEP = 10_000;
 const OPERATORS = { "+": (a, b) => a + b, "*": (a, b) => a * b, ">": (a, b) => a > b };
 
 class World {
@@ -235,4 +234,97 @@ test("a page that does not ask for reactive state does not load it", async () =>
   const entry = new URL("../src/limen.js", import.meta.url).pathname;
   const { metafile } = await build({ entryPoints: [entry], bundle: true, write: false, format: "esm", metafile: true });
   assert.deepEqual(Object.keys(metafile.inputs).filter((name) => /preact|react\.js|path\.js/.test(name)), []);
+});
+
+test("a circle names exactly the way round", () => {
+  const on = new Value(true);
+  const x = new Computed(() => (on.value ? y.value : 7), { name: "x" });
+  const y = new Computed(() => z.value, { name: "y" });
+  const z = new Computed(() => x.value, { name: "z" });
+  const outside = new Computed(() => x.value, { name: "outside" });
+  for (let again = 0; again < 2; again++)
+    assert.throws(() => outside.value, (error) => error instanceof Cycle && error.names.join() === "x,y,z,x");
+  on.value = false;
+  assert.deepEqual([x.value, outside.value], [7, 7]);
+});
+
+const DEPTH = 10_000;
+
+/** A chain of computed values, each called when `calls` says so. */
+function chain(first, calls = () => {}) {
+  let node = first;
+  for (let index = 0; index < DEPTH; index++) {
+    const above = node;
+    node = new Computed(() => (calls(), above.value + 1));
+  }
+  return node;
+}
+
+test("deep: what was computed once is asked without calling any function twice", () => {
+  let calls = 0;
+  const a = new Value(0);
+  const last = chain(a, () => calls++);
+  const stop = effect(() => void last.value);
+  calls = 0;
+  a.value = 1;
+  assert.deepEqual([last.peek(), calls], [DEPTH + 1, DEPTH]);
+  stop();
+  calls = 0;
+  a.value = 2;
+  assert.deepEqual([last.value, calls], [DEPTH + 2, DEPTH]);
+});
+
+test("deep: an error at the bottom comes through, and goes again", () => {
+  const a = new Value(0);
+  const bottom = new Computed(() => {
+    if (a.value === 1) throw new Error("no");
+    return a.value;
+  });
+  const last = chain(bottom);
+  assert.equal(last.value, DEPTH);
+  a.value = 1;
+  assert.throws(() => last.value, { message: "no" });
+  a.value = 2;
+  assert.equal(last.value, DEPTH + 2);
+});
+
+test("deep: a function that catches what it is told while it is given up has not seen it", () => {
+  const a = new Value(1);
+  const last = chain(a);
+  const guard = new Computed(() => {
+    try {
+      return last.value;
+    } catch {
+      return "caught";
+    }
+  });
+  let saw;
+  const stop = effect(() => void (saw = chain(guard).value));
+  assert.equal(saw, 2 * DEPTH + 1);
+  a.value = 2;
+  assert.equal(saw, 2 * DEPTH + 2);
+  stop();
+});
+
+test("deep: a branch that turns to a deep chain while it is watched", () => {
+  const on = new Value(false);
+  const a = new Value(0);
+  const saw = [];
+  const last = chain(a);
+  const top = new Computed(() => (on.value ? last.value : -1));
+  const stop = effect(() => void saw.push(top.value));
+  on.value = true;
+  a.value = 1;
+  on.value = false;
+  a.value = 2;
+  stop();
+  assert.deepEqual(saw, [-1, DEPTH, DEPTH + 1, -1]);
+});
+
+test("deep: a circle of 10,000 is one", () => {
+  const first = new Computed(() => last.value, { name: "first" });
+  const last = chain(first);
+  assert.throws(() => last.value, (error) => error instanceof Cycle && error.names.length > 2);
+  assert.throws(() => effect(() => void last.value), Cycle);
+  assert.equal(new Computed(() => 1).value, 1);
 });

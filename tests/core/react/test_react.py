@@ -36,6 +36,20 @@ def test_a_circle_that_opens_again_is_forgotten_by_all() -> None:
     assert (y.value, x.value) == (8, 7)
 
 
+def test_a_circle_that_is_deep_is_one() -> None:
+    first: Computed[int] = Computed(lambda: last.value, name="first")
+    last = first
+    for _ in range(10_000):
+        last = Computed(lambda above=last: above.value + 1, name="step")
+    for _ in range(2):
+        with pytest.raises(Cycle, match="step → step"):
+            last.value  # noqa: B018
+    with pytest.raises(Cycle):
+        effect(lambda: last.value)
+    assert not last._targets
+    assert Computed(lambda: 1).value == 1
+
+
 def test_equal_values_of_another_type_are_another_value() -> None:
     saw: list[Any] = []
     a = Value[Any](1)

@@ -85,12 +85,13 @@ class _Reading:
     """One stack of functions that read. It is written to while it is *open*; a task that was started meanwhile finds
     it closed, with nobody reading."""
 
-    __slots__ = ("depth", "open", "reader")
+    __slots__ = ("depth", "open", "reader", "waiting")
 
     def __init__(self, reader: _Consumer | None = None, *, open: bool = True) -> None:
         self.reader = reader
         self.open = open
         self.depth = 0  # how many functions of computed values stand in each other
+        self.waiting: dict[Computed[Any], None] = {}  # those that were too deep, outermost first
 
 
 _NOBODY: Final = _Reading(open=False)
@@ -306,20 +307,27 @@ def _settle(node: Computed[Any], reading: _Reading) -> None:
     """Brings *node* up to date."""
     if node._busy:
         raise Cycle(_way_round(node, reading.reader))
-    if reading.depth >= _DEEPEST:
-        raise _Deep(node)
     if reading.depth:
+        if reading.depth >= _DEEPEST or node in reading.waiting:
+            raise _Deep(node)
         return _bring(node, reading)
     if not reading.open:
         return _opened(lambda reading: _settle(node, reading))
-    todo = [node]
-    while todo:
-        try:
-            if todo[-1]._until < _clock:
-                _bring(todo[-1], reading)
-            todo.pop()
-        except _Deep as deep:
-            todo.append(deep.node)
+    waiting = reading.waiting
+    waiting[node] = None
+    try:
+        while waiting:
+            node = next(reversed(waiting))
+            try:
+                if node._until < _clock:
+                    _bring(node, reading)
+                del waiting[node]
+            except _Deep as deep:
+                if deep.node in waiting:
+                    raise Cycle([step.name for step in (*waiting, deep.node)]) from None
+                waiting[deep.node] = None
+    finally:
+        waiting.clear()
     return None
 
 
