@@ -3,8 +3,7 @@
 from pathlib import Path
 
 import limen
-from limen import auth, config, service, static
-from limen.node.declared import call
+from limen import Signal, auth, call, config, service, static
 from limen.session import ApplicationService, Controller, SessionRoot
 
 config.IS_DEVELOPMENT = True
@@ -17,6 +16,7 @@ over: list[str] = []
 
 class Desktop(Controller):
     VIEW = "Desktop"
+    on_noted = Signal()
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -28,6 +28,7 @@ class Desktop(Controller):
     @call
     async def note(self, text: str) -> list[str]:
         self.notes.append(text)
+        await self.on_noted.notify(text)
         await self.remote("#view").show(self.notes)
         return self.notes
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from client.between import Between
 from conftest import LIMEN
 from playwright.async_api import BrowserContext, Page
 from served import Server
@@ -81,6 +82,26 @@ async def test_a_page_that_reloads_finds_its_session_as_it_was(
     assert not any(token in line for line in server.lines)
     await page.close()
     assert troubles == []
+
+
+@pytest.mark.parametrize(("application", "user"), [("shop", "ada"), ("stall", "")])
+async def test_a_page_that_is_cut_off_has_its_session_and_view_when_it_is_back(
+    server: Server, context: BrowserContext, troubles: list[str], application: str, user: str
+) -> None:
+    async with Between(server.port) as wire:
+        page = await opened(context, wire.url, user)
+        await begin(page, application, plain=not user)
+        await page.evaluate("window.view = joined.views.get('desktop'), 0")
+        heard = "window.heard = [], view.remote('#controller').on_noted.connect(text => heard.push(text)).then(() => 0)"
+        await page.evaluate(heard)
+        for number, text in enumerate(("milk", "bread", "salt"), 1):
+            wire.cut()
+            await until(page, f"seen.filter(([event]) => event === 'started').length === {number}")
+            assert len(await note(page, text)) == number
+            assert (await page.title()).split()[-1] == text, "the view is called"
+            await until(page, f"heard.length === {number}")
+        assert await page.evaluate("view === joined.views.get('desktop')")
+        assert [event for event, _ in await page.evaluate("seen")] == ["started"] * 3
 
 
 async def test_one_that_does_not_return_has_a_new_one(
