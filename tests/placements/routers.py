@@ -21,16 +21,20 @@ ROUTERS = ("limen router", "limen serve", "crossbar")
 
 
 class Crossbar(Server):
-    """Crossbar.io; *folder* is its own."""
+    """Crossbar.io; *folder* is its own. *disclose*: the callee is told who calls, and subscribers who publishes; then
+    what is below `shop.` is open, too, and the meta API."""
 
     READY = re.compile(r"listening on TCP port (\d+)")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, disclose: bool = False) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         allow = dict.fromkeys(("call", "register", "publish", "subscribe"), True)
-        role = {"name": "anonymous", "permissions": [{"uri": "test.", "match": "prefix", "allow": allow}]}
+        told = {"caller": disclose, "publisher": disclose}
+        open_ = ["test.", *(["shop.", "wamp."] if disclose else [])]
+        permissions = [{"uri": uri, "match": "prefix", "allow": allow, "disclose": told} for uri in open_]
+        role = {"name": "anonymous", "permissions": permissions}
         transport = {
             "type": "websocket",
             "endpoint": {"type": "tcp", "port": port, "interface": "127.0.0.1"},
