@@ -26,6 +26,7 @@ TOPICS = (
     "memory",
     "react",
     "nodes",
+    "nodes_javascript",
     "appsession",
     "imports",
     "start",
