@@ -25,6 +25,7 @@ TOPICS = (
     "client",
     "memory",
     "react",
+    "mirror",
     "nodes",
     "nodes_javascript",
     "appsession",
