@@ -122,6 +122,11 @@ export class Connection {
     void this.#outgoing.then(() => this.#socket.close(1000));
   }
 
+  /** Bytes that wait to leave. */
+  get buffered() {
+    return this.#socket.bufferedAmount;
+  }
+
   /** Nothing comes any more, and nobody said so. */
   giveUp() {
     this.#end(lost());

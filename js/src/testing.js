@@ -58,6 +58,7 @@ export class MemoryConnection extends Connection {
     const link = {
       send: (message) => peer.receive(message),
       close: () => peer.leave(),
+      buffered: () => 0,
       onmessage: () => {},
       onclose: () => {},
     };

@@ -16,13 +16,14 @@ import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD
 /** @typedef {import("../wamp.js").Message} Message */
 /**
  * What a callee needs of its session. *ask*: a request and who is told its answer, undefined: the connection was lost.
- * *tell*: of `revoked`.
+ * *buffered*: bytes that wait to leave. *tell*: of `revoked`.
  * @typedef {{
  *   ask(make: (request: number) => any[], answer: (reply?: Message) => void): void,
  *   send(message: any[]): void,
  *   write(value: unknown, path?: string): any,
  *   read: import("../payload.js").Read,
  *   clock: import("./port.js").Clock,
+ *   buffered(): number,
  *   tell(event: string, detail: any): void,
  * }} Wire
  */
@@ -37,6 +38,11 @@ import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD
 const key = ({ uri, match }) => `${match} ${uri}`;
 
 const AGAIN = { first: 100, most: 5000 }; // ms between tries to register what the router still has from before
+/** Bytes that may wait to leave before a stream waits, too; it looks again after as many ms. */
+const FULL = 256 * 1024;
+const LOOK = 20;
+/** Values after which a stream that never waits lets others have their turn. */
+const TURN = 32;
 const EXISTS = "wamp.error.procedure_already_exists";
 
 export class Callee {
@@ -243,12 +249,18 @@ export class Callee {
         push,
         signal: control.signal,
       });
-      const result = iterates(outcome) ? await drained(outcome, push, control.signal) : outcome;
+      const result = iterates(outcome) ? await drained(outcome, push, control.signal, () => this.#room()) : outcome;
       if (live()) this.#yield(request, result, {});
     } catch (error) {
       if (live()) this.#fail(request, error);
     }
     if (live()) this.#running.delete(request);
+  }
+
+  /** Once less waits to leave: nothing grows where a network is slow. */
+  async #room() {
+    const { buffered, clock } = this.#wire;
+    while (buffered() > FULL) await new Promise((resolve) => clock.setTimeout(() => resolve(undefined), LOOK));
   }
 
   /** @param {number} request @param {any} value @param {Record<string, any>} options */
@@ -284,14 +296,18 @@ const iterates = (value) =>
  * @param {AsyncIterator<any> | Iterator<any>} iterator
  * @param {((value: any) => void) | null} push
  * @param {AbortSignal} signal
+ * @param {() => Promise<void>} room waits where more values would only pile up
  * @returns {Promise<any>} what it returned; without *push* the list of its values
  */
-async function drained(iterator, push, signal) {
+async function drained(iterator, push, signal, room) {
   const stop = () => void Promise.resolve(iterator.return?.()).catch(() => {});
   signal.addEventListener("abort", stop); // ends it while it waits for its next value as well
   /** @type {any[]} */ const values = [];
   try {
-    for (;;) {
+    for (let n = 1; ; n++) {
+      if (n % TURN === 0) await turn();
+      if (push) await room();
+      if (signal.aborted) return undefined;
       const { done, value } = await iterator.next();
       if (signal.aborted) return undefined;
       if (done) return push ? value : values;
@@ -305,3 +321,14 @@ async function drained(iterator, push, signal) {
     signal.removeEventListener("abort", stop);
   }
 }
+
+/** Others have their turn: what has come is heard. @returns {Promise<void>} */
+const turn = () =>
+  new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel(); // a timer would wait for milliseconds
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });

@@ -13,7 +13,8 @@ import { ABORT, GOODBYE, HELLO, ROLES, UNSUBSCRIBE, WELCOME, encode, parse } fro
 /** @typedef {import("../wamp.js").Message} Message */
 /**
  * Messages both ways. *dial* opens one; handlers are set before it has anything to say.
- * @typedef {{send(message: any[]): void, close(): void, onmessage: (message: Message) => void,
+ * *buffered*: bytes that wait to leave.
+ * @typedef {{send(message: any[]): void, close(): void, buffered(): number, onmessage: (message: Message) => void,
  *    onclose: (why: string) => void}} Link
  */
 /** @typedef {() => Promise<Link>} Dial */
@@ -69,6 +70,7 @@ export const webSocket = (url, WebSocket) => () =>
     const link = {
       send: (message) => socket.send(encode(message)),
       close: () => socket.close(1000),
+      buffered: () => socket.bufferedAmount,
       onmessage: () => {},
       onclose: () => {},
     };

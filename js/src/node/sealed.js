@@ -47,6 +47,7 @@ export class SealedSession {
       write,
       read,
       clock,
+      buffered: () => requests.connection?.buffered ?? 0,
       tell: (event, detail) => this.#events.emit(event, detail),
     });
     core.first = () => (this.#over || this.#user === null ? undefined : this.first?.());

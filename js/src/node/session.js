@@ -53,6 +53,7 @@ export class PlainSession {
       write: natural,
       read,
       clock,
+      buffered: () => this.#line.link?.buffered() ?? 0,
       tell: (/** @type {string} */ event, /** @type {any} */ detail) => this.#events.emit(event, detail),
     };
     this.#calls = new Calls(this.#requests, this.#wire);
