@@ -17,7 +17,7 @@ HOST ?= 127.0.0.1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ready test lint soak bench browser image pins clean
+.PHONY: help demo whiteboard ready test lint soak bench browser image pins clean
 
 help: ## this list
 	@$(PYTHON) tools/commands.py $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ demo: ## the todo example on http://localhost:9000, with an SQLite file
 	$(NEED) runtime browser
 	@echo "Log in as ada with the password lovelace (in a second window as grace with hopper). Ctrl-C stops the server."
 	@exec $(BIN)/limen serve examples/todo/app.py --dev --host $(HOST) --port $(PORT) --db sqlite:///examples/todo/todo.db
+
+whiteboard: ## the whiteboard example: browser windows and a Python process on one live tree
+	$(NEED) runtime browser
+	@exec $(BIN)/python examples/whiteboard $(PORT)
 
 ready: # what test and lint need, for those who run them beside each other
 	$(NEED) runtime browser test lint chromium fronts crossbar

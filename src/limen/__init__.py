@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from .node.node import Node
     from .node.proxy import Proxy
     from .node.signal import Signal, signal
+    from .session.context import Context, Controller, View
+    from .session.joined import start_session
+    from .session.root import SessionRoot
+    from .session.service import ApplicationService
 
 default = App()
 """The App that the names below act on."""
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Aict",
     "App",
+    "ApplicationService",
     "AsgiClient",
     "AsyncAsgiClient",
     "AsyncHttpClient",
@@ -74,6 +79,8 @@ __all__ = [
     "AsyncWsgiClient",
     "Computed",
     "Connection",
+    "Context",
+    "Controller",
     "DataStore",
     "File",
     "Hict",
@@ -85,10 +92,12 @@ __all__ = [
     "Proxy",
     "PyClient",
     "ReactiveDict",
+    "SessionRoot",
     "Signal",
     "State",
     "Upload",
     "Value",
+    "View",
     "WsClient",
     "WsgiClient",
     "add_model",
@@ -115,6 +124,7 @@ __all__ = [
     "server",
     "service",
     "signal",
+    "start_session",
     "static",
     "storage",
     "topic",
@@ -137,6 +147,12 @@ _LATER = {
     "batch": "limen.core.react",
     "effect": "limen.core.react",
     "connect": "limen.client",
+    "ApplicationService": "limen.session.service",
+    "SessionRoot": "limen.session.root",
+    "Context": "limen.session.context",
+    "Controller": "limen.session.context",
+    "View": "limen.session.context",
+    "start_session": "limen.session.joined",
     "Path": "limen.base.path",
     "Connection": "limen.node.connection",
     "when_connected": "limen.node.connection",

@@ -12,7 +12,8 @@ from served import Server
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 PAGES = [page for page in sorted(DOCS.glob("**/*.md")) if "```shell-session\n" in page.read_text()]
-PAGES.remove(DOCS / "tutorial.md")  # test_tutorial_page.py follows it, with a browser
+for with_a_browser in ("tutorial.md", "nodes-tutorial.md"):  # test_tutorial_page.py and test_nodes_page.py follow them
+    PAGES.remove(DOCS / with_a_browser)
 FILES = [
     pytest.param(name, language, text, id=f"{page.relative_to(DOCS)}:{name}")
     for page in sorted(DOCS.glob("**/*.md"))

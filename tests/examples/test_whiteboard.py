@@ -1,0 +1,64 @@
+"""examples/whiteboard: two windows and a Python process on one live tree, by one command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.async_api import BrowserContext, Page, expect
+from served import Server
+
+WHITEBOARD = Path(__file__).resolve().parent.parent.parent / "examples" / "whiteboard"
+
+
+@pytest.fixture
+def server(start: Callable[..., Server]) -> Server:
+    return start([sys.executable, str(WHITEBOARD), "0"])
+
+
+async def opened(context: BrowserContext, server: Server) -> Page:
+    page = await context.new_page()
+    await page.goto(server.url)
+    await expect(page.get_by_role("status")).to_have_text("connected")
+    await expect(page.locator("#figure option")).to_have_count(3)  # the plotter has answered
+    return page
+
+
+async def test_what_is_drawn_in_one_window_is_seen_in_the_other_while_it_is_drawn(
+    context: BrowserContext, server: Server, troubles: list[str]
+) -> None:
+    one, two = await opened(context, server), await opened(context, server)
+    await one.get_by_label("You are").fill("Ada")
+    await one.mouse.move(300, 300)
+    await one.mouse.down()
+    ink = two.locator("#ink polyline")
+    for step in range(1, 1000):  # a page says what was drawn at most each 40 ms
+        await one.mouse.move(300 + step % 400, 300 + step % 100)
+        if await ink.count():
+            break
+    await expect(ink).to_have_count(1)
+    await expect(two.locator("#pointers text")).to_have_text("Ada")
+    await one.mouse.up()
+    await expect(two.locator("#strokes polyline")).to_have_count(1)
+    await expect(ink).to_have_count(0)
+    await one.get_by_role("button", name="Undo").click()
+    await expect(two.locator("#strokes polyline")).to_have_count(0)
+    await expect(two.get_by_text("Draw here.")).to_be_visible()
+    assert troubles == []
+
+
+async def test_a_python_process_draws_for_a_page_and_tells_it_how_far_it_is(
+    context: BrowserContext, server: Server, troubles: list[str]
+) -> None:
+    one, two = await opened(context, server), await opened(context, server)
+    await one.get_by_label("The plotter draws a").select_option("star")
+    await one.get_by_role("button", name="Draw").click()
+    await expect(one.get_by_label("How far the plotter is")).to_be_visible()
+    await expect(one.get_by_label("How far the plotter is")).to_have_attribute("title", "star: 100 %")
+    for page in (one, two):
+        await expect(page.locator("#strokes polyline title")).to_have_text("by the plotter")
+    await two.get_by_role("button", name="Clear").click()
+    await expect(one.locator("#strokes polyline")).to_have_count(0)
+    assert troubles == []
