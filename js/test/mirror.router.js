@@ -55,7 +55,9 @@ test("a node in JavaScript, mirrored in Python", () =>
     const source = new Node();
     source.update({ a: { x: [1, 2] }, gone: 1 });
     await source.node_bind("test.javascript", connection.new_context());
-    const python = source.remote("test.python");
+    const caller = new Node();
+    await caller.node_bind("test.asking", connection.new_context());
+    const python = caller.remote("test.python");
     await python.follow("test.javascript");
     source.delete("gone");
     source.update({ a: { x: [3] }, last: "word" });

@@ -20,6 +20,7 @@ class Source(Node):
     """What js/test/mirror.router.js asks for."""
 
     mirror: Mirror
+    leaving: asyncio.Future[None]
 
     @call
     def change(self, data: dict[str, Any], gone: list[str]) -> None:
@@ -48,9 +49,7 @@ class Source(Node):
 
     @call
     async def leave(self) -> None:
-        asyncio.get_running_loop().call_soon(
-            lambda: setattr(self, "leaving", asyncio.ensure_future(self.node_unbind()))
-        )
+        self.leaving = asyncio.ensure_future(self.node_unbind())
 
     async def when(self, what: Any) -> None:
         done = asyncio.get_running_loop().create_future()
@@ -74,6 +73,7 @@ async def test_mirrors_between_the_languages(tmp_path: Path) -> None:
             )  # fmt: skip
             said, _ = await asyncio.wait_for(program.communicate(), 60)
             assert program.returncode == 0, said.decode()
+            await source.leaving
             assert not source.node_bound
     finally:
         router.stop()
