@@ -1,4 +1,5 @@
-"""What nodes cost. Signals: to 100 handlers in one process, beside blinker (Flask's signals), in JavaScript beside what
+"""What nodes cost: calls, near and beside what is beneath them and Autobahn, trees, memory. Signals: to 100 handlers in
+one process, beside blinker (Flask's signals), in JavaScript beside what
 Node.js has for events.
 
 metapensiero.signal, whose model ours is, is not beside us: its last release (0.9) cannot be imported by any Python
@@ -10,10 +11,12 @@ from __future__ import annotations
 import shutil
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 
+from . import processes
 from .contestant import contestant
 from .environment import peers
-from .measure import Report, alternate
+from .measure import Report, alternate, cpu
 
 ROUNDS = 15
 SHAPES = {
@@ -24,10 +27,50 @@ SHAPES = {
 }
 """Name to words, how many in a turn, and what it may cost beside blinker."""
 IN_TREE, JAVASCRIPT = 1_000, 20_000
+CALLS, NEAR, TREE, TREES = 2_000, 10_000, 1_000, 7
 
 
 async def run(report: Report) -> None:
+    await calls(report)
     await signals(report)
+
+
+async def calls(report: Report) -> None:
+    async with AsyncExitStack() as stack:
+        pid, port = stack.enter_context(processes.router())
+        ours = await stack.enter_async_context(contestant(sys.executable, "node_shapes.py", port))
+        peer = await stack.enter_async_context(contestant(peers("autobahn"), "routed_autobahn.py", port))
+        report.topic("Nodes in Python: a call over `limen router`, processor time of caller and callee together")
+        turns = {"limen, nodes": f"nodes {CALLS}", "limen, sessions": f"bare {CALLS}"}
+        cost = report.figures(
+            await alternate(
+                ROUNDS,
+                {name: ours.turn(line) for name, line in turns.items()} | {"autobahn": peer.turn(f"bare {CALLS}")},
+            )
+        )
+        report.target("nodes - sessions", cost["limen, nodes"] - cost["limen, sessions"], 10, "µs")
+        report.target("nodes / autobahn", cost["limen, nodes"] / cost["autobahn"], 0.5)
+        report.topic("Nodes in Python: a call in the same process")
+        near = {"a method": f"near {NEAR}", "an async method": f"near_async {NEAR}"}
+        for name, value in report.figures(
+            await alternate(ROUNDS, {name: ours.turn(line) for name, line in near.items()})
+        ).items():
+            report.target(name, value, 5, "µs")
+        report.topic(f"Nodes in Python: a tree of {TREE:,} nodes with 3 calls each")
+
+        async def told(line: str) -> float:
+            before = cpu(pid)
+            spent = await ours.ask(line)
+            server.append((cpu(pid) - before) * 1e3)
+            return spent
+
+        server: list[float] = []
+        lines = {"bind": f"bind {TREE}", "unbind": f"unbind {TREE}"}
+        cost = report.figures(await alternate(TREES, {name: partial(told, line) for name, line in lines.items()}), "ms")
+        report.target("bind and unbind, here", sum(cost.values()), 50, "ms")
+        report.target("bind and unbind, at the router", 2 * sum(server) / len(server), 50, "ms")
+        held = report.figures(await alternate(3, {"a bound node without calls": ours.turn(f"memory {TREE}")}), "bytes")
+        report.target("a bound node", *held.values(), 3 * 1024, "bytes")
 
 
 async def signals(report: Report) -> None:

@@ -10,15 +10,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine,
 from contextlib import aclosing
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from limen import exc
 from limen.client.callee import Invoked
 
 from .calls import Called
-from .context import IN_PROGRESS, NEAR, NodeContext
+from .context import IN_PROGRESS, NEAR, Next, NodeContext
 from .declared import declared
-from .passing import across, each, incoming, outgoing
+from .passing import LEAVES, across, each, incoming, outgoing
 
 if TYPE_CHECKING:
     from limen.base.path import Path
@@ -89,9 +89,16 @@ class Calling:
         self, node: Node, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
         given, named = each(across, args, kwargs, node)
-        outcome = await _as_from_far(node, node._perform(called, Invoked(address, given, named, NEAR)), address)
-        if isinstance(outcome, AsyncIterator):
-            outcome = await _as_from_far(node, _all(outcome), address)
+        try:
+            outcome = node._perform(called, Invoked(address, given, named, NEAR))
+            if type(outcome) is CoroutineType:
+                outcome = await outcome
+            if type(outcome) is AsyncGeneratorType:
+                outcome = await _all(outcome)
+        except exc.Error:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            _raise_as_from_far(error, address)
         return across(outcome, self)
 
     async def _call_far(
@@ -129,18 +136,29 @@ class Calling:
     ) -> AsyncGenerator[Any, None]:
         given, named = each(across, args, kwargs, node)
         invoked = Invoked(address, given, named, NEAR, _pushed)
-        outcome = await _as_from_far(node, node._perform(called, invoked), address)
-        if not isinstance(outcome, AsyncIterator):
+        try:
+            outcome = node._perform(called, invoked)
+            if type(outcome) is CoroutineType:
+                outcome = await outcome
+        except exc.Error:
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            _raise_as_from_far(error, address)
+        if type(outcome) is not AsyncGeneratorType:
             outcome = _values_of()  # as from far: what is no stream has none
-        return self._values_across(node, outcome, address)
+        return self._values_across(outcome, address)
 
-    async def _values_across(self, node: Node, values: AsyncIterator[Any], address: str) -> AsyncGenerator[Any, None]:
-        async with aclosing(cast("AsyncGenerator[Any, None]", values)):
+    async def _values_across(self, values: AsyncGenerator[Any, None], address: str) -> AsyncGenerator[Any, None]:
+        async with aclosing(values):
             while True:
                 try:
-                    value = await _as_from_far(node, anext(values), address)
+                    value = await anext(values)
                 except StopAsyncIteration:
                     return
+                except exc.Error:
+                    raise
+                except (Exception, asyncio.CancelledError) as error:
+                    _raise_as_from_far(error, address)
                 yield across(value, self)
 
     async def _values_far(
@@ -158,36 +176,51 @@ class Calling:
         offered = declared(type(self)).calls
         return tuple(offered) if self._stateful else tuple(name for name in offered if name != STREAM)
 
-    async def _perform(self, called: Called, invoked: Invoked) -> Any:
-        """Runs a call that came for this node, from near or far; a stream of values is an async generator."""
+    def _perform(self, called: Called, invoked: Invoked) -> Any:
+        """Runs a call that came for this node, from near or far, with arguments as it gets them. Gives what it gives,
+        or a coroutine of that; a stream of values is an async generator."""
         context = self._context
         if context is None:
             raise exc.NotFound(f"Nothing is called by {invoked.uri} any more.")
+        if context.wraps("wrap_invocation"):
+            go = context.wrapped("wrap_invocation", partial(self._do, called))
+            return _finished(_begun(go, invoked), invoked)
         token = IN_PROGRESS.set(invoked)
         try:
-            if context.wraps("wrap_invocation"):
-                go = context.wrapped("wrap_invocation", partial(self._do, called))
-                outcome = await go(invoked.uri, tuple(invoked.args), dict(invoked.kwargs))
-            else:
-                args, kwargs = each(incoming, invoked.args, invoked.kwargs, self)
-                args, kwargs = called.bind(args, kwargs)
-                outcome = getattr(self, called.attribute)(*args, **kwargs)
-                if type(outcome) is CoroutineType or inspect.isawaitable(outcome):
-                    outcome = await outcome
+            args, kwargs = called.bind(invoked.args, invoked.kwargs)
+            outcome = getattr(self, called.attribute)(*args, **kwargs)
         finally:
             IN_PROGRESS.reset(token)
         kind = type(outcome)
-        if kind is AsyncGeneratorType or kind is GeneratorType:
-            return _stepped(outcome, invoked)
-        return outcome
+        if kind in LEAVES:
+            return outcome
+        if kind is CoroutineType or inspect.isawaitable(outcome):
+            return _finished(outcome, invoked)
+        return _stepped(outcome, invoked) if isinstance(outcome, _STREAMS) else outcome
 
     async def _do(self, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        given, named = each(incoming, args, kwargs, self)
-        given, named = called.bind(given, named)
+        given, named = called.bind(list(args), dict(kwargs))
         outcome = getattr(self, called.attribute)(*given, **named)
         if type(outcome) is CoroutineType or inspect.isawaitable(outcome):
             outcome = await outcome
         return outcome
+
+
+_STREAMS = (AsyncIterator, GeneratorType)
+
+
+async def _begun(go: Next, invoked: Invoked) -> Any:
+    return await go(invoked.uri, tuple(invoked.args), dict(invoked.kwargs))
+
+
+async def _finished(work: Awaitable[Any], invoked: Invoked) -> Any:
+    """What *work* gives, with *invoked* as the call in progress."""
+    token = IN_PROGRESS.set(invoked)
+    try:
+        outcome = await work
+    finally:
+        IN_PROGRESS.reset(token)
+    return _stepped(outcome, invoked) if isinstance(outcome, _STREAMS) else outcome
 
 
 def _reaching(tree: Tree, address: str, offline: Offline) -> Any:
@@ -201,46 +234,43 @@ def _reaching(tree: Tree, address: str, offline: Offline) -> Any:
 
 
 async def _stepped(values: Any, invoked: Invoked) -> AsyncGenerator[Any, None]:
-    """What a generator gives, as it may travel; it runs with *invoked* as the call in progress."""
-    step, stop = (values.__anext__, values.aclose) if type(values) is AsyncGeneratorType else (None, values.close)
+    """What an iterator of a call gives, as it may travel; it runs with *invoked* as the call in progress."""
+    plain = isinstance(values, GeneratorType)
+    stop = getattr(values, "close" if plain else "aclose", None)
     try:
         while True:
             token = IN_PROGRESS.set(invoked)
             try:
-                value = next(values) if step is None else await step()
+                value = next(values) if plain else await anext(values)
             except (StopIteration, StopAsyncIteration):
                 return
             finally:
                 IN_PROGRESS.reset(token)
             yield outgoing(value)
     finally:
-        token = IN_PROGRESS.set(invoked)
-        try:
-            closed = stop()
-            if closed is not None:
-                await closed
-        finally:
-            IN_PROGRESS.reset(token)
+        if stop is not None:
+            token = IN_PROGRESS.set(invoked)
+            try:
+                closed = stop()
+                if closed is not None:
+                    await closed
+            finally:
+                IN_PROGRESS.reset(token)
 
 
-async def _as_from_far(node: Node, work: Awaitable[Any], address: str) -> Any:
-    """What *work* of *node* gives. What it raises that is no exc.Error is in the log, and its cause."""
-    try:
-        return await work
-    except (exc.Error, StopAsyncIteration):
-        raise
-    except asyncio.CancelledError:
+def _raise_as_from_far(error: BaseException, address: str) -> NoReturn:
+    """*error*, which is no exc.Error, of a call that was near, as it would be from far; the log has it."""
+    if isinstance(error, asyncio.CancelledError):
         me = asyncio.current_task()
         if me is None or me.cancelling():
-            raise
-        raise exc.Canceled from None  # the callee, not the caller
-    except Exception as error:
-        log.error("%s failed", address, exc_info=error)
-        raise exc.InternalError from error
+            raise error
+        raise exc.Canceled from None  # the callee is, not the caller
+    log.error("%s failed", address, exc_info=error)
+    raise exc.InternalError from error
 
 
-async def _all(values: AsyncIterator[Any]) -> list[Any]:
-    async with aclosing(cast("AsyncGenerator[Any, None]", values)):
+async def _all(values: AsyncGenerator[Any, None]) -> list[Any]:
+    async with aclosing(values):
         return [value async for value in values]
 
 

@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from .calling import Calling
     from .node import Node
 
-_LEAVES: Final = frozenset((str, int, float, bool, type(None), bytes))
+LEAVES: Final = frozenset((str, int, float, bool, type(None), bytes))
 _MOST_DEPTH: Final = 64
 
 
 def outgoing(value: Any) -> Any:
     """*value* with addresses in the place of nodes, proxies and paths. What needs no change is given back as it is."""
-    return value if type(value) in _LEAVES else _out(value, 0)
+    return value if type(value) in LEAVES else _out(value, 0)
 
 
 def incoming(value: Any, node: Calling) -> Any:
     """What came, with proxies (of *node*: its identity, its wrappers) and paths in the place of addresses."""
-    return value if type(value) in _LEAVES else _in(value, node, 0)
+    return value if type(value) in LEAVES else _in(value, node, 0)
 
 
 def across(value: Any, node: Calling) -> Any:
     """*value* as *node* would get it over the wire: a copy, with proxies in the place of nodes. Raises `InvalidValue`
     for what could not travel."""
-    return value if type(value) in _LEAVES else _in(_copied(_out(value, 0)), node, 0)
+    return value if type(value) in LEAVES else _in(_copied(_out(value, 0)), node, 0)
 
 
 def _out(value: Any, depth: int) -> Any:
     kind = type(value)
-    if kind in _LEAVES:
+    if kind in LEAVES:
         return value
     if depth > _MOST_DEPTH:
         raise exc.InvalidValue(f"This is deeper than {_MOST_DEPTH} levels, or contains itself.")
@@ -71,7 +71,7 @@ def _address(path: Path) -> dict[str, Any]:
 
 def _in(value: Any, node: Calling, depth: int) -> Any:
     kind = type(value)
-    if kind in _LEAVES:
+    if kind in LEAVES:
         return value
     if depth > _MOST_DEPTH:
         raise exc.InvalidValue(f"This is deeper than {_MOST_DEPTH} levels.")
@@ -97,7 +97,7 @@ def _text(value: Mapping[str, Any], key: str) -> str:
 def _copied(value: Any) -> Any:
     """A copy that shares nothing that could be changed."""
     kind = type(value)
-    if kind in _LEAVES:
+    if kind in LEAVES:
         return value
     if kind is list or kind is tuple:
         return kind(map(_copied, value))
@@ -109,14 +109,14 @@ def _copied(value: Any) -> Any:
 
 def is_plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     """Whether all arguments are near what they are from far, as they are."""
-    return _LEAVES.issuperset(map(type, args)) and (not kwargs or _LEAVES.issuperset(map(type, kwargs.values())))
+    return LEAVES.issuperset(map(type, args)) and (not kwargs or LEAVES.issuperset(map(type, kwargs.values())))
 
 
 def each(
     way: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *more: Any
 ) -> tuple[list[Any], dict[str, Any]]:
     """All arguments by *way* (`outgoing`, `incoming`, `across`)."""
-    leaves = _LEAVES
+    leaves = LEAVES
     plain = [value if type(value) in leaves else way(value, *more) for value in args]
     if not kwargs:
         return plain, {}

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from limen import exc
@@ -28,7 +29,7 @@ from .calls import Called, calls
 from .context import Heard
 from .declared import declared
 from .listening import Listeners, Listening, is_signal, matches, refused
-from .passing import outgoing
+from .passing import each, incoming, outgoing
 
 if TYPE_CHECKING:
     from limen.client.callee import Invoked
@@ -214,15 +215,17 @@ class Tree:
         asked.add_done_callback(answered)
 
     # -- calls --------------------------------------------------------------------------------------------------
-    async def _invoked(self, invoked: Invoked) -> Any:
+    def _invoked(self, invoked: Invoked) -> Any:
         """A call came from elsewhere."""
         found = self.find(invoked.uri)
         if found is None:
             raise exc.NotFound(f"Nothing is called by {invoked.uri}.")
-        outcome = await found[0]._perform(found[1], invoked)
-        if isinstance(outcome, AsyncIterator):
-            return await streamed(outcome, invoked.push)
-        return outgoing(outcome)
+        node, called = found
+        invoked.args, invoked.kwargs = each(incoming, invoked.args, invoked.kwargs, node)
+        outcome = node._perform(called, invoked)
+        if type(outcome) is CoroutineType:
+            return _answer(outcome, invoked)
+        return outcome if type(outcome) is AsyncGeneratorType else outgoing(outcome)
 
     # -- signals ------------------------------------------------------------------------------------------------
     def listeners(self, address: str, name: str) -> Iterable[Listening]:
@@ -263,6 +266,11 @@ def uris(node: Node, names: Iterable[str]) -> Iterator[str]:
 def signals(node: Node) -> list[str]:
     """The signals of *node* that travel."""
     return [name for name in declared(type(node)).signals if name[:8] != "on_node_"]
+
+
+async def _answer(work: Awaitable[Any], invoked: Invoked) -> Any:
+    outcome = await work
+    return await streamed(outcome, invoked.push) if type(outcome) is AsyncGeneratorType else outgoing(outcome)
 
 
 async def _opened(connection: Any) -> Undo:
