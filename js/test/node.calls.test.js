@@ -135,6 +135,32 @@ near_and_far("who leaves a stream ends it", async ({ asked, proxy }) => {
   assert.equal(await asked.ended.promise, "ended");
 });
 
+near_and_far("a stream that is given up ends", async ({ asked, proxy }) => {
+  const control = new AbortController();
+  const values = proxy.node_values("count", [], {}, { signal: control.signal });
+  assert.equal((await values.next()).value, 0);
+  control.abort();
+  await assert.rejects(
+    async () => {
+      for await (const _ of values);
+    },
+    { exc: "Canceled" },
+  );
+  assert.equal(await asked.ended.promise, "ended");
+});
+
+near_and_far("a signal carries arguments by name, nodes and paths", async ({ asks, asked, proxy }) => {
+  const [own, heard] = [deferred(), deferred()];
+  asked.on_foo.connect((...args) => own.resolve(args));
+  await proxy.on_foo.connect((...args) => heard.resolve(args));
+  await asked.on_foo.notify(1, asked.node_path, kwargs({ by: asks }));
+  for (const said of [own, heard]) {
+    const [number, path, { by }] = await said.promise;
+    assert.deepEqual([number, path, String(by.node_path)], [1, asked.node_path, "test.asks"]);
+  }
+  assert.ok((await heard.promise)[2].by instanceof NodeProxy);
+});
+
 near_and_far("wrappers stand round what goes out and what comes in", async ({ asks, asked, proxy, near }) => {
   const log = [];
   const wrap = (kind, who) => (next, uri, args, named) => {
@@ -182,6 +208,17 @@ near_and_far("wrappers stand round what goes out and what comes in", async ({ as
   await asked.on_foo.notify("plain");
   assert.deepEqual(await heard.promise, ["test.asked.on_foo", "test.asked.on_foo", ["plain"]]);
   assert.deepEqual(await said.promise, ["wrapped"]);
+});
+
+test("a stream near by that waits for nothing lets others have their turn", async () => {
+  const node = new Asked();
+  await node.node_bind("test");
+  const stops = new AbortController();
+  setTimeout(() => stops.abort());
+  await assert.rejects(node.remote("test").node_call("count", [], {}, { signal: stops.signal, push: () => {} }), {
+    exc: "Canceled",
+  });
+  assert.equal(await node.ended.promise, "ended");
 });
 
 test("errors of handlers here come to who said it; those of others stay with them", async () => {

@@ -289,9 +289,18 @@ function within(work, control, { timeout, signal }, address) {
 const iterates = (value) =>
   typeof value?.next === "function" && (Symbol.asyncIterator in value || Symbol.iterator in value);
 
+/**
+ * So many values of a stream that waits for nothing, then others have their turn: timers, the network, the screen.
+ */
+const BREATH = 256;
+
 /** @param {AsyncIterable<unknown>} values */
 async function* outwards(values) {
-  for await (const value of values) yield outgoing(value);
+  let come = 0;
+  for await (const value of values) {
+    yield outgoing(value);
+    if (++come % BREATH === 0) await new Promise((resolve) => setTimeout(resolve));
+  }
 }
 
 /**

@@ -84,8 +84,11 @@ class Far {
    */
   async *values(name, args, kwargs, options = {}) {
     const control = new AbortController();
+    const { signal } = control;
     const given = options.signal ?? this.options.signal;
-    const signal = given ? AbortSignal.any([given, control.signal]) : control.signal;
+    const leave = () => control.abort();
+    if (given?.aborted) leave();
+    given?.addEventListener("abort", leave);
     /** @type {unknown[]} */ const come = [];
     let wake = () => {};
     const push = (/** @type {unknown} */ value) => {
@@ -106,7 +109,8 @@ class Far {
       }
       await result;
     } finally {
-      control.abort();
+      given?.removeEventListener("abort", leave);
+      leave();
     }
   }
 
