@@ -1,7 +1,8 @@
 """Python clients of a Limen server, or of any WAMP router: `async with limen.connect(url) as session: …`."""
 
 from limen.client.calls import Answer
-from limen.client.session import Session, connect
+from limen.client.opening import connect
+from limen.client.session import Session
 from limen.client.stream import Stream
 
 __all__ = ["Answer", "Session", "Stream", "connect"]

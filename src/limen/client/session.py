@@ -8,9 +8,9 @@
 
     await session.register("clinic.example.echo", lambda call: call.args[0])
 
-Reading order: this file · `line` (the connection, and its return) · `calls` · `stream` · `standing` (what outlives a
-connection) · `subscriptions` · `callee` · `dial` · `handshake` · `connection`. Messages go out and come in in one order
-each; no task, no queue stands between a frame and who waits.
+Reading order: `opening` · this file · `line` (the connection, and its return) · `calls` · `stream` · `standing` (what
+outlives a connection) · `subscriptions` · `callee` · `dial` · `handshake` · `connection`. Messages go out and come in
+in one order each; no task, no queue stands between a frame and who waits.
 """
 
 from __future__ import annotations
@@ -20,19 +20,17 @@ import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Literal
 
 from limen import exc
 from limen.base.spans import Spans
-from limen.base.values import Encoding
-from limen.client import handshake, machine
+from limen.client import handshake
 from limen.client.account import Account
 from limen.client.address import uri
 from limen.client.callee import Callee, Endpoint
 from limen.client.calls import Calls
-from limen.client.dial import Dial, Settings, WebSocketDial
+from limen.client.dial import Dial, Settings
 from limen.client.events import ConfirmedUndo, Events, Handler, Undo
 from limen.client.files import ahead, received
 from limen.client.first import First, Work
@@ -42,7 +40,6 @@ from limen.client.standing import EXACT
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Subscriptions
 from limen.client.tracing import Begun, begun, with_trace, within
-from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
 from limen.core.wamp.messages import (
     Error,
@@ -67,61 +64,8 @@ State = Literal["closed", "online", "offline"]
 Reply = Callable[[int | exc.Error], None]
 
 
-def connect(
-    url: str,
-    user: str | None = None,
-    password: str | None = None,
-    *,
-    key: str | os.PathLike[str] | Credentials | None = None,
-    encoding: Encoding = "msgpack",
-    realm: str | None = None,
-    timeout: float | None = None,
-    patience: float = 60.0,
-    open_timeout: float = 10.0,
-    max_message_size: int = 16 * 2**20,
-    ssl: SSLContext | None = None,
-) -> Session:
-    """A session with the server at *url* (http, https, ws, wss), to be opened with `async with`.
-
-    *user*, *password*: make it a sealed session; so does *key*, the path of a credentials file (`limen key new`), for
-    programs without a person. Without any it is anonymous and plain WAMP. *encoding*: "msgpack",
-    "json" or "cbor". *realm*: of an anonymous session with a foreign router; default: the URL's host. *timeout*:
-    seconds that a call may take, unless it says otherwise. *patience*: seconds that a connection may stay lost before
-    the session is over. *open_timeout*: seconds for each attempt, once for the connection and once for the greeting.
-    *max_message_size*: bytes. *ssl*: for a certificate authority of one's own.
-
-    Entering raises exc.InvalidCredential, exc.Abusive, exc.ConnectionLost and what else the server says.
-    """
-    settings = Settings(
-        encoding, realm, timeout, patience, open_timeout=open_timeout, max_message_size=max_message_size, ssl=ssl
-    )
-    return dialled(url, user, password, key, settings)
-
-
-def dialled(
-    url: str,
-    user: str | None,
-    password: str | None,
-    key: str | os.PathLike[str] | Credentials | None,
-    settings: Settings,
-) -> Session:
-    """See `connect`."""
-    if (user is None) is not (password is None):
-        raise exc.InvalidCredential("A sealed session takes user and password; an anonymous one takes neither.")
-    if key is not None and user is not None:
-        raise exc.InvalidCredential("A session takes user and password, or a key; not both.")
-    if (user is not None or key is not None) and settings.realm is not None:
-        raise exc.InvalidAddress("The domain of a sealed session is its URL's host.")
-    credentials: tuple[str, str] | Credentials | None = None
-    if key is not None:
-        credentials = machine.read(key)
-    elif user is not None and password is not None:
-        credentials = user, password
-    return Session(WebSocketDial(url, credentials, settings), settings)
-
-
 class Session(Account):
-    """See `connect`. Not to be used from other threads than that of its loop. *dial*: the way to the server."""
+    """See `limen.connect`. Not to be used from other threads than that of its loop. *dial*: the way to the server."""
 
     def __init__(self, dial: Dial, settings: Settings) -> None:
         self._line = Line(dial, settings, self, self._open_slot)

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from limen import exc
 from limen.base.values import Encoding
 from limen.client.dial import Settings
-from limen.client.session import Session, dialled
+from limen.client.opening import dialled
+from limen.client.session import Session
 
 from .context import NodeContext
 from .tree import Tree
