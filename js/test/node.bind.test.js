@@ -429,3 +429,20 @@ test("what on_node_bind adds leaves with its parent, and is added anew", async (
   }
   assert.equal(made.length, 2);
 });
+
+test("a tree whose connection is closed for good is away, says so, and can be unbound", async () => {
+  const [one] = connections(1);
+  const [root, context] = [await tree(1), one.new_context()];
+  await root.node_bind("root", context);
+  await root.remote("other").on_foo.connect(() => {});
+  await one.close();
+  assert.equal(root.node_away, true);
+  assert.equal(await root.remote("root.child0").one(), 1);
+  await assert.rejects(root.remote("elsewhere").one(), { exc: "ConnectionLost" });
+  await assert.rejects(root.on_foo.notify(), ({ errors }) => errors[0].exc === "ConnectionLost");
+  await root.node_unbind();
+  assert.deepEqual(context.tree.size, new Tree().size);
+  await root.node_bind("local");
+  assert.equal(await root.remote("local.child0").one(), 1);
+  await assert.rejects(new Offers().node_bind("again", context), { exc: "ConnectionLost" });
+});
