@@ -25,9 +25,13 @@ def routers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Routers]:
 @pytest.fixture
 def router(request: pytest.FixtureRequest, routers: Routers) -> At:
     """Where the router is whose name is the parameter."""
-    if request.param == "crossbar" and not CROSSBAR.exists():
+    return where(request.param, routers)
+
+
+def where(name: str, routers: Routers) -> At:
+    if name == "crossbar" and not (CROSSBAR / "done").exists():
         pytest.skip("Crossbar.io is not installed: make test installs it in .cache/peers/crossbar")
-    return routers(request.param)
+    return routers(name)
 
 
 @pytest_asyncio.fixture(params=["memory", *ROUTERS], loop_scope="session")
@@ -37,7 +41,7 @@ async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Connection
         async with connections(2) as (one, other):
             yield one, other
     else:
-        at = request.getfixturevalue("routers")(request.param)
+        at = where(request.param, request.getfixturevalue("routers"))
         async with Connection(at.url, REALM) as one, Connection(at.url, REALM) as other:
             yield one, other
 
