@@ -49,7 +49,7 @@ def _out(value: Any, depth: int) -> Any:
     if depth > _MOST_DEPTH:
         raise exc.InvalidValue(f"This is deeper than {_MOST_DEPTH} levels, or contains itself.")
     if kind is list or kind is tuple:
-        return kind(_out(each, depth + 1) for each in value)
+        return value if LEAVES.issuperset(map(type, value)) else kind([_out(each, depth + 1) for each in value])
     if kind is dict or kind is FrozenDict:
         return {key: _out(each, depth + 1) for key, each in value.items()}
     if isinstance(value, Path):
@@ -76,7 +76,7 @@ def _in(value: Any, node: Calling, depth: int) -> Any:
     if depth > _MOST_DEPTH:
         raise exc.InvalidValue(f"This is deeper than {_MOST_DEPTH} levels.")
     if kind is list or kind is tuple:
-        return kind(_in(each, node, depth + 1) for each in value)
+        return value if LEAVES.issuperset(map(type, value)) else kind([_in(each, node, depth + 1) for each in value])
     if kind is not dict:
         return value
     if "$path" in value and value.keys() <= {"$path", "$base", "$as"}:
@@ -117,7 +117,10 @@ def each(
 ) -> tuple[list[Any], dict[str, Any]]:
     """All arguments by *way* (`outgoing`, `incoming`, `across`)."""
     leaves = LEAVES
-    plain = [value if type(value) in leaves else way(value, *more) for value in args]
+    if leaves.issuperset(map(type, args)):
+        plain = list(args)
+    else:
+        plain = [value if type(value) in leaves else way(value, *more) for value in args]
     if not kwargs:
         return plain, {}
     return plain, {name: way(value, *more) for name, value in kwargs.items()}
