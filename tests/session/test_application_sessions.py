@@ -136,6 +136,24 @@ def test_a_call_of_a_view_waits_until_it_is_there() -> None:
     run(test)
 
 
+def test_a_controller_that_has_its_view_may_open_more_and_wait_for_that() -> None:
+    class Opener(DesktopController):
+        async def viewed(self) -> None:
+            context = await self.node_context.session.open(Desktop, "more")
+            assert await context.controller.remote("#view").logout("hello") == "hello, too"
+
+    class Opening(Shop):
+        OPENS = Opener
+
+    async def test() -> None:
+        async with connections(2) as (server, page), Opening().bound("shop", server.new_context()):
+            joined = await start_session(page, "shop", views={**VIEWS, "Opener": DesktopView})
+            assert sorted(joined.views) == ["more", "opener"]
+            assert joined.views["more"].told == ["hello"]  # type: ignore[attr-defined]
+
+    run(test)
+
+
 # -- away and back ----------------------------------------------------------------------------------------------
 def test_a_page_that_reloads_finds_its_session_as_it_was() -> None:
     async def test() -> None:

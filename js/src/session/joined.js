@@ -65,6 +65,7 @@ export class Joined {
   #details;
   /** @type {Client | null} */ #client = null;
   /** @type {number | null} */ #server = null;
+  /** Views of which the server does not know yet. @type {string[]} */ #untold = [];
   /** The server has the session no more. */
   #lost = false;
   /** One thing after the other. @type {Promise<unknown>} */ #turn = Promise.resolve();
@@ -234,7 +235,17 @@ export class Joined {
       this.views.set(name, view);
       this.#emit("opened", view);
     }
-    await this.remote("#session").viewing(name);
+    this.#untold.push(name);
+  }
+
+  /** The server learns which views there are. Not in turn: what it does then may open more, and wait for it. */
+  async #tell() {
+    const names = this.#untold.splice(0);
+    if (!this.#client) return;
+    const session = this.remote("#session");
+    const told = names.map((name) => session.viewing(name));
+    for (const outcome of await Promise.allSettled(told))
+      if (outcome.status === "rejected" && !is(outcome.reason, "NotFound")) throw outcome.reason; // closed meanwhile
   }
 
   /** @param {string} name */
@@ -294,10 +305,12 @@ export class Joined {
    * @param {() => Promise<T>} work
    * @returns {Promise<T>}
    */
-  #inTurn(work) {
+  async #inTurn(work) {
     const done = this.#turn.then(work, work);
     this.#turn = done.catch(() => {});
-    return done;
+    const result = await done;
+    await this.#tell();
+    return result;
   }
 
   /** What nobody waits for. @param {() => Promise<unknown>} work */

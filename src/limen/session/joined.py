@@ -80,6 +80,8 @@ class Joined:
         self._turn = asyncio.Lock()
         self._client: _Client | None = None
         self._server: int | None = None
+        self._untold: list[str] = []
+        """Views of which the server does not know yet."""
         self._lost = False
         """The server has the session no more."""
         self.views: dict[str, View] = {}
@@ -128,8 +130,7 @@ class Joined:
             self._session.on("restored", self._restored),
             await self._session.subscribe(f"{self._application}.on_begin", self._restored),
         ]
-        async with self._turn:
-            await self._begin()
+        await self._in_turn(self._begin())
 
     async def _begin(self) -> None:
         """Has a session, the one that is known or a new one; there is none here yet."""
@@ -219,7 +220,16 @@ class Joined:
             await view.node_bind(client.node_path + name, context, parent=client)
             self.views[name] = view
             self._emit("opened", view)
-        await self.remote("#session").viewing(name)
+        self._untold.append(name)
+
+    async def _tell(self) -> None:
+        """The server learns which views there are. Not in turn: what it does then may open more, and wait for it."""
+        names, self._untold = self._untold, []
+        if self._client is not None:
+            session = self.remote("#session")
+            for outcome in await asyncio.gather(*map(session.viewing, names), return_exceptions=True):
+                if isinstance(outcome, BaseException) and not isinstance(outcome, exc.NotFound):  # closed meanwhile
+                    raise outcome
 
     async def _close(self, name: str) -> None:
         view = self.views.pop(name, None)
@@ -236,10 +246,11 @@ class Joined:
             if why in ("gone", "stop"):
                 self._lost = True
                 await self._go_on(why)
-                return
-            await self._unbind()
-            self._stop()
-        self._emit("ended", why)
+            else:
+                await self._unbind()
+                self._stop()
+                self._emit("ended", why)
+        await self._tell()
 
     # -- the connection -----------------------------------------------------------------------------------------
     def _restored(self, *_: Any) -> None:
@@ -277,6 +288,7 @@ class Joined:
     async def _in_turn(self, work: Coroutine[Any, Any, None]) -> None:
         async with self._turn:
             await work
+        await self._tell()
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

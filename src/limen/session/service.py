@@ -104,7 +104,8 @@ class ApplicationService(Node):
 
     # -- what a subclass says -----------------------------------------------------------------------------------
     async def started(self, session: SessionRoot) -> None:
-        """A session begins: opens what OPENS says. A subclass may open more, or refuse by raising."""
+        """A session begins: opens what OPENS says. A subclass may open more, or refuse by raising. The page does not
+        know of it yet: what is to be said to a view is for `Controller.viewed`."""
         if self.OPENS is not None:
             await session.open(self.OPENS)
 
