@@ -53,7 +53,7 @@ bench: ## what Limen costs beside its peers, in the same run; ONLY=http for one 
 browser: ## the browser's files anew, after a change in js/
 	$(NEED) runtime browser
 
-image: ## docs/images/todo.png, from the running example
+image: ## the pictures in docs/images/, from the running examples
 	$(NEED) runtime browser test chromium
 	@$(BIN)/python tools/screenshot.py
 
