@@ -33,7 +33,7 @@ class DesktopController(Controller):
     @call
     async def save(self, what: str) -> str:
         self.asked += 1
-        self.saved = what
+        self.saved = self["saved"] = what
         await self.on_saved.notify(what)
         return f"saved {what}"
 

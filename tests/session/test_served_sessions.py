@@ -76,6 +76,24 @@ async def test_controller_and_view_find_each_other_wherever_the_page_is(server: 
             await joined.end()
 
 
+async def test_the_page_mirrors_the_state_of_its_controller_and_nobody_else_does(server: Server) -> None:
+    async with house(server) as here:
+        joined = await start_session(await here.come("ada"), "shop", views=VIEWS)
+        controller = joined.views["desktop"].remote("#controller")
+        await controller.save("milk")
+        mirror = await controller.stream()
+        changed = asyncio.Queue[Any]()
+        mirror.watch(lambda changes: changed.put_nowait(mirror.get("saved")))
+        assert mirror["saved"] == "milk"
+        await controller.save("bread")
+        while await changed.get() != "bread":
+            pass
+        with pytest.raises(exc.NotFound):
+            async for _ in (await here.come("eve")).session.stream(f"{joined.address}.desktop.controller.node_stream"):
+                pass
+        mirror.close()
+
+
 async def test_without_a_login_there_is_the_stall_and_not_the_shop(server: Server) -> None:
     async with house(server) as here:
         for connection in await here.at_all(None, 3):
