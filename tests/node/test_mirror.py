@@ -320,6 +320,21 @@ async def test_any_client_can_read_the_stream() -> None:
             await anext(messages)
 
 
+async def test_who_follows_a_mirror_and_fails_does_not_stop_it() -> None:
+    source, reader = Node(), Node()
+    source["a"] = 1
+    failures: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context["exception"]))
+    async with two(source, reader):
+        mirror = await reader.remote("test.source").stream()
+        mirror.watch(lambda changes: 1 // 0)
+        source["a"] = 2
+        await until(lambda: mirror["a"] == 2)
+        source["a"] = 3
+        await until(lambda: mirror["a"] == 3)
+        assert ([type(error) for error in failures], mirror.synced) == ([ZeroDivisionError] * 2, True)
+
+
 async def test_nodes_in_a_mirror_are_proxies_of_whoever_reads() -> None:
     source, reader = Node(), Node()
     source["friend"] = None

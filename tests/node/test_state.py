@@ -136,6 +136,7 @@ class Cup:
         ([1, {"cup": Cup()}], r"\['cart'\]\[1\]\['cup'\] cannot be a Cup"),
         (bytearray(b"x"), r"\['cart'\] cannot be a bytearray"),
         (object, r"\['cart'\] cannot be a type"),
+        ({"x": [float("nan")]}, r"\['cart'\]\['x'\]\[0\] cannot be nan"),
         ({1: 2}, r"\['cart'\] has the key 1"),
         (Node(), r"\['cart'\] cannot be a node, which changes by itself: put its node_path"),
     ],

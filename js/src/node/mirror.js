@@ -134,7 +134,7 @@ export class Mirror extends ReactiveDict {
       const data = new Map(Object.entries(what).map(([key, value]) => [key, frozen(value, key)]));
       this.#number = number;
       this.#replace(data);
-    } else if (kind === CHANGES && number === this.#number + 1 && Array.isArray(what) && what.every(isRow)) {
+    } else if (kind === CHANGES && this.#isNext(number) && Array.isArray(what) && what.every(isRow)) {
       const rows = what.map(([key, ...value]) => [key, value.length ? frozen(value[0], key) : ABSENT]);
       this.#number = number;
       batch(() => rows.forEach(([key, value]) => this.#change(key, value)));
@@ -146,8 +146,12 @@ export class Mirror extends ReactiveDict {
 
   /** Nothing comes for now; the next message must be a snapshot. */
   lost() {
-    this.#number = -1;
     this.#synced.value = false;
+  }
+
+  /** @param {unknown} number */
+  #isNext(number) {
+    return this.#synced.peek() && number === this.#number + 1;
   }
 
   /** @param {Map<string, unknown>} data */

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Final, NoReturn
 from uuid import UUID
 
@@ -20,9 +21,8 @@ from limen.base.path import Path
 
 from .proxy import Proxy
 
-_AS_THEY_ARE: Final = frozenset(
-    (str, int, float, bool, type(None), bytes, date, datetime, time, timedelta, Decimal, UUID, Path, Proxy)
-)
+_SIMPLE: Final = frozenset((str, int, bool, type(None)))
+_AS_THEY_ARE: Final = _SIMPLE | {bytes, date, datetime, time, timedelta, Decimal, UUID, Path, Proxy}
 _MOST_DEPTH: Final = 64
 
 
@@ -49,13 +49,17 @@ class FrozenDict(dict[str, Any]):
 def frozen(value: Any, key: str) -> Any:
     """*value*, to be kept under *key*: lists become tuples, dictionaries `FrozenDict`, sets frozensets. Raises
     `exc.InvalidValue`, which says where and why, for what else could be changed."""
-    return value if type(value) in _AS_THEY_ARE else _frozen(value, key, ())
+    return value if type(value) in _SIMPLE else _frozen(value, key, ())
 
 
 def _frozen(value: Any, key: str, way: tuple[object, ...]) -> Any:
     kind = type(value)
     if kind in _AS_THEY_ARE or kind is FrozenDict:
         return value
+    if kind is float:
+        if isfinite(value):
+            return value
+        raise exc.InvalidValue(f"{_place(key, way)} cannot be {value}: JSON has no such number, so it does not travel.")
     if len(way) > _MOST_DEPTH:
         raise exc.InvalidValue(f"{_place(key, way[:3])}… is deeper than {_MOST_DEPTH} levels, or contains itself.")
     if kind is list or kind is tuple:

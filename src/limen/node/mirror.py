@@ -124,33 +124,24 @@ class Mirror(ReactiveDict[str, Any]):
         """The next message of a stream. Raises `Gap` where one before it is missing."""
         match message:
             case [str(kind), int(number), dict(data)] if kind == SNAPSHOT:
-                self._replace({key: frozen(value, key) for key, value in data.items()})
-            case [str(kind), int(number), [*rows]] if kind == CHANGES and number == self._number + 1:
-                if not all(isinstance(row, list | tuple) and 1 <= len(row) <= 2 for row in rows):
-                    raise Gap
-                self._change(rows)
+                rows = [(key, frozen(value, key)) for key, value in data.items()]
+                rows += [(key, ABSENT) for key in self._data if key not in data]
+            case [str(kind), int(number), [*told]] if (
+                kind == CHANGES and self._synced.peek() and number == self._number + 1 and all(map(_is_row, told))
+            ):
+                rows = [(key, frozen(value[0], key) if value else ABSENT) for key, *value in told]
             case _:
                 self.lost()
                 raise Gap
-        self._number = number
-
-    def lost(self) -> None:
-        """Nothing comes for now; the next message must be a snapshot."""
-        self._number = -1
-        self._synced.value = False
-
-    def _replace(self, data: dict[str, Any]) -> None:
+        self._number = number  # first: the last line may raise what those who follow have raised
         with batch():
-            for key in [key for key in self._data if key not in data]:
-                self._put(key, ABSENT)
-            for key, value in data.items():
+            for key, value in rows:
                 self._put(key, value)
             self._synced.value = True
 
-    def _change(self, rows: list[Any]) -> None:
-        with batch():
-            for key, *value in rows:
-                self._put(key, frozen(value[0], key) if value else ABSENT)
+    def lost(self) -> None:
+        """Nothing comes for now; the next message must be a snapshot."""
+        self._synced.value = False
 
     def _end(self) -> None:
         with batch():
@@ -174,13 +165,22 @@ class Mirror(ReactiveDict[str, Any]):
             self.close()
             raise
 
+    def _told(self, message: Any) -> None:
+        try:
+            self.take(message)
+        except Gap:
+            raise
+        except Exception as error:  # of those who follow; the mirror has changed all the same
+            context = {"message": f"What follows {self.name} failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+
     async def _follow(self, ask: Callable[[], AsyncGenerator[Any, None]], first: asyncio.Future[None]) -> None:
         failures = 0
         while True:
             try:
                 async with aclosing(ask()) as messages:
                     async for message in messages:
-                        self.take(message)
+                        self._told(message)
                         failures = 0
                         if not first.done():
                             first.set_result(None)
@@ -196,6 +196,10 @@ class Mirror(ReactiveDict[str, Any]):
             self.lost()
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
             failures += 1
+
+
+def _is_row(row: object) -> bool:
+    return isinstance(row, list | tuple) and 1 <= len(row) <= 2 and isinstance(row[0], str)
 
 
 async def mirrored(node: Node, address: str, offline: Offline) -> Mirror:
