@@ -262,6 +262,7 @@ async def test_a_mirror_ends_when_its_node_is_unbound() -> None:
         await until(lambda: mirror.closed)
         assert (dict(mirror), mirror.synced) == ({"first": "word", "last": "word"}, False)
         assert not source._state._logs
+        await asyncio.wait_for(mirror._task, 10)
 
 
 async def test_a_mirror_ends_with_the_node_that_asked_for_it_or_by_close() -> None:

@@ -37,7 +37,8 @@ def test_a_circle_that_opens_again_is_forgotten_by_all() -> None:
 
 
 def test_a_circle_that_is_deep_is_one() -> None:
-    first: Computed[int] = Computed(lambda: last.value, name="first")
+    calls: list[None] = []
+    first: Computed[int] = Computed(lambda: calls.append(None) or last.value, name="first")
     last = first
     for _ in range(10_000):
         last = Computed(lambda above=last: above.value + 1, name="step")
@@ -46,6 +47,7 @@ def test_a_circle_that_is_deep_is_one() -> None:
             last.value  # noqa: B018
     with pytest.raises(Cycle):
         effect(lambda: last.value)
+    assert len(calls) <= 6  # each time round once, and begun again
     assert not last._targets
     assert Computed(lambda: 1).value == 1
 
@@ -104,6 +106,18 @@ def test_what_is_not_read_any_more_is_let_go() -> None:
     assert len(a._targets) == 2
     on.value = False
     assert not a._targets
+    for stop in stops:
+        stop()
+
+
+def test_what_is_read_in_the_place_of_something_else_lets_that_go() -> None:
+    on, a, b = Value(True), Value(1), Value(2)
+    twice = [Computed(lambda source=source: source.value * 2) for source in (a, b)]
+    computed = Computed(lambda: a.value if on.value else b.value)
+    stops = [effect(lambda: computed.value), effect(lambda: (twice[0] if on.value else twice[1]).value)]
+    assert (len(a._targets), len(b._targets)) == (2, 0)
+    on.value = False
+    assert (len(a._targets), len(b._targets)) == (0, 2)
     for stop in stops:
         stop()
 
