@@ -165,6 +165,26 @@ async def test_a_cancellation_at_any_moment_leaves_nothing(house: House) -> None
     await Told().node_bind(TEST + "root", here.new_context())
 
 
+async def test_a_second_cancellation_does_not_stop_the_clearing_up(house: House) -> None:
+    here = await house.connection()
+    held = asyncio.Event()
+
+    async def wait(node: Node) -> None:
+        await held.wait()
+
+    root = Told(success=wait, unbind=wait)
+    binding = asyncio.ensure_future(root.node_bind(TEST + "root", here.new_context()))
+    for said in ("success", "unbind"):
+        await until(lambda said=said: said in root.log)  # type: ignore[misc]
+        binding.cancel()
+    await asyncio.wait([binding])
+    held.set()
+    await root.node_unbind()  # waits for what is under way
+    assert is_empty(here.tree)
+    assert not root.node_bound
+    assert await house.left() == (NOTHING, NOTHING)
+
+
 async def test_to_unbind_at_any_moment_of_a_bind_leaves_nothing(house: House) -> None:
     here = await house.connection()
 

@@ -13,7 +13,7 @@ from houses import House, is_empty
 
 from limen import exc
 from limen.base.path import Path
-from limen.node.declared import handler
+from limen.node.declared import call, handler
 from limen.node.growth import leaving
 from limen.node.node import Node
 from limen.node.proxy import Proxy
@@ -113,6 +113,47 @@ async def test_what_is_on_its_way_is_not_heard_after_unbind_began(there: There) 
     assert there.hears.heard == heard == []
     assert undo().done()  # it is undone already
     assert not there.hears.node_bound
+
+
+async def test_who_is_unbound_by_another_listener_does_not_hear_it_any_more(there: There) -> None:
+    wrapped: list[str] = []
+
+    async def wrapper(next: Any, topic: str, args: Any, kwargs: Any) -> None:
+        wrapped.append(topic)
+        await next(topic, args, kwargs)
+
+    class Ends(Hears):
+        @handler("@first.second.on_bar")
+        def end(self, *args: Any) -> None:
+            leaving(after)
+
+    await there.hears.node_unbind()
+    ends, after = Ends(), Hears()
+    await ends.node_bind(TEST + "ends", there.other.new_context())
+    await after.node_bind(TEST + "after", there.other.new_context(wrap_event=wrapper))
+    await after.remote("@first.second").on_bar.connect(lambda *args: after.heard.append("bar"))
+    await there.second.on_bar.notify(1)
+    await there.settled()
+    await after.node_unbind()
+    assert ends.heard == [(1,)]
+    assert after.heard == []
+    assert wrapped == []
+
+
+async def test_an_event_is_in_progress_for_no_longer_than_its_handlers(there: There) -> None:
+    class Calls(Hears):
+        @call
+        def event(self) -> bool:
+            return self.node_context.event is not None
+
+    if there.here is there.other:
+        return
+    await Calls().node_bind(TEST + "calls", there.other.new_context())
+    session = there.first.node_context.session
+    published = session.publish("test.first.second.on_bar", 1)  # both come in one turn of the loop
+    assert await session.apply("test.calls.event") is False
+    await published
+    assert there.hears.heard == [(1,)]
 
 
 async def test_an_own_signal_that_is_said_elsewhere_is_not_heard_after_unbind_began(there: There) -> None:

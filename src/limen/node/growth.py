@@ -174,9 +174,6 @@ def leaving(top: Node, failure: BaseException | None = None) -> asyncio.Future[N
         if node._tree is not None:
             node._tree.leave(node, str(node._path))
             confirmed += node._tree.deafened(node)
-        for one in node._wired:
-            if not one.done():
-                one.cancel()
     return ending
 
 

@@ -70,6 +70,7 @@ class Session(Protocol):
         ...
 
     def on(self, event: str, handler: Callable[..., Any]) -> Callable[[], object]:
-        """Tells *handler* of "online", "offline", "restored" (online, and all is registered and subscribed again) and
-        "signed_out" (it is over)."""
+        """Tells *handler* of "online", "offline", "restored" (online, and all is registered and subscribed again),
+        "revoked" (uri, match, the error: what was registered or subscribed there is not any more) and "signed_out" (it
+        is over)."""
         ...
