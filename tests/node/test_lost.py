@@ -188,6 +188,10 @@ async def test_what_the_router_refuses_at_the_return_is_told(house: House) -> No
     here.cut()
     await until(lambda: len(third.refused) == 1)  # a subscription, likewise
     house.refused.clear()
+    fourth, there = Third(), await house.connection()
+    await fourth.node_bind(TEST + "fourth", here.new_context())  # listens to the same, so that is asked for anew
+    await there.session.publish("test.first.on_foo", "heard")
+    await until(lambda: fourth.heard == third.heard == [("heard",)])
     await third.node_unbind()
     await third.node_bind(TEST + "third", here.new_context())
     assert not third.node_away
