@@ -16,8 +16,8 @@ NOTHING: dict[str, list[int]] = {"exact": [], "prefix": [], "wildcard": []}
 
 
 class House:
-    """A router and connections to it. *patterns*: it announces that it matches them. What is in `refused` it gives to
-    nobody."""
+    """A router and connections to it. *patterns*: it announces that it matches them. What is in `refused` (an URI,
+    or what is asked for it: "subscribe test.x.") it gives to nobody."""
 
     def __init__(self, patterns: bool = True) -> None:
         self.patterns = patterns
@@ -33,7 +33,7 @@ class House:
     def _authorize(self, session: Any, action: str, uri: str, options: Any) -> Any:
         if action in ("register", "subscribe"):
             self.asked.append((action, uri))
-        return DENIED if uri in self.refused else ALLOWED
+        return DENIED if self.refused & {uri, f"{action} {uri}"} else ALLOWED
 
     async def connection(self, *, opened: bool = True) -> MemoryConnection:
         """Another one, closed with the house."""

@@ -197,6 +197,23 @@ async def test_what_the_router_refuses_at_the_return_is_told(house: House) -> No
     assert not third.node_away
 
 
+async def test_what_is_refused_of_a_root_at_the_return_is_asked_for_with_its_next_child(house: House) -> None:
+    here, there = await house.connection(), await house.connection()
+    third, asking = Third(), Node()
+    await third.node_bind(TEST + "third", here.new_context())
+    await asking.node_bind(TEST + "asking", there.new_context())
+    house.refused = {"subscribe test.third.", "subscribe test.third.on_foo"}
+    here.cut()
+    await until(lambda: bool(third.refused))
+    house.refused.clear()
+    house.asked.clear()
+    child = Third()
+    await third.node_add("child", child)
+    assert await asking.remote("@third.child").rpc(1) == 1
+    if house.patterns:
+        assert house.asked == [("subscribe", "test.third.")]  # its calls stand, and so does what it listens to
+
+
 async def test_a_connection_that_is_over_refuses_binds_and_lets_nodes_leave(house: House) -> None:
     here = await house.connection()
     third, fourth = Third(), Third()

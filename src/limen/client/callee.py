@@ -89,6 +89,8 @@ class _Registration(Standing):
 class Callee(Standings[_Registration]):
     """The registrations of one Session, and the calls under way here."""
 
+    kind = "registration"
+
     def __init__(self, session: Session) -> None:
         super().__init__(session, Register, Unregister)
         self._running: dict[int, asyncio.Task[Any]] = {}

@@ -324,9 +324,9 @@ class Session(Account):
             self.settled()
         self._known = True
 
-    def revoked(self, uri: str, match: str, error: exc.Error) -> None:
+    def revoked(self, uri: str, match: str, error: exc.Error, kind: str) -> None:
         """Something does not stand any more that was to stand."""
-        self._emit("revoked", uri, match, error)
+        self._emit("revoked", uri, match, error, kind)
 
     def settled(self) -> None:
         """The router has answered for something that is to stand."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from limen import exc
 from limen.core.wamp.messages import Message
@@ -53,6 +53,8 @@ S = TypeVar("S", bound=Standing)
 
 class Standings(Generic[S]):
     """Those of one kind in one session. *ask*, *unask*: the messages."""
+
+    kind: ClassVar[Literal["registration", "subscription"]]
 
     def __init__(
         self,
@@ -128,7 +130,8 @@ class Standings(Generic[S]):
         if standing is not None:
             self._by_key.pop(standing.key, None)
             log.warning("%s was taken back by the router: %s", standing.uri, reason)
-            self._session.revoked(*standing.key, exc.NotFound(f"{standing.uri} was taken back by the router: {reason}"))
+            error = exc.NotFound(f"{standing.uri} was taken back by the router: {reason}")
+            self._session.revoked(*standing.key, error, self.kind)
 
     def over(self, error: exc.Error) -> None:
         """The session is over."""
@@ -182,7 +185,7 @@ class Standings(Generic[S]):
         else:
             self._by_key.pop(standing.key, None)
             log.warning("%s can't be had back: %s", standing.uri, error)
-            self._session.revoked(*standing.key, error)
+            self._session.revoked(*standing.key, error, self.kind)
 
     def _take_back(self, standing: S) -> None:
         self._session.request(lambda id: self._unask(id, standing.id), lambda reply: self._gone(standing))

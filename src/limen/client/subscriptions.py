@@ -31,6 +31,8 @@ class _Topic(Standing):
 class Subscriptions(Standings[_Topic]):
     """All subscriptions of one Session."""
 
+    kind = "subscription"
+
     def __init__(self, session: Session) -> None:
         super().__init__(session, Subscribe, Unsubscribe)
         self._tasks: set[asyncio.Task[Any]] = set()

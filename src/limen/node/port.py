@@ -71,6 +71,6 @@ class Session(Protocol):
 
     def on(self, event: str, handler: Callable[..., Any]) -> Callable[[], object]:
         """Tells *handler* of "online", "offline", "restored" (online, and all is registered and subscribed again),
-        "revoked" (uri, match, the error: what was registered or subscribed there is not any more) and "signed_out" (it
-        is over)."""
+        "revoked" (uri, match, the error, "registration" or "subscription": that does not stand any more) and
+        "signed_out" (it is over)."""
         ...

@@ -77,16 +77,15 @@ class Tree:
     def _back(self) -> None:
         self._returning.value = False
 
-    def _revoked(self, uri: str, match: str, error: exc.Error) -> None:
+    def _revoked(self, uri: str, match: str, error: exc.Error, kind: str) -> None:
         """The router does not give back, or has taken back, what stood for *uri*."""
-        self._begin(self._tell_revoked(tuple(self._standing_for(uri, match)), error))
+        self._begin(self._tell_revoked(tuple(self._standing_for(uri, match, kind)), error))
 
-    def _standing_for(self, uri: str, match: str) -> Iterator[Node]:
+    def _standing_for(self, uri: str, match: str, kind: str) -> Iterator[Node]:
         if match == "prefix":
             root = self.nodes.get(uri[:-1])
-            for what in ("calls", "signals"):
-                if root is not None:
-                    self._prefixes.pop((root, what), None)
+            if root is not None:
+                self._prefixes.pop((root, "calls" if kind == "registration" else "signals"), None)
             yield from (node for address, node in self.nodes.items() if f"{address}.".startswith(uri))
             return
         listening = self._listeners.at(uri.removesuffix(".") if match == "wildcard" else uri)
