@@ -211,3 +211,16 @@ for (const whose of ["b", "a"])
       assert.deepEqual(mirror.toJSON(), { kept: 1, changed: 2, new: 1 });
       assert.deepEqual(told, [["added new", "changed changed", "removed gone"]]);
     }));
+
+test("what no node can hold is taken for a gap, and changes nothing", () => {
+  const mirror = new Mirror("test.a");
+  let deep = 1;
+  for (let level = 0; level < 70; level++) deep = [deep];
+  for (const value of [NaN, [Infinity], deep]) {
+    assert.throws(() => mirror.take(["snapshot", 1, { a: 1, b: value }]), Gap);
+    assert.deepEqual([mirror.toJSON(), mirror.synced], [{}, false]);
+  }
+  mirror.take(["snapshot", 1, { a: 1 }]);
+  assert.throws(() => mirror.take(["changes", 2, [["a", 2], ["b", NaN]]]), Gap);
+  assert.deepEqual(mirror.toJSON(), { a: 1 });
+});

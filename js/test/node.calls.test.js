@@ -302,6 +302,8 @@ test("odd addresses among the arguments are refused, and nothing happens", async
   await assert.rejects(ask({ $path: "a", $base: [] }), { exc: "InvalidValue" });
   await assert.rejects(ask({ $path: "a..b" }), { exc: "InvalidAddress" });
   await assert.rejects(ask({ $path: "" }), { exc: "InvalidAddress" });
+  for (const $path of ["wamp.session.kill_all", "limen.x", "wamp"])
+    await assert.rejects(ask({ $path }), { exc: "InvalidAddress", message: /router's own/ });
   assert.deepEqual(await ask({ $path: "a", other: 1 }), [{ $path: "a", other: 1 }], "more than an address is none");
   let deep = 1;
   for (let i = 0; i < 100; i++) deep = [deep];

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LimenError, Node, Path, batch, effect } from "../src/node.js";
+import { gen_ctx } from "../src/testing.js";
 import { vectors } from "./support.js";
 
 /** @param {Node} node */
@@ -63,10 +64,27 @@ test("what could change is refused with its place", () => {
     [() => {}, /^\["cart"\] cannot be a function/],
     [NaN, /^\["cart"\] cannot be NaN/],
     [new Node(), /^\["cart"\] cannot be a node, which changes by itself: put its node_path/],
-    [loop, /^\["cart"\]\[0\]\[0\]\[0\] … is deeper than 64 levels, or contains itself/],
+    [loop, /^\["cart"\]\[0\]\[0\]\[0\] … is deeper than 60 levels, or contains itself/],
   ]) {
     const node = new Node();
     assert.throws(() => node.set("cart", value), (error) => error instanceof LimenError && why.test(error.message));
     assert.deepEqual(node.keys(), []);
   }
+});
+
+test("whatever a node holds can be mirrored: one value would end the mirrors of all else", async () => {
+  const context = await gen_ctx();
+  const [reader, node] = [new Node(), new Node()];
+  let deepest = 0;
+  for (let level = 1, deep = 1; level < 70; deepest = level++)
+    try {
+      node.set("deep", (deep = [deep]));
+    } catch {
+      break;
+    }
+  assert.ok(deepest > 50);
+  await reader.node_bind("test.reader", context);
+  await node.node_bind("test.held", context);
+  const mirror = await reader.remote("test.held").stream();
+  assert.deepEqual(mirror.toJSON(), { deep: node.get("deep") });
 });

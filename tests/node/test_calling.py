@@ -258,7 +258,7 @@ async def test_what_is_odd_is_refused_or_passes_as_it_is(there: There) -> None:
     for value in (looped, object(), {"a": Node()}, [there.shop.on_foo]):
         with pytest.raises(exc.InvalidValue):
             await there.proxy.keep(value)
-    for address in ({"$path": "a..b"}, {"$path": 7}, {"$path": "a", "$base": []}):
+    for address in ({"$path": "a..b"}, {"$path": 7}, {"$path": "a", "$base": []}, {"$path": "wamp.session.kill_all"}):
         with pytest.raises(exc.InvalidCall):
             await there.proxy.keep(address)
     for plain in ({"$path": "a", "more": 1}, {"$base": "a"}, [], {}, "x" * 100_000, 2**60, None, b"x"):

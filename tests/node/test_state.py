@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import pickle
 import sys
@@ -153,6 +154,27 @@ def test_what_contains_itself_is_refused() -> None:
     loop.append(loop)
     with pytest.raises(exc.InvalidValue, match=r"\['a'\]\[0\]\[0\].* contains itself"):
         Node()["a"] = loop
+
+
+async def test_whatever_a_node_holds_can_be_mirrored() -> None:
+    """Else one value that somebody gives, kept by a call, would end the mirrors of all."""
+    node, deep, deepest = Node(), 1, 0
+    for level in range(1, 70):
+        deep: Any = [deep]
+        try:
+            node["deep"] = deep
+        except exc.InvalidValue:
+            break
+        deepest = level
+    assert deepest > 50
+    async with Node().bound("test.reader") as reader, node.bound("test.held", reader.node_context):
+        mirror = await reader.remote("test.held").stream()
+        assert dict(mirror) == dict(node)
+        node["deep"] = [node["deep"][0]]
+        node["more"] = node["deep"]
+        while "more" not in mirror:
+            await asyncio.sleep(0)
+        assert mirror.synced
 
 
 def test_keys_are_texts() -> None:

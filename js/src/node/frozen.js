@@ -9,7 +9,8 @@ import { Path } from "../path.js";
 import { isPlain, Tagged } from "../values.js";
 import { ADDRESS, NodeProxy } from "./proxy.js";
 
-const MOST_DEPTH = 64;
+/** Less than what is passed may have (passing.js): the messages of mirrors are put round it. */
+const MOST_DEPTH = 60;
 /** What `frozen` has made: it need not be copied again. @type {WeakSet<object>} */
 const DONE = new WeakSet();
 

@@ -131,11 +131,11 @@ export class Mirror extends ReactiveDict {
   take(message) {
     const [kind, number, what] = Array.isArray(message) ? message : [];
     if (kind === SNAPSHOT && typeof number === "number" && what && typeof what === "object") {
-      const data = new Map(Object.entries(what).map(([key, value]) => [key, frozen(value, key)]));
+      const data = new Map(Object.entries(what).map(([key, value]) => [key, kept(value, key)]));
       this.#number = number;
       this.#replace(data);
     } else if (kind === CHANGES && this.#isNext(number) && Array.isArray(what) && what.every(isRow)) {
-      const rows = what.map(([key, ...value]) => [key, value.length ? frozen(value[0], key) : ABSENT]);
+      const rows = what.map(([key, ...value]) => [key, value.length ? kept(value[0], key) : ABSENT]);
       this.#number = number;
       batch(() => rows.forEach(([key, value]) => this.#change(key, value)));
     } else {
@@ -242,6 +242,15 @@ export class Mirror extends ReactiveDict {
       };
       void again();
     });
+  }
+}
+
+/** What no dictionary of a node holds no node has said. @param {unknown} value @param {string} key @throws {Gap} */
+function kept(value, key) {
+  try {
+    return frozen(value, key);
+  } catch (error) {
+    throw new Gap(String(error));
   }
 }
 

@@ -17,6 +17,8 @@ import { ADDRESS, proxyOf } from "./proxy.js";
 /** @typedef {Record<string, unknown>} Named */
 
 const MOST_DEPTH = 64;
+/** Who gets a proxy calls it as itself: nobody shall have a program call `wamp.session.kill_all` for them. */
+const NO_NODES = ["wamp", "limen"];
 const KEYS = new Set(["$path", "$base", "$as"]);
 
 /** @type {Named} */
@@ -92,6 +94,8 @@ function back(value, node, depth) {
   if (!isPlain(value)) return value;
   if ("$path" in value && Object.keys(value).every((key) => KEYS.has(key))) {
     const found = new Path(textOf(value, "$path"), "$base" in value ? textOf(value, "$base") : null);
+    if (NO_NODES.includes(found.at(0) ?? ""))
+      throw new LimenError("InvalidAddress", [`No node stands at ${found}: ${found.at(0)}. is the router's own.`]);
     return /** @type {any} */ (value).$as === "path" ? found : proxyOf(node, found);
   }
   return mapped(value, (each) => back(each, node, depth + 1));

@@ -23,7 +23,8 @@ from .proxy import Proxy
 
 _SIMPLE: Final = frozenset((str, int, bool, type(None)))
 _AS_THEY_ARE: Final = _SIMPLE | {bytes, date, datetime, time, timedelta, Decimal, UUID, Path, Proxy}
-_MOST_DEPTH: Final = 64
+_MOST_DEPTH: Final = 60
+"""Less than what is passed may have (`passing`): the messages of mirrors are put round it."""
 
 
 class FrozenDict(dict[str, Any]):

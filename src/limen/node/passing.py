@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LEAVES: Final = frozenset((str, int, float, bool, type(None), bytes))
 _MOST_DEPTH: Final = 64
+_NO_NODES: Final = ("wamp", "limen")
+"""Who gets a proxy calls it as itself: nobody shall have a server call `wamp.session.kill_all` for them."""
 
 
 def outgoing(value: Any) -> Any:
@@ -81,6 +83,8 @@ def _in(value: Any, node: Calling, depth: int) -> Any:
         return value
     if "$path" in value and value.keys() <= {"$path", "$base", "$as"}:
         found = Path(_text(value, "$path"), _text(value, "$base") if "$base" in value else None)
+        if found[0] in _NO_NODES:
+            raise exc.InvalidAddress(f"No node stands at {found}: {found[0]}. is the router's own.")
         if value.get("$as") == "path":
             return found
         return Proxy(cast("Node", node), str(found), found.base)
