@@ -9,6 +9,7 @@ import pytest
 
 from limen import exc
 from limen.node.declared import Listens, call, declared, handler
+from limen.node.node import Node
 from limen.node.signal import Signal, signal
 
 
@@ -281,6 +282,30 @@ def test_a_class_of_the_framework_keeps_its_names() -> None:
         declared(Wrong)
     with pytest.raises(TypeError, match="@call\\('get'\\) above it"):
         declared(WrongToo)
+
+
+def test_what_the_framework_calls_by_itself_is_not_replaced_by_a_name_that_happens_to_be_the_same() -> None:
+    class Ours:
+        _limen_own = True
+
+        def _log(self) -> None: ...
+
+    class OursToo(Ours):
+        _limen_own = True
+
+        def _log(self) -> None: ...
+
+    class Theirs(OursToo):
+        def _note(self) -> None: ...
+
+    class Wrong(Theirs):
+        def _log(self) -> None: ...
+
+    declared(Theirs)
+    with pytest.raises(TypeError, match="In the class Wrong: _log is a name that the class above works by itself"):
+        declared(Wrong)
+    with pytest.raises(TypeError, match="_call is a name"):
+        type("Wrong", (Node,), {"_call": lambda self, number: number})
 
 
 def test_decorators_stand_above_methods() -> None:

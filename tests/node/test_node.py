@@ -278,3 +278,12 @@ async def test_a_branch_has_wrappers_of_its_own() -> None:
         ("house answers", "test.echo.say"),
         ("branch says", "test.asking.on_said"),
     ]
+
+
+def test_an_attribute_that_nodes_work_by_is_not_assigned_by_chance() -> None:
+    class File(Node):
+        def __init__(self) -> None:
+            self._path = "/etc/hosts"  # type: ignore[assignment]
+
+    with pytest.raises(exc.InvalidCall, match="_path is a name that nodes work by themselves"):
+        File()

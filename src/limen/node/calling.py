@@ -18,6 +18,7 @@ from limen.client.callee import Invoked
 from .calls import Called
 from .context import IN_PROGRESS, NEAR, Next, NodeContext
 from .declared import declared
+from .mirror import STREAM
 from .passing import LEAVES, across, each, incoming, outgoing
 
 if TYPE_CHECKING:
@@ -29,14 +30,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("limen.node")
 
-STREAM = "node_stream"
-"""The call that mirrors are made of: offered by nodes that hold something, or have."""
-
 
 class Calling:
     """See the module."""
 
     __slots__ = ()
+    _limen_own = True
 
     if TYPE_CHECKING:
         _context: NodeContext | None

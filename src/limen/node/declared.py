@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar, overload
 
 from limen.base.path import Path
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from limen.node.signal import Signal
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+LOCAL: Final = "on_node_"
+"""Signals whose names begin so never leave their node."""
 
 _MARKS = "_limen_declares"
 _TABLE = "_limen_declared"
@@ -86,6 +89,15 @@ def handler(address: str) -> Callable[[F], F]:
     return partial(_mark, "handler", address)
 
 
+def travels(name: str) -> bool:
+    """Whether *name* is that of a signal which others hear, too.
+
+    >>> travels("on_foo"), travels("foo"), travels("on_node_bind")
+    (True, False, False)
+    """
+    return name[:3] == "on_" and not name.startswith(LOCAL)
+
+
 def _mark(kind: str, what: str | None, method: F) -> F:
     if not callable(method) and not isinstance(method, (staticmethod, classmethod)):
         raise TypeError(f"@{kind} stands above a method; {method!r} is none.")
@@ -109,15 +121,21 @@ class _Reading:
     """A class read from `object` downwards, so what is found later overrides."""
 
     def __init__(self, cls: type) -> None:
-        from limen.node.signal import Signal
+        from limen.node.signal import Signal  # which asks for tables itself
 
         self.cls = cls
         self.marks: dict[str, tuple[_Mark, ...]] = {}
         self.places: dict[str, int] = {}  # of the class that said what the attribute is, in the hierarchy
         self.signals: dict[str, Signal] = {}
         self.gone: set[str] = set()
+        private: set[str] = set()
         for place, one in enumerate(reversed(cls.__mro__)):
+            own = _OWN in vars(one)
             for attribute, value in list(vars(one).items()):
+                if own and _is_private(attribute):
+                    private.add(attribute)
+                elif attribute in private:
+                    self.wrong(f"{attribute} is a name that the class above works by itself; call yours otherwise.")
                 if isinstance(value, Signal):
                     self.signal(attribute, value)
                 elif attribute in self.signals:
@@ -227,9 +245,9 @@ class _Reading:
         if last.removeprefix("@").startswith("on_"):
             signal = last.removeprefix("@")
             node = ".".join(parts) or "@"
-            if signal.startswith("on_node_"):
+            if signal.startswith(LOCAL):
                 self.wrong(
-                    f"{attribute} handles {address!r}: signals of other nodes that begin with on_node_ are not heard; "
+                    f"{attribute} handles {address!r}: signals of other nodes that begin with {LOCAL} are not heard; "
                     f"those of the node itself are: @handler({signal!r})."
                 )
         elif not parts and last[0] not in "@#":
@@ -249,7 +267,12 @@ class _Reading:
 
 
 _OWN = "_limen_own"
-"""A class with this attribute is the framework's: what it has by itself is no name for a call."""
+"""A class with this attribute is the framework's: what it has by itself is no name for a call, and what it has with an
+underscore no name for anything of a subclass, which would be called in its place."""
+
+
+def _is_private(attribute: str) -> bool:
+    return attribute[:1] == "_" and attribute[:2] != "__" and not attribute.startswith(("_limen_", "_abc_"))
 
 
 def _marks(value: object) -> tuple[_Mark, ...]:

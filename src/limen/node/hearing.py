@@ -34,6 +34,7 @@ class Hearing(Calling):
     """See the module."""
 
     __slots__ = ()
+    _limen_own = True
 
     # -- what it says -------------------------------------------------------------------------------------------
     def _signal_notified(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Awaitable[Any] | None:

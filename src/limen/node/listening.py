@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 
 from .context import Heard
+from .declared import travels
 from .handlers import Handler, Handlers
 from .passing import across, each, is_plain
 
@@ -187,8 +188,7 @@ def is_signal(address: str) -> bool:
     >>> is_signal("test.second.on_foo"), is_signal("test.second"), is_signal("test.second.on_node_bind")
     (True, False, False)
     """
-    name = address.rpartition(".")[2]
-    return name[:3] == "on_" and name[:8] != "on_node_"
+    return travels(address.rpartition(".")[2])
 
 
 def matches(session: Session, role: str, feature: str) -> bool:

@@ -12,7 +12,7 @@ On the wire it is a call with progressive results, which any WAMP client can mak
 Numbers count the messages of one call; who misses one asks anew. The call ends when the node is unbound. What changes
 while a reader is slow is merged, key by key, so that nobody waits and nothing grows.
 
-`Sender` and `Mirror.take` are machines that know no wire; `State.stream` ties the one to it, `mirrored` the other.
+`Sender` and `Mirror.take` are machines that know no wire; `state.py` ties both to it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from limen import exc
 from limen.core.react import ABSENT, ReactiveDict, Value, batch
 
 from .frozen import frozen
 
-if TYPE_CHECKING:
-    from .node import Node
-    from .proxy import Offline
-
+STREAM: Final = "node_stream"
+"""The call that mirrors are made of: offered by nodes that hold something, or have."""
 SNAPSHOT: Final = "snapshot"
 CHANGES: Final = "changes"
 PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
@@ -155,7 +153,7 @@ class Mirror(ReactiveDict[str, Any]):
     clear = pop = popitem = setdefault = update = _refused
 
     # -- tied to the wire ---------------------------------------------------------------------------------------
-    async def _begin(self, ask: Callable[[], AsyncGenerator[Any, None]]) -> None:
+    async def begin(self, ask: Callable[[], AsyncGenerator[Any, None]]) -> None:
         """Comes back when the first snapshot is there; raises what is said instead of one."""
         first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(self._follow(ask, first), name=self.name)
@@ -200,11 +198,3 @@ class Mirror(ReactiveDict[str, Any]):
 
 def _is_row(row: object) -> bool:
     return isinstance(row, list | tuple) and 1 <= len(row) <= 2 and isinstance(row[0], str)
-
-
-async def mirrored(node: Node, address: str, offline: Offline) -> Mirror:
-    """The mirror of the node at *address*, as *node* sees it; it ends with *node*, too."""
-    mirror = Mirror(address)
-    await mirror._begin(lambda: node._values_from(f"{address}.node_stream", (), {}, offline))
-    node.on_node_unbind.connect(mirror.close)
-    return mirror

@@ -34,11 +34,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from limen import exc
 from limen.base.path import Path
 
-from .calling import STREAM
 from .context import NodeContext
 from .declared import declared
 from .growth import APART, REGISTERING, Growth, is_within, leaving, left
 from .hearing import Hearing
+from .mirror import STREAM
 from .proxy import Offline, Proxy
 from .signal import Signal, listened_to
 from .state import State
@@ -297,6 +297,8 @@ class Node(Hearing, State):
                 f"{type(value).__name__} is not bound, and to assign it does not bind it: "
                 f"await self.node_add({name!r}, node)."
             )
+        if name in _UNBOUND:
+            raise exc.InvalidCall(f"{name} is a name that nodes work by themselves; call yours otherwise.")
         _set(self, name, value)
 
     def __repr__(self) -> str:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from limen import exc
 from limen.base.path import Path
 
+from .declared import LOCAL
+
 if TYPE_CHECKING:
     from .mirror import Mirror
     from .node import Node
@@ -53,8 +55,8 @@ class Proxy:
         if name[:1] == "_":
             raise AttributeError(f"{name!r} is private: no name that begins with _ crosses to another node.")
         if name[:3] == "on_":
-            if name[:8] == "on_node_":
-                raise AttributeError(f"{name!r} is local: signals that begin with on_node_ never travel.")
+            if name.startswith(LOCAL):
+                raise AttributeError(f"{name!r} is local: signals that begin with {LOCAL} never travel.")
             return RemoteSignal(self._node, f"{self._uri}.{name}")
         return Proxy(self._node, f"{self._uri}.{name}", self._base, self._timeout, self._offline)
 
@@ -92,9 +94,7 @@ class Proxy:
     async def stream(self) -> Mirror:
         """The dictionary of the node, mirrored here: it follows every change until it is closed or the node unbound.
         Raises as a call does."""
-        from .mirror import mirrored  # mirrors hold proxies
-
-        return await mirrored(self._node, self._uri, self._offline)
+        return await self._node._mirrored(self._uri, self._offline)
 
     def __eq__(self, other: object) -> bool:
         """Two proxies are equal that stand for the same place, seen from the same node."""

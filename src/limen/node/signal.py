@@ -32,9 +32,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import MethodType
-from typing import Any, Final, Literal, Protocol, TypeAlias, overload
+from typing import Any, Literal, Protocol, TypeAlias, overload
 
-from limen.node.declared import declared, handler
+from limen.node.declared import LOCAL, declared, handler
 from limen.node.handlers import Handlers, Undo, called, ended, raise_all
 from limen.service.binding import Binding
 
@@ -42,9 +42,6 @@ __all__ = ["BoundSignal", "Owner", "Signal", "handler", "listened_to", "signal"]
 
 Handler: TypeAlias = Callable[..., object]
 Order: TypeAlias = Literal["top-down", "bottom-up"]
-
-LOCAL: Final = "on_node_"
-"""Signals whose names begin so never leave the process."""
 
 
 class Owner(Protocol):

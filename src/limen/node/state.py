@@ -19,14 +19,14 @@ from collections.abc import AsyncGenerator, Callable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from limen import exc
-from limen.core.react import Change, ReactiveDict, batch
-from limen.core.react.signals import _CURRENT
+from limen.core.react import Change, ReactiveDict, batch, is_followed
 
 from .declared import call
 from .frozen import frozen
-from .mirror import Sender
+from .mirror import STREAM, Mirror, Sender
 
 if TYPE_CHECKING:
+    from .proxy import Offline
     from .signal import Signal
 
 
@@ -42,6 +42,7 @@ class State(MutableMapping[str, Any]):
 
     if TYPE_CHECKING:
         on_node_unbind: ClassVar[Signal]
+        _values_from: Callable[..., AsyncGenerator[Any, None]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made = super().__new__(cls)
@@ -93,7 +94,7 @@ class State(MutableMapping[str, Any]):
         returned ends it when it is called."""
         return self._made().watch(listener)
 
-    @call("node_stream")
+    @call(STREAM)
     async def stream(self) -> AsyncGenerator[list[Any], None]:
         """What the dictionary holds, then what changes, until the node is unbound: what mirrors are made of."""
         sender = Sender(self._made())
@@ -105,10 +106,17 @@ class State(MutableMapping[str, Any]):
             undo()
             sender.close()
 
+    async def _mirrored(self, address: str, offline: Offline) -> Mirror:
+        """The mirror of the node at *address*, as this one sees it; it ends with this one, too."""
+        mirror = Mirror(address)
+        await mirror.begin(lambda: self._values_from(f"{address}.{STREAM}", (), {}, offline))
+        self.on_node_unbind.connect(mirror.close)
+        return mirror
+
     @property
     def _followed(self) -> ReactiveDict[str, Any]:
         """What is read: of a node that holds nothing an empty one, unless somebody follows what is read."""
-        if self._state is None and _CURRENT.get().reader is None:
+        if self._state is None and not is_followed():
             return _EMPTY
         return self._made()
 

@@ -27,7 +27,7 @@ from limen.core.react.signals import Value
 
 from .calls import Called, calls
 from .context import Heard
-from .declared import declared
+from .declared import declared, travels
 from .listening import Listeners, Listening, is_signal, matches, refused
 from .passing import each, incoming, outgoing
 
@@ -264,7 +264,7 @@ def uris(node: Node, names: Iterable[str]) -> Iterator[str]:
 
 def signals(node: Node) -> list[str]:
     """The signals of *node* that travel."""
-    return [name for name in declared(type(node)).signals if name[:8] != "on_node_"]
+    return [name for name in declared(type(node)).signals if travels(name)]
 
 
 async def _answer(work: Awaitable[Any], invoked: Invoked) -> Any:

@@ -31,6 +31,8 @@ class Controller(Node):
     its name as `type`; the view gets the rest as `options`.
     """
 
+    _limen_own = True
+
     VIEW: ClassVar[str | Mapping[str, Any]] = ""
 
     async def viewed(self) -> None:
@@ -44,6 +46,8 @@ class View(Node):
     *options*: what the server says of it.
     """
 
+    _limen_own = True
+
     options: Mapping[str, Any] = {}
 
     async def closed(self) -> None:
@@ -56,6 +60,8 @@ class Context(Node):
     *CONTROLLER*: what is made at `#controller`. *VIEW*: as `Controller.VIEW`, which is taken where this is empty.
     *ROLES*: where `#role` leads: below the context, or, what begins with `view`, in the page.
     """
+
+    _limen_own = True
 
     CONTROLLER: ClassVar[type[Controller]] = Controller
     VIEW: ClassVar[str | Mapping[str, Any]] = ""

@@ -30,6 +30,8 @@ class SessionRoot(Node):
     page said when it began.
     """
 
+    _limen_own = True
+
     on_open = Signal()
     """A context was opened: what the page makes its view of."""
     on_close = Signal()

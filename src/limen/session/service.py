@@ -73,6 +73,8 @@ class ApplicationService(Node):
     *MAX_PER_ORIGIN*: without a login they count by where they come from.
     """
 
+    _limen_own = True
+
     on_begin = Signal()
     """The service can be called: who had a session of one before it has none, and may begin one."""
 

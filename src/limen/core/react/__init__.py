@@ -5,7 +5,7 @@
 
 from limen.core.react.dictionary import ABSENT, Change, Log, ReactiveDict
 from limen.core.react.effects import Effect, effect
-from limen.core.react.signals import Computed, Cycle, Value, batch, untracked
+from limen.core.react.signals import Computed, Cycle, Value, batch, is_followed, untracked
 
 __all__ = [
     "ABSENT",
@@ -18,5 +18,6 @@ __all__ = [
     "Value",
     "batch",
     "effect",
+    "is_followed",
     "untracked",
 ]

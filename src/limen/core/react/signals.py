@@ -465,6 +465,11 @@ class batch:  # noqa: N801 - reads as a verb: `with batch():`
             raise errors[0]
 
 
+def is_followed() -> bool:
+    """Whether what is read now is followed: a computed value or an effect reads."""
+    return _CURRENT.get().reader is not None
+
+
 def untracked(function: Callable[[], T]) -> T:
     """What *function* returns; whoever reads does not follow what it read.
 
