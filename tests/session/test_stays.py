@@ -82,6 +82,20 @@ def test_there_are_so_many_in_all() -> None:
     assert book.room("eve", 3) == "b"
 
 
+def test_who_fills_the_house_turns_out_nobody_who_has_less() -> None:
+    book = stays(most=5)
+    book.open("a", D, "ada", 1, 0.0)
+    for name in "wxyz":
+        book.open(name, D, "eve", 2, 0.0)
+    book.left(1, 1.0)
+    with pytest.raises(exc.Busy):
+        book.room("eve", 20)
+    assert book.room("bob", 20) == "a"
+    book.left(2, 2.0)
+    assert book.room("bob", 20) == "w", "of whoever has most, though it left later"
+    assert book.room("eve", 20) == "w"
+
+
 def test_the_last_token_holds_until_the_new_one_has_arrived() -> None:
     book = stays()
     book.open("a", D, "ada", 1, 0.0)

@@ -129,10 +129,19 @@ class SessionRoot(Node):
             context.over(why)
 
     async def wrap_call(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Calls of a view wait for it, as long as the session waits for its page."""
+        """Calls of a view wait for it, as long as the session waits for its page. What runs here acts for its party: a
+        session of another's it reaches by the policy alone, whoever gave it the address."""
+        if not self._service.lets_reach(self, address):
+            raise exc.NotFound(f"Nothing is called by {address}.")
         head = f"{self.node_path}.{CLIENT}."
         if address.startswith(head):
             await self._named(address[len(head) :].partition(".")[0]).when_viewed()
+        return await next(address, args, kwargs)
+
+    async def wrap_subscribe(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """… and so it hears what is said there."""
+        if not self._service.lets_reach(self, address):
+            raise exc.NotFound(f"Nothing is at {address}.")
         return await next(address, args, kwargs)
 
     async def wrap_invocation(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -92,6 +92,7 @@ class ApplicationService(Node):
         self._doorkeeper: Doorkeeper | None = None
         self._undos: list[Undo] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes: float | None = None  # uvloop's timers do not all say when
         self._looker: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -155,6 +156,7 @@ class ApplicationService(Node):
                 session=root,
                 principal=principal,
                 wrap_call=root.wrap_call,
+                wrap_subscribe=root.wrap_subscribe,
                 wrap_invocation=root.wrap_invocation,
                 wrap_event=root.wrap_event,
             )
@@ -225,6 +227,15 @@ class ApplicationService(Node):
             return True
         caller = Caller(event.publisher, event.publisher_authid, event.publisher_authrole or "")
         return self._lets(root, caller)
+
+    def lets_reach(self, root: SessionRoot, address: str) -> bool:
+        """Whether what runs in the session *root* may call *address*."""
+        head = f"{self.node_path}."
+        other = self._root(address[len(head) :].partition(".")[0]) if address.startswith(head) else None
+        if other is None or other is root:
+            return True
+        role = root.principal.roles[0] if root.principal.roles else ANONYMOUS
+        return self.policy(Caller(self._stays.client(root.node_name), root.user, role), other) is True
 
     def _lets(self, root: SessionRoot, caller: Caller) -> bool:
         if caller.session is None or not root.node_bound:
@@ -338,11 +349,12 @@ class ApplicationService(Node):
         """Wakes for the next session whose time is up."""
         when = self._stays.next()
         if self._timer is not None:
-            if when is not None and not self._timer.cancelled() and self._timer.when() == when:
+            if when == self._wakes:
                 return
             self._timer.cancel()
             self._timer = None
         if when is not None and self.node_bound:
+            self._wakes = when
             self._timer = asyncio.get_running_loop().call_at(when, self._wake)
 
     def _wake(self) -> None:

@@ -55,7 +55,8 @@ class Stays:
 
     def room(self, payer: str, most: int) -> str | None:
         """Whether *payer*, who may have *most*, may have one more: None, or the session away that must make room for
-        it, the one that left first. Raises `exc.MaxActiveSessions`, `exc.Busy`."""
+        it, the one that left first: of their own, or, where there is room for nobody, of whoever has most, if that is
+        more than they have. Raises `exc.MaxActiveSessions`, `exc.Busy`."""
         if self._count.get(payer, 0) >= most:
             for stay in self._away.values():
                 if stay.payer == payer:
@@ -66,8 +67,9 @@ class Stays:
                 most=most,
             )
         if len(self._all) >= self.most:
-            for name in self._away:
-                return name
+            away = max(self._away.values(), key=lambda stay: self._count[stay.payer], default=None)
+            if away is not None and (away.payer == payer or self._count[away.payer] > self._count.get(payer, 0)):
+                return away.name
             raise exc.Busy(f"There are {self.most} sessions, as many as may be: try again later.", most=self.most)
         return None
 

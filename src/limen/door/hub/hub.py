@@ -97,6 +97,7 @@ class Hub:
         """What listens over plain HTTP."""
         self._realms: dict[str, Realm] = {}
         self._deadline: asyncio.TimerHandle | None = None
+        self._ticks = 0.0  # uvloop's timers do not all say when: those that are due at once are none
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -260,9 +261,10 @@ class Hub:
         if deadline is None:
             return
         if self._deadline is not None:
-            if not self._deadline.cancelled() and self._deadline.when() <= deadline:
+            if not self._deadline.cancelled() and self._ticks <= deadline:
                 return
             self._deadline.cancel()
+        self._ticks = deadline
         self._deadline = self.loop.call_at(deadline, self._tick)
 
     def _tick(self) -> None:
