@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import shutil
@@ -79,6 +80,25 @@ def test_the_javascript_of_a_page_can_be_read(document: Path, tmp_path: Path) ->
         script.write_text(text)
         done = subprocess.run([NODE, "--check", script], capture_output=True, text=True)
         assert done.returncode == 0, f"{document.name}:{first}\n{done.stderr}"
+
+
+@each_document
+def test_what_the_javascript_of_a_page_imports_is_there(document: Path) -> None:
+    imports = re.compile(r'^import \{([^}]*)\} from "/limen/([\w.]+)"', re.MULTILINE)
+    wanted = [
+        (module, name.split(" as ")[0].strip())
+        for names, module in imports.findall(document.read_text())
+        for name in names.split(",")
+    ]
+    assert [(module, name) for module, name in wanted if name and name not in exported(module)] == []
+
+
+@functools.cache
+def exported(module: str) -> set[str]:
+    """What a file of /limen/ exports."""
+    text = (ROOT / "src" / "limen" / "browser" / module).read_text()
+    lists = re.findall(r"\bexport\s*\{([^}]*)\}", text)
+    return {name.split(" as ")[-1].strip() for names in lists for name in names.split(",")}
 
 
 @each_document

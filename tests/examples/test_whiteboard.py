@@ -62,3 +62,22 @@ async def test_a_python_process_draws_for_a_page_and_tells_it_how_far_it_is(
     await two.get_by_role("button", name="Clear").click()
     await expect(one.locator("#strokes polyline")).to_have_count(0)
     assert troubles == []
+
+
+async def test_the_board_has_one_shape_in_every_window_so_that_nobody_draws_where_others_do_not_look(
+    context: BrowserContext, server: Server, troubles: list[str]
+) -> None:
+    page = await opened(context, server)
+    for width, height in ((1280, 800), (390, 844), (844, 390)):
+        await page.set_viewport_size({"width": width, "height": height})
+        board = await page.locator("#board").bounding_box()
+        assert board is not None
+        assert board["width"] / board["height"] == pytest.approx(1.6, rel=0.01)
+        assert board["x"] >= 0
+        assert board["x"] + board["width"] <= width
+        assert board["y"] + board["height"] <= height
+        hint = await page.locator("#hint").bounding_box()
+        assert hint is not None
+        assert board["y"] <= hint["y"]
+        assert hint["y"] + hint["height"] <= board["y"] + board["height"]
+    assert troubles == []

@@ -1,6 +1,6 @@
 import { Connection, Node, Path, call, handler, when_connected } from "/limen/node.mjs";
 
-const COLORS = ["#1b1e27", "#4653d6", "#1b7a4b", "#c2410c", "#7c3aed"];
+const COLORS = { "#1b1e27": "black", "#4653d6": "blue", "#1b7a4b": "green", "#c2410c": "orange", "#7c3aed": "violet" };
 const NAMES = ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Tim"];
 const LONGEST = 500; // numbers of one piece of ink
 const POINTER_SECONDS = 5;
@@ -57,12 +57,12 @@ class Pad extends Node {
 // -- the tools -------------------------------------------------------------------------------------------------------
 $("name").value = sessionStorage.getItem("name") ?? NAMES[Math.floor(Math.random() * NAMES.length)];
 $("name").addEventListener("change", () => sessionStorage.setItem("name", $("name").value));
-let color = COLORS[Math.floor(Math.random() * COLORS.length)];
-for (const each of COLORS) {
+let color = Object.keys(COLORS)[Math.floor(Math.random() * Object.keys(COLORS).length)];
+for (const [each, word] of Object.entries(COLORS)) {
   const label = document.createElement("label");
   const input = Object.assign(document.createElement("input"), { type: "radio", name: "color", value: each });
   input.checked = each === color;
-  input.ariaLabel = each;
+  input.ariaLabel = word;
   input.addEventListener("change", () => (color = each));
   const patch = svg("svg", { viewBox: "0 0 20 20" });
   patch.append(svg("circle", { cx: 10, cy: 10, r: 8, fill: each }));

@@ -40,8 +40,8 @@ const KEPT = "limen.session.";
  * @param {Options} [options]
  */
 export async function start_session(connection, address, options = {}) {
-  await connection.opened();
   const joined = new Joined(connection, address, options);
+  await connection.opened();
   await joined._begin();
   return joined;
 }
@@ -74,6 +74,9 @@ export class Joined {
 
   /** @param {import("../node/connection.js").Connection} connection @param {string} address @param {Options} options */
   constructor(connection, address, { views = {}, store = globalThis.sessionStorage, details = {} }) {
+    for (const [name, made] of Object.entries(views))
+      if (made !== View && !(/** @type {any} */ (made)?.prototype instanceof View))
+        throw new LimenError("InvalidCall", [`views.${name} must be a class that extends View of application.mjs.`]);
     this.#connection = connection;
     this.#application = address;
     this.#makers = views;
