@@ -288,6 +288,22 @@ test("a proxy is itself whatever JavaScript asks of it", async () => {
   assert.throws(() => node.remote("_x", {})._y, { exc: "InvalidCall" });
 });
 
+test("names that JavaScript knows are names as any", async () => {
+  const [x, y] = await connections(2);
+  class Odd extends Node {
+    static named = call();
+    named(options = {}) {
+      return [Object.keys(options), options.admin ?? null];
+    }
+  }
+  await new Odd().node_bind("test.odd", x.new_context());
+  await y.opened();
+  const evil = JSON.parse('{"__proto__": {"admin": true}, "constructor": 1}');
+  assert.deepEqual(await y.session.apply("test.odd.named", [], evil), [["__proto__", "constructor"], null]);
+  for (const name of ["__proto__", "constructor", "toString", "then", "hasOwnProperty"])
+    await assert.rejects(y.session.apply(`test.odd.${name}`), { exc: "NotFound" });
+});
+
 test("odd addresses among the arguments are refused, and nothing happens", async () => {
   const [x, y] = connections(2);
   const asked = new Asked();

@@ -13,7 +13,8 @@
 export class Kwargs {
   /** @param {Named} named */
   constructor(named) {
-    Object.assign(this, named);
+    for (const [name, value] of Object.entries(named)) // "__proto__" from a stranger is a name as any
+      Object.defineProperty(this, name, { value, enumerable: true, writable: true, configurable: true });
   }
 }
 
