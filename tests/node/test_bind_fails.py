@@ -426,3 +426,16 @@ async def test_who_offers_nothing_asks_the_router_for_nothing(house: House) -> N
         ]
     await root.node_unbind()
     assert await house.left() == (NOTHING, NOTHING)
+
+
+async def test_an_address_at_which_another_program_has_a_node_is_named(house: House) -> None:
+    class Asked(Node):
+        @call
+        def rpc(self) -> None: ...
+
+    here, there = await house.connection(), await house.connection()
+    await Asked().node_bind(TEST + "root", here.new_context())
+    with pytest.raises(exc.RemoteError, match=r"Somebody else stands at 'test\.root") as refused:
+        await Asked().node_bind(TEST + "root", there.new_context())
+    assert refused.value.remote_uri == "wamp.error.procedure_already_exists"
+    assert is_empty(there.tree)

@@ -308,6 +308,14 @@ def test_what_the_framework_calls_by_itself_is_not_replaced_by_a_name_that_happe
         type("Wrong", (Node,), {"_call": lambda self, number: number})
 
 
+def test_call_may_be_written_as_a_call_like_service() -> None:
+    class Second:
+        @call()
+        def one(self) -> None: ...
+
+    assert declared(Second).calls == {"one": "one"}
+
+
 def test_decorators_stand_above_methods() -> None:
     with pytest.raises(TypeError, match="above a method"):
         call(5)  # type: ignore[call-overload]

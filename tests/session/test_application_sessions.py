@@ -54,6 +54,22 @@ def test_a_controller_and_a_view_find_each_other() -> None:
     run(test)
 
 
+def test_what_could_not_begin_leaves_nothing_that_begins_later() -> None:
+    async def test() -> None:
+        async with connections(2) as (server, page):
+            for _ in range(2):
+                with pytest.raises(exc.NotFound):
+                    await start_session(page, "shop", views=VIEWS)
+            async with Shop().bound("shop", server.new_context()) as shop:
+                await settled()
+                assert shop.sessions == ()
+                assert page.session.first is None
+                await start_session(page, "shop", views=VIEWS)
+                assert len(shop.sessions) == 1
+
+    run(test)
+
+
 def test_addresses_count_from_the_session_and_roles_are_what_is_declared() -> None:
     async def test() -> None:
         async with connections(2) as (server, page), Shop().bound("shop", server.new_context()) as shop:

@@ -100,6 +100,8 @@ async def test_without_a_login_there_is_the_stall_and_not_the_shop(server: Serve
             await logs_out(await start_session(connection, "stall", views=VIEWS))
             with pytest.raises(exc.Error):
                 await connection.session.apply("shop.start_session")
+            with pytest.raises(exc.Unauthorized, match=r"'shop' begins no session for this client: .* a login"):
+                await start_session(connection, "shop", views=VIEWS)
 
 
 async def test_who_knows_the_address_and_may_do_anything_by_the_rules_reaches_nothing(server: Server) -> None:

@@ -129,11 +129,36 @@ export class Joined {
     session.discloses = true; // the application must know who says something
     session.first = () => this.#resume();
     const restored = () => void this.#do(() => this.#goOn());
-    this.#undos = [
-      session.on("restored", restored),
-      await session.subscribe(`${this.#application}.on_begin`, restored),
-    ];
-    await this.#inTurn(() => this.#start());
+    this.#undos = [session.on("restored", restored)];
+    try {
+      this.#undos.push(await this.#heardOf(restored));
+      await this.#inTurn(() => this.#start());
+    } catch (error) {
+      this.#stop(); // nothing is left that would begin a session later, when nobody asks for one
+      await this.#unbind();
+      throw error;
+    }
+  }
+
+  /**
+   * The server says when the application begins; whom it does not let hear that may begin nothing either.
+   * @param {() => void} restored
+   */
+  async #heardOf(restored) {
+    try {
+      return await this.#connection.session.subscribe(`${this.#application}.on_begin`, restored);
+    } catch (error) {
+      if (!is(error, "Unauthorized")) throw error;
+      const { exc, message, facts } = /** @type {LimenError} */ (error);
+      throw new LimenError(
+        exc,
+        [
+          `"${this.#application}" begins no session for this client: ${message} It asks for a login (SAFE), or for a ` +
+            "role (USER_ROLES); another router must let this client subscribe what is below that address.",
+        ],
+        facts,
+      );
+    }
   }
 
   /** What this tab had. @returns {{address: string, token: string} | null} */

@@ -70,11 +70,12 @@ class Declared:
 @overload
 def call(method: F, /) -> F: ...
 @overload
-def call(name: str, /) -> Callable[[F], F]: ...
-def call(what: Any, /) -> Any:
-    """The method can be called from elsewhere: `@call` by its own name, `@call("name")` by that one, `@call(".")` at
-    the address of the node itself. It may be a def, an async def, or yield. Here it stays the method it is."""
-    return partial(_mark, "call", what) if isinstance(what, str) else _mark("call", None, what)
+def call(name: str | None = None, /) -> Callable[[F], F]: ...
+def call(what: Any = None, /) -> Any:
+    """The method can be called from elsewhere: `@call`, or `@call()`, by its own name, `@call("name")` by that one,
+    `@call(".")` at the address of the node itself. It may be a def, an async def, or yield. Here it stays the method it
+    is."""
+    return partial(_mark, "call", what) if what is None or isinstance(what, str) else _mark("call", None, what)
 
 
 def handler(address: str) -> Callable[[F], F]:

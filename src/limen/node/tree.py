@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from limen import exc
 from limen.client.callee import streamed
+from limen.client.standing import TAKEN
 from limen.core.react.signals import Value
 
 from .calls import Called, calls
@@ -188,6 +189,12 @@ class Tree:
             return await self.session.register(uri, self._invoked, match=match)
         except exc.Unauthorized as error:
             raise refused(error, "register", uri, match) from None
+        except exc.RemoteError as error:
+            if error.remote_uri != TAKEN:
+                raise
+            raise exc.RemoteError(
+                f"Somebody else stands at {uri.rstrip('.')!r} already: {error}", uri=TAKEN, **error.facts
+            ) from None
 
     async def _subscribed(self, uri: str, match: str = "exact") -> Undo:
         assert self.session is not None

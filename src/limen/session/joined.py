@@ -26,7 +26,7 @@ from .roles import CLIENT, Roles
 
 if TYPE_CHECKING:
     from limen.node.context import Next
-    from limen.node.port import Session
+    from limen.node.port import Session, Undo
     from limen.node.proxy import Proxy
 
 log = logging.getLogger("limen.session")
@@ -126,11 +126,25 @@ class Joined:
         # Where the router leaves it to clients whether they are named: the application must know who says something.
         self._session.discloses = True
         self._session.first = self._resume
-        self._undos = [
-            self._session.on("restored", self._restored),
-            await self._session.subscribe(f"{self._application}.on_begin", self._restored),
-        ]
-        await self._in_turn(self._begin())
+        self._undos = [self._session.on("restored", self._restored)]
+        try:
+            self._undos.append(await self._heard_of())
+            await self._in_turn(self._begin())
+        except BaseException:  # nothing is left that would begin a session later, when nobody asks for one
+            self._stop()
+            await self._unbind()
+            raise
+
+    async def _heard_of(self) -> Undo:
+        """The server says when the application begins; whom it does not let hear that may begin nothing either."""
+        try:
+            return await self._session.subscribe(f"{self._application}.on_begin", self._restored)
+        except exc.Unauthorized as error:
+            raise type(error)(
+                f"{self._application!r} begins no session for this client: {error} It asks for a login (SAFE), or for "
+                "a role (USER_ROLES); another router must let this client subscribe what is below that address.",
+                **error.facts,
+            ) from None
 
     async def _begin(self) -> None:
         """Has a session, the one that is known or a new one; there is none here yet."""
