@@ -40,9 +40,28 @@ settings.load_profile("limen")
 BROWSER_FIXTURES = {"browser", "context", "page"}
 
 
+SLOW = (
+    "workers",
+    "durability",
+    "session",
+    "placements",
+    "fronts",
+    "chaos",
+    "docs",
+    "browser",
+    "examples",
+    "wsgi",
+    "mounting",
+)
+"""Folders whose files take long, though they have few tests. They come first, so that not one process is left with them
+while the others are done (tools/test.py says that xdist keeps this order)."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with a page share the loop that the browser was started on. A name is the same in each process that shares
     the tests: one with an address in it (`ids=repr` of an object) would stop them all."""
+    place = {folder: number for number, folder in enumerate(SLOW)}
+    items.sort(key=lambda item: place.get(item.path.parent.name, len(SLOW)))
     if unsteady := [item.nodeid for item in items if " at 0x" in item.name]:
         raise pytest.UsageError(f"These names of tests are others each time; name their cases by ids=…: {unsteady}")
     for item in items:

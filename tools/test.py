@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     env = node_environment()
     total: dict[str, int] = {}
     worst = 0
-    workers = ["-n", str(min(4, os.cpu_count() or 1) + 1), "--dist", "loadfile"]
+    workers = ["-n", str(min(4, os.cpu_count() or 1) + 1), "--dist", "loadfile", "--no-loadscope-reorder"]
     runs = [([sys.executable, "-m", "pytest", *(arguments or workers)], of_pytest)]
     if not arguments:
         runs.insert(0, (["npm", "test"], of_node))
