@@ -86,3 +86,25 @@ async def test_it_does_where_the_policy_lets_its_user() -> None:
         assert "user of" in await two.session.apply(f"{mine}.asks", [place(ada, ".secret")])
         with pytest.raises(exc.NotFound):
             await one.session.apply(f"{ada.address}.desk.controller.asks", [place(boss, ".secret")])
+
+
+async def test_a_role_that_may_have_no_session_has_none_by_any_router() -> None:
+    class ForStaff(Market):
+        USER_ROLES = ("staff",)
+
+    class ForAll(Market):
+        def user_of(self, caller: Caller) -> str | None:
+            roles.append(caller.role)
+            return super().user_of(caller)
+
+    roles: list[str] = []
+    async with connections(2) as (server, page):
+        async with ForStaff().bound("shop", server.new_context()) as shop:
+            with pytest.raises(exc.Forbidden, match="role"):
+                await start_session(page, "shop")
+            assert not shop.sessions
+        async with ForAll().bound("mall", server.new_context()) as mall:
+            await start_session(page, "mall")
+            type(mall).USER_ROLES = ("staff", roles[0])
+            await page.session.apply("mall.start_session")
+            assert len(mall.sessions) == 2

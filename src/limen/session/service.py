@@ -195,6 +195,8 @@ class ApplicationService(Node):
         if caller.session is None:
             raise exc.Forbidden(NOT_TOLD)
         if self._doorkeeper is None:
+            if self.USER_ROLES and caller.role not in self.USER_ROLES:
+                raise exc.Forbidden("Your role may have no session here.")
             user = self.user_of(caller)
             return (
                 caller.session,
