@@ -15,6 +15,8 @@ from pathlib import Path
 from limen import Node, Signal, bind, call, exc, realm_rule, static
 
 MOST_STROKES, MOST_POINTS = 2_000, 5_000
+MOST_IN_ALL = 200_000
+"""Points on the board: all that it holds is told to a new window in one message (16 MiB at most)."""
 SIZE = 1600, 1000
 
 
@@ -32,6 +34,9 @@ class Board(Node):
         """A stroke is drawn to its end."""
         if len(self) >= MOST_STROKES:
             raise exc.InvalidCall(f"The board is full: it holds {MOST_STROKES:,} strokes. Clear it.")
+        drawn = sum(len(stroke["points"]) for key, stroke in self.items() if key != id[:40])
+        if drawn + len(points) > 2 * MOST_IN_ALL:
+            raise exc.InvalidCall(f"The board is full: it holds {MOST_IN_ALL:,} points. Clear it.")
         if not 2 <= len(points) <= 2 * MOST_POINTS or len(points) % 2:
             raise exc.InvalidCall(f"A stroke has 1 to {MOST_POINTS:,} points, each an x and a y.")
         self[id[:40]] = {"by": by[:40], "color": color[:9], "points": [round(number, 1) for number in points]}

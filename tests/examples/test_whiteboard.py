@@ -10,6 +10,8 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 from served import Server
 
+from limen import Connection, Node, exc
+
 WHITEBOARD = Path(__file__).resolve().parent.parent.parent / "examples" / "whiteboard"
 
 
@@ -81,3 +83,19 @@ async def test_the_board_has_one_shape_in_every_window_so_that_nobody_draws_wher
         assert board["y"] <= hint["y"]
         assert hint["y"] + hint["height"] <= board["y"] + board["height"]
     assert troubles == []
+
+
+async def test_who_fills_the_board_takes_it_from_nobody(start: Callable[..., Server]) -> None:
+    """Before, 2,000 strokes of 5,000 points each were 180 MB, which no window could be told in one message."""
+    served = start([str(Path(sys.executable).with_name("limen")), "serve", str(WHITEBOARD / "board.py"), "--port", "0"])
+    async with Connection(served.url) as eve, Connection(served.url) as ada:
+        widest = [-1.7976931348623157e308] * 10_000
+        for number in range(40):
+            await eve.session.apply("whiteboard.board.add", [f"s{number}", "eve", "#000", widest])
+        with pytest.raises(exc.InvalidCall, match="full"):
+            await eve.session.apply("whiteboard.board.add", ["one more", "eve", "#000", [1, 1]])
+        await eve.session.apply("whiteboard.board.add", ["s1", "eve", "#000", [1, 1]])  # in the place of another
+        window = Node()
+        await window.node_bind("whiteboard.pads.ada", ada.new_context())
+        mirror = await window.remote("whiteboard.board").stream()
+        assert len(mirror) == 40
