@@ -18,7 +18,7 @@ export { kwargs } from "./node/kwargs.js";
 export { Mirror } from "./node/mirror.js";
 export { Node } from "./node/node.js";
 export { NodeProxy as Proxy } from "./node/proxy.js";
-export { PlainSession } from "./node/session.js";
+export { PlainSession } from "./client/session.js";
 export { Signal, signal } from "./node/signal.js";
 export { Path } from "./path.js";
 export { ABSENT, Computed, Cycle, ReactiveDict, Value, batch, effect, untracked } from "./react.js";

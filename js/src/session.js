@@ -37,7 +37,7 @@ export class Session {
   events = new Events();
   /** @type {State} */ state;
   /** The session on this connection, and when its topics are heard again. @type {Entered | undefined} */ entered;
-  /** Takes what is said to a callee (`node/sealed.js`). @type {(message: wamp.Message) => boolean} */ callee = () => false;
+  /** Takes what is said to a callee (`client/sealed.js`). @type {(message: wamp.Message) => boolean} */ callee = () => false;
   /** What is done on a new connection before all else, by whoever has something. @type {() => Promise<any> | undefined} */
   first = () => undefined;
   #place;

@@ -19,7 +19,7 @@ import { parse } from "./wamp.js";
 
 export { Clock, MemoryRouter };
 
-/** @typedef {import("./node/port.js").Clock} AnyClock */
+/** @typedef {import("./client/clock.js").Clock} AnyClock */
 
 /** A connection to a router in memory. It opens by itself; what is done before waits for that. */
 export class MemoryConnection extends Connection {
@@ -31,7 +31,7 @@ export class MemoryConnection extends Connection {
   constructor(router, clock) {
     super("", undefined, { clock, session: new PlainSession(() => this.#dial(), "memory", clock) });
     this.#router = router;
-    this.opened().catch(() => {}); // closed before
+    this.connected().catch(() => {}); // closed before
   }
 
   /**
@@ -50,11 +50,11 @@ export class MemoryConnection extends Connection {
     this.#away = false;
   }
 
-  /** @type {import("./node/line.js").Dial} */
+  /** @type {import("./client/line.js").Dial} */
   async #dial() {
     if (this.#away) throw lost("The connection is cut.");
     const peer = this.#router.join((message) => link.onmessage(parse(message)));
-    /** @type {import("./node/line.js").Link} */
+    /** @type {import("./client/line.js").Link} */
     const link = {
       send: (message) => peer.receive(message),
       close: () => peer.leave(),

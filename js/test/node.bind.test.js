@@ -93,7 +93,7 @@ test("a thousand nodes are told in one go: all is asked before anything is answe
     [exact(), 250, 1000],
   ]) {
     const [one] = connections(1, { router });
-    await one.opened();
+    await one.connected();
     const [root, context] = [await tree(nodes - 1), one.new_context()];
     const asked = [];
     const all = new Promise((resolve) => {
@@ -372,7 +372,7 @@ test("what is unbound while its registration is on the way is bound no more, als
   const restored = new Promise((resolve) => one.on("restored", resolve));
   back();
   await restored;
-  await other.opened();
+  await other.connected();
   await assert.rejects(other.session.apply("root.one"), { exc: "NotFound" });
 });
 

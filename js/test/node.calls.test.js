@@ -297,7 +297,7 @@ test("names that JavaScript knows are names as any", async () => {
     }
   }
   await new Odd().node_bind("test.odd", x.new_context());
-  await y.opened();
+  await y.connected();
   const evil = JSON.parse('{"__proto__": {"admin": true}, "constructor": 1}');
   assert.deepEqual(await y.session.apply("test.odd.named", [], evil), [["__proto__", "constructor"], null]);
   for (const name of ["__proto__", "constructor", "toString", "then", "hasOwnProperty"])
@@ -308,7 +308,7 @@ test("odd addresses among the arguments are refused, and nothing happens", async
   const [x, y] = connections(2);
   const asked = new Asked();
   await asked.node_bind("test.asked", x.new_context());
-  await y.opened();
+  await y.connected();
   const ask = (arg) => y.session.apply("test.asked.all", [arg]);
   await assert.rejects(ask({ $path: 5 }), {
     exc: "InvalidValue",
@@ -345,6 +345,6 @@ for (const uri of [
     const [x, y] = connections(2);
     const asked = new Asked();
     await asked.node_bind("test.asked", x.new_context());
-    await y.opened();
+    await y.connected();
     await assert.rejects(y.session.apply(uri), { exc: "NotFound" });
   });

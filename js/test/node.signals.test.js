@@ -276,3 +276,16 @@ everywhere("what does not fit does not run, wherever it comes from", async (plac
   await came;
   assert.deepEqual(strict.own, [5]);
 });
+
+everywhere("a handler that is connected twice is called once, and gone with one undo", async (places) => {
+  const { second, listener, mark } = await stage(places, new All());
+  const foo = listener.remote("@first.second").on_foo;
+  const note = (...args) => listener.note("connected", ...args);
+  await foo.connect(note);
+  const undo = await foo.connect(note);
+  await second.on_foo.notify(1);
+  assert.equal((await settled(listener, mark)).filter(([kind]) => kind === "connected").length, 1);
+  await undo();
+  await second.on_foo.notify(2);
+  assert.equal((await settled(listener, mark)).filter(([kind]) => kind === "connected").length, 0);
+});

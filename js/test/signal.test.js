@@ -4,6 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { LimenError } from "../src/exc.js";
 import { call, declared, handler, listenedTo, OWN } from "../src/node/declared.js";
+import { Node } from "../src/node/node.js";
 import { Signal, signal } from "../src/node/signal.js";
 import { vectors } from "./support.js";
 
@@ -344,4 +345,17 @@ test("a class of the framework keeps its names", () => {
   }
   assert.deepEqual([...declared(Theirs).calls.keys()], ["node_values"]);
   assert.throws(() => declared(Wrong), /get is a method of Ours.*call\("get"\)/);
+});
+
+test("what the framework calls by itself is not replaced by a method that happens to have its name", () => {
+  class Theirs extends Node {
+    _note() {}
+  }
+  class Wrong extends Theirs {
+    _call(number) {
+      return number;
+    }
+  }
+  declared(Theirs);
+  assert.throws(() => new Wrong(), /In the class Wrong: _call is a name that the class above works by itself/);
 });

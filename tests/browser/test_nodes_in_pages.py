@@ -224,7 +224,7 @@ IN_MEMORY = """async () => {
     const clock = new Clock();
     const [here, there] = connections(2, { clock });
     const [first, third] = [new Node(), new Third()];
-    await Promise.all([here.opened(), there.opened()]);
+    await Promise.all([here.connected(), there.connected()]);
     await first.node_bind("test.first", here.new_context());
     await third.node_bind("test.third", there.new_context());
     const near = await first.remote(new Path("test.third")).rpc("hello");

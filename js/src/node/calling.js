@@ -1,23 +1,22 @@
 /**
- * Calling: how a node reaches others, and how what comes for it is run. The half of `Node` that stands on the tree.
+ * Calling: how a node calls others, and how what is called of it runs. Near and far differ in the wire alone: arguments
+ * and results are what they would be from far, and so are errors.
+ *
  * @module
  */
 import { report } from "../events.js";
 import { LimenError } from "../exc.js";
 import { NEAR, during, wrapped } from "./context.js";
-import { declared } from "./declared.js";
+import { OWN } from "./declared.js";
 import { STANDING } from "./growth.js";
-import { joined, split } from "./kwargs.js";
+import { joined } from "./kwargs.js";
 import { across, every, incoming, outgoing } from "./passing.js";
-import { run_handlers } from "./signal.js";
 import { State } from "./state.js";
-import { nothing, parted } from "./tree.js";
+import { nothing } from "./tree.js";
 
 /** @typedef {import("./context.js").Said} Said */
 /** @typedef {import("./port.js").Invoked} Invoked */
-/** @typedef {import("./signal.js").Handler} Handler */
 /** @typedef {Record<string, unknown>} Named */
-/** @typedef {{ topic: string, args: unknown[], kwargs: Named, details: Record<string, any> }} Heard */
 /**
  * *timeout*: seconds that a call may take. *offline*: what becomes of one while the connection is lost: it waits for
  * it to
@@ -28,6 +27,9 @@ import { nothing, parted } from "./tree.js";
  */
 
 export class Calling extends State {
+  /** @override */
+  static [OWN] = true;
+
   /** @type {import("../path.js").Path | null} */ _path = null;
   /** @type {Said | null} */ _context = null;
 
@@ -109,102 +111,6 @@ export class Calling extends State {
     const written = joined(...every(incoming, args, kwargs, this._self));
     const result = await during({ call: invoked }, () => /** @type {any} */ (this)[method](...written));
     return iterates(result) ? outwards(result) : outgoing(result);
-  }
-
-  // -- signals ----------------------------------------------------------------------------------------------------
-  /**
-   * The router, when the signal *name* of this node is notified; with wrappers round it, whoever else listens, too.
-   * @param {string} name
-   * @param {unknown[]} written
-   * @returns {Promise<unknown> | undefined}
-   */
-  _signal_notified(name, written) {
-    const { _context: context, _path: path } = this;
-    if (!context || !path) return undefined;
-    const call = /** @type {const} */ ([`${path}.${name}`, ...split(written)]);
-    if (!("wrap_publish" in context)) return this.#sent(...call);
-    return Promise.resolve(wrapped(context, "wrap_publish", (...what) => this._publish(...what))(...call));
-  }
-
-  /** Who else of this connection listens to the signal *name* of this node. @param {string} name */
-  _signal_listeners(name) {
-    const { _context: context, _path: path } = this;
-    return context && path && !("wrap_publish" in context) ? this.#listeners(String(path), name) : [];
-  }
-
-  /** @param {string} topic @param {unknown[]} args @param {Named} kwargs @returns {Promise<unknown> | undefined} */
-  #sent(topic, args, kwargs) {
-    const [out, named] = every(outgoing, args, kwargs, this._self);
-    return this._tree.session?.publish(topic, out, named);
-  }
-
-  /** Each gets what it would get over the wire. @param {string} address @param {string} name @returns {Handler[]} */
-  #listeners(address, name) {
-    return this._tree.listeners(address, name).map(([node, handler]) => (...written) => {
-      const [args, kwargs] = split(written);
-      return handler(...joined(...every(across, args, kwargs, node)));
-    });
-  }
-
-  /**
-   * Says the signal at *topic*, whose node may be here or elsewhere.
-   * @param {string} topic
-   * @param {unknown[]} written
-   */
-  async _notify_from(topic, written) {
-    const context = this._where();
-    const [address, name] = parted(topic);
-    const node = /** @type {any} */ (this._tree.nodes.get(address));
-    if (node && declared(node.constructor).signals.has(name)) return node[name].notify(...written);
-    return wrapped(context, "wrap_publish", (...what) => this._publish(...what))(topic, ...split(written));
-  }
-
-  /**
-   * The router, and listeners of this connection.
-   * @param {string} topic
-   * @param {unknown[]} args
-   * @param {Named} kwargs
-   */
-  async _publish(topic, args, kwargs) {
-    const sent = this.#sent(topic, args, kwargs);
-    await run_handlers(topic, this.#listeners(...parted(topic)), joined(args, kwargs), sent);
-  }
-
-  /** @param {string} address @param {Handler} handler @returns {Promise<() => Promise<void>>} */
-  async _listen(address, handler) {
-    const { _tree: tree, _self: self } = this;
-    const listen = (/** @type {string} */ where) => tree.listen(self, where, handler);
-    await wrapped(this._where(), "wrap_subscribe", listen)(address, [], {});
-    return () => tree.listenNoMore(self, address, handler);
-  }
-
-  /** @param {string} address @param {Handler} handler */
-  async _listen_no_more(address, handler) {
-    await this._tree.listenNoMore(this._self, address, handler);
-  }
-
-  /** What somebody elsewhere has said, for a handler of this node. @param {Handler} handler @param {Heard} event */
-  _hear(handler, event) {
-    return this.#heard(event, (written) => handler(...written));
-  }
-
-  /** Somebody elsewhere has said the signal *name* of this node. @param {string} name @param {Heard} event */
-  _say_here(name, event) {
-    return this.#heard(event, (written) => /** @type {any} */ (this)[name].heard(written));
-  }
-
-  /** @param {Heard} event @param {(written: unknown[]) => unknown} work */
-  async #heard({ topic, args, kwargs, details }, work) {
-    if (!this._context || this._self._ending) return;
-    try {
-      const { publisher, publisher_authid, publisher_authrole } = details;
-      const event = { topic, details, publisher, publisher_authid, publisher_authrole };
-      const last = (/** @type {string} */ _, /** @type {unknown[]} */ given, /** @type {Named} */ named) =>
-        during({ event }, () => work(joined(...every(incoming, given, named, this._self))));
-      await during({ event }, () => wrapped(this._where(), "wrap_event", last)(topic, args, kwargs));
-    } catch (error) {
-      report(error);
-    }
   }
 }
 

@@ -11,10 +11,10 @@
  */
 import { LimenError } from "../exc.js";
 import { NodeContext } from "./context.js";
-import { endpoint, webSocket } from "./line.js";
-import { CLOCK } from "./port.js";
-import { SealedSession } from "./sealed.js";
-import { PlainSession } from "./session.js";
+import { endpoint, webSocket } from "../client/line.js";
+import { CLOCK } from "../client/clock.js";
+import { SealedSession } from "../client/sealed.js";
+import { PlainSession } from "../client/session.js";
 import { Tree } from "./tree.js";
 
 /** @typedef {import("./port.js").Session} Session */
@@ -24,7 +24,7 @@ import { Tree } from "./tree.js";
  */
 /**
  * *WebSocket*: the class; the browser's own, unless said. *session*: another than a plain one; then there is no URL.
- * @typedef {{WebSocket?: typeof globalThis.WebSocket, clock?: import("./port.js").Clock, session?: Opened}} Options
+ * @typedef {{WebSocket?: typeof globalThis.WebSocket, clock?: import("../client/clock.js").Clock, session?: Opened}} Options
  */
 
 /** Connections of the page's login: a session has one callee. @type {WeakMap<object, Connection>} */
@@ -33,7 +33,7 @@ const SEALED = new WeakMap();
 export class Connection {
   /** The session port. @type {Opened} */ session;
   /** What is bound here. @type {Tree} */ tree;
-  /** @type {import("./port.js").Clock} */ clock;
+  /** @type {import("../client/clock.js").Clock} */ clock;
   /** @type {Promise<void> | undefined} */ #opening;
 
   /**
@@ -95,7 +95,7 @@ export class Connection {
   }
 
   /** What `when_connected` awaits. @returns {Promise<void>} */
-  opened() {
+  connected() {
     this.#opening ??= this.session.open().catch((error) => {
       this.#opening = undefined;
       throw error;
@@ -117,6 +117,6 @@ export class Connection {
  * @returns {Promise<C>}
  */
 export async function when_connected(connection) {
-  await connection.opened();
+  await connection.connected();
   return connection;
 }

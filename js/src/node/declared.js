@@ -102,6 +102,7 @@ class Reading {
   marks = new Map();
   /** @type {Map<string, Signal>} */ signals = new Map();
   /** @type {Set<string>} */ gone = new Set();
+  /** What the framework's classes work by themselves. @type {Set<string>} */ #private = new Set();
 
   /** @param {Function} Class */
   constructor(Class) {
@@ -114,6 +115,12 @@ class Reading {
 
   /** @param {Function} one @param {number} place */
   read(one, place) {
+    for (const name of Object.getOwnPropertyNames(one.prototype)) {
+      if (name[0] !== "_") continue;
+      if (Object.hasOwn(one, OWN)) this.#private.add(name);
+      else if (this.#private.has(name))
+        this.wrong(`${name} is a name that the class above works by itself; call yours otherwise.`);
+    }
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(one))) {
       const marks = (Array.isArray(value) ? value : [value]).filter((each) => each instanceof Marked);
       if (value instanceof Signal) this.signal(one, name, value);

@@ -53,7 +53,7 @@ export class Growth {
   run(path, context) {
     return this.#orLeave(this.#top, async () => {
       this.#place(this.#top, path, context);
-      if (context.connection?.opened) await this.#unlessGivenUp(context.connection.opened());
+      if (context.connection?.connected) await this.#unlessGivenUp(context.connection.connected());
       await this.#tell(this.#top);
       await this.#wire();
     });
@@ -186,7 +186,7 @@ export function leaving(top, failure) {
     const those = stems.get(stem) ?? [];
     if (those.push(node) === 1) stems.set(stem, those);
   }
-  const confirmed = nodes.map((node) => node._path && node._tree.deafen(node));
+  const confirmed = nodes.map((node) => node._path && node._tree.listeners.deafen(node));
   for (const node of nodes) {
     if (node._path) node._tree.leave(node, String(node._path));
     node._growth?.left(node);

@@ -256,25 +256,3 @@ function kept(value, key) {
 
 /** @param {unknown} row */
 const isRow = (row) => Array.isArray(row) && (row.length === 1 || row.length === 2) && typeof row[0] === "string";
-
-/**
- * The mirror of the node at *address*, as *node* sees it; it ends with *node*, too.
- * @param {import("./node.js").Node} node
- * @param {string} address
- * @param {(name: string, options: import("./calling.js").CallOptions) => Promise<unknown>} call
- */
-export async function mirrored(node, address, call) {
-  const mirror = new Mirror(address);
-  const clock = node.node_context.get("clock", globalThis);
-  const undo = /** @type {any} */ (node).on_node_unbind.connect(() => mirror.close());
-  try {
-    await mirror.follow(
-      (push, signal) => call("node_stream", { push, signal }),
-      (work, after) => clock.setTimeout(() => !mirror.closed && work(), after),
-    );
-  } catch (error) {
-    undo();
-    throw error;
-  }
-  return mirror;
-}

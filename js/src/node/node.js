@@ -27,10 +27,10 @@
  */
 import { LimenError } from "../exc.js";
 import { Path } from "../path.js";
-import { Calling } from "./calling.js";
 import { NodeContext, resolversOf } from "./context.js";
 import { declared, OWN } from "./declared.js";
 import { APART, Growth, isWithin, leaving, said } from "./growth.js";
+import { Hearing } from "./hearing.js";
 import { ADDRESS, proxyOf } from "./proxy.js";
 import { Signal } from "./signal.js";
 import { treeOf } from "./tree.js";
@@ -42,7 +42,7 @@ const IDENTIFIER = /^\p{ID_Start}\p{ID_Continue}*$/u;
 /** @type {ReadonlyMap<string, Node>} */
 const NO_CHILDREN = new Map();
 
-export class Node extends Calling {
+export class Node extends Hearing {
   /** @override */
   static [OWN] = true;
 
@@ -268,16 +268,6 @@ export class Node extends Calling {
     return this._parent?._context && this._parent._tree === this._tree ? this._parent._stem : this;
   }
 
-  /** What its class listens to elsewhere. */
-  async _listen_as_declared() {
-    const self = /** @type {any} */ (this);
-    const listens = declared(this.constructor).elsewhere.map(({ attribute, address, signal }) => {
-      const path = this.node_path.resolve(address, ...resolversOf(this._where()));
-      return this._listen(signal ? `${path}.${signal}` : String(path), (...args) => self[attribute](...args));
-    });
-    await Promise.all(listens);
-  }
-
   // -- the rest of the tree ---------------------------------------------------------------------------------------
   /**
    * What stands at *address*, from here: "test.third", "@third" from the base, "#view" by its role.
@@ -322,7 +312,7 @@ function topmost(prototype) {
 // a
 // property held before is not asked again; at bind all are.
 Object.setPrototypeOf(
-  topmost(Calling.prototype),
+  topmost(Hearing.prototype),
   new Proxy(Object.create(Object.prototype), {
     set(target, name, value, node) {
       if (isStray(value) && node instanceof Node && typeof name === "string") throw useNodeAdd(name, value);

@@ -15,8 +15,7 @@
  */
 import { LimenError } from "../exc.js";
 import { split } from "./kwargs.js";
-import { mirrored } from "./mirror.js";
-import { parted } from "./tree.js";
+import { parted } from "./listening.js";
 
 /** @typedef {import("./node.js").Node} Node */
 /** @typedef {import("../path.js").Path} Path */
@@ -116,7 +115,7 @@ class Far {
 
   /** The dictionary of the node, mirrored here: it follows every change until it is closed or the node unbound. */
   stream() {
-    return mirrored(this.node, this.uri, (name, options) => this.call(name, [], {}, options));
+    return this.node._mirrored(this.uri, this.options);
   }
 
   // -- what JavaScript asks of a proxy ------------------------------------------------------------------------------

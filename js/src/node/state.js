@@ -14,11 +14,12 @@
 import { batch, ReactiveDict } from "../react.js";
 import { call, OWN } from "./declared.js";
 import { equal, frozen } from "./frozen.js";
-import { Sender } from "./mirror.js";
+import { Mirror, Sender } from "./mirror.js";
+import { STREAM } from "./wiring.js";
 
 export class State {
   static [OWN] = true;
-  static stream = call("node_stream");
+  static stream = call(STREAM);
 
   /** @type {ReactiveDict<any> | undefined} */ _state = undefined;
 
@@ -88,6 +89,28 @@ export class State {
    */
   watch(listener) {
     return this._dict.watch(listener);
+  }
+
+  /**
+   * The mirror of the node at *address*, as this one sees it; it ends with this one, too.
+   * @param {string} address
+   * @param {import("./calling.js").CallOptions} options
+   */
+  async _mirrored(address, options) {
+    const self = /** @type {import("./node.js").Node & Record<string, any>} */ (/** @type {unknown} */ (this));
+    const mirror = new Mirror(address);
+    const clock = self.node_context.get("clock", globalThis);
+    const undo = self.on_node_unbind.connect(() => mirror.close());
+    try {
+      await mirror.follow(
+        (push, signal) => self._call_from(`${address}.${STREAM}`, [], {}, { ...options, push, signal }),
+        (work, after) => clock.setTimeout(() => !mirror.closed && work(), after),
+      );
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    return mirror;
   }
 
   /**

@@ -15,25 +15,19 @@ import { Value } from "../react.js";
 import { report } from "../events.js";
 import { declared } from "./declared.js";
 import { said } from "./growth.js";
+import { Listeners, parted } from "./listening.js";
 import { SELF, travels, Wiring } from "./wiring.js";
 
 /** @typedef {import("./node.js").Node} Node */
 /** @typedef {import("./port.js").Session} Session */
-/** @typedef {import("./port.js").Undo} Undo */
-/** @typedef {import("./signal.js").Handler} Handler */
-/**
- * Who of this connection listens to one address: a signal's, or all of a node's.
- * @typedef {{ handlers: [node: Node, handler: Handler][], ready: Promise<Undo> | undefined }} Listened
- */
-
 /** @typedef {import("./wiring.js").Listener} Listener */
 
 export class Tree {
   /** @type {Map<string, Node>} */ nodes = new Map();
-  /** @type {Map<string, Listened>} */ #listened = new Map();
+  /** Who of this connection listens to what. */
+  listeners = new Listeners(this);
   #returning = new Value(false, { name: "away" });
   /** What was told of each root. @type {Map<Node, Wiring>} */ #wirings = new Map();
-  /** What each node listens to. @type {Map<Node, [address: string, handler: Handler][]>} */ #listens = new Map();
 
   /** @param {Session} [session] what reaches the rest of the tree; without one there is nothing else */
   constructor(session) {
@@ -55,8 +49,7 @@ export class Tree {
 
   /** How much is held, for whoever looks for what was left. */
   get size() {
-    const [listened, listening, roots] = [this.#listened.size, this.#listens.size, this.#wirings.size];
-    return { nodes: this.nodes.size, roots, listened, listening };
+    return { nodes: this.nodes.size, roots: this.#wirings.size, ...this.listeners.size };
   }
 
   // -- who is where -----------------------------------------------------------------------------------------------
@@ -146,91 +139,15 @@ export class Tree {
   #revoked = ({ uri, match, error }) => {
     /** @type {Set<Node>} */ const nodes = new Set();
     for (const wiring of this.#wirings.values()) wiring.revoked(uri);
-    const listened = this.#listened.get(match === "wildcard" ? uri.slice(0, -1) : uri);
-    if (listened) listened.ready = undefined;
-    for (const [node] of listened?.handlers ?? []) nodes.add(node);
+    const listening = this.listeners.at(match === "wildcard" ? uri.slice(0, -1) : uri);
+    if (listening) listening.asked = undefined;
+    for (const [node] of listening?.handlers ?? []) nodes.add(node);
     const own = match === "exact" ? (this.nodes.get(parted(uri)[0]) ?? this.nodes.get(uri)) : undefined;
     if (own) nodes.add(own);
     if (match === "prefix")
       for (const [address, node] of this.nodes) if (`${address}.`.startsWith(uri)) nodes.add(node);
     for (const node of nodes) said(node, "on_node_registration_failure", error)?.catch(report);
   };
-
-  // -- who listens ------------------------------------------------------------------------------------------------
-  /**
-   * Who of this connection hears the signal *name* of the node at *address*.
-   * @param {string} address
-   * @param {string} name
-   */
-  listeners(address, name) {
-    if (!this.#listened.size) return [];
-    const exactly = this.#listened.get(`${address}.${name}`)?.handlers ?? [];
-    return [...exactly, ...(this.#listened.get(address)?.handlers ?? [])];
-  }
-
-  /**
-   * *handler* of *node* hears the signal at *address*, or all signals of the node there; resolves when the router has
-   * taken it.
-   * @param {Node} node
-   * @param {string} address
-   * @param {Handler} handler
-   */
-  async listen(node, address, handler) {
-    if (!node._path || node._ending)
-      throw new LimenError("InvalidCall", [`${node} is leaving: it hears nothing any more.`]);
-    const listened = this.#listened.get(address) ?? { handlers: [], ready: undefined };
-    this.#listened.set(address, listened);
-    listened.handlers.push([node, handler]);
-    const own = this.#listens.get(node);
-    if (own) own.push([address, handler]);
-    else this.#listens.set(node, [[address, handler]]);
-    if (!this.session) return;
-    try {
-      await (listened.ready ??= this.#subscribe(this.session, address, listened));
-    } catch (error) {
-      await this.listenNoMore(node, address, handler);
-      throw error;
-    }
-  }
-
-  /** @param {Session} session @param {string} address @param {Listened} listened @returns {Promise<Undo>} */
-  #subscribe(session, address, listened) {
-    /** @type {Listener} */
-    const heard = (topic, args, kwargs, details = {}) => {
-      if (!travels(parted(topic)[1])) return;
-      for (const each of [...listened.handlers])
-        if (listened.handlers.includes(each)) void each[0]._hear(each[1], { topic, args, kwargs, details });
-    };
-    return parted(address)[1].startsWith("on_")
-      ? session.subscribe(address, heard, { topic: true })
-      : session.subscribe(`${address}.`, heard, { match: "wildcard", topic: true });
-  }
-
-  /**
-   * Undoes `listen`; resolves when the router knows.
-   * @param {Node} node
-   * @param {string} address
-   * @param {Handler} handler
-   */
-  async listenNoMore(node, address, handler) {
-    const listened = this.#listened.get(address);
-    const index = listened?.handlers.findIndex(([who, what]) => who === node && what === handler) ?? -1;
-    if (!listened || index < 0) return;
-    listened.handlers.splice(index, 1);
-    const own = (this.#listens.get(node) ?? []).filter(([where, what]) => where !== address || what !== handler);
-    if (own.length) this.#listens.set(node, own);
-    else this.#listens.delete(node);
-    if (listened.handlers.length) return;
-    this.#listened.delete(address);
-    const undone = listened.ready?.then((undo) => undo()).catch(() => {});
-    if (!this.away) await undone; // else when the connection is back
-  }
-
-  /** Undoes all `listen` of *node*. @param {Node} node */
-  async deafen(node) {
-    const listens = this.#listens.get(node);
-    if (listens) await Promise.all([...listens].map(([address, handler]) => this.listenNoMore(node, address, handler)));
-  }
 }
 
 /** @type {WeakMap<Session, Tree>} */
@@ -248,9 +165,3 @@ const callOf = (node, name) => declared(node.constructor).calls.get(name);
 
 /** @param {string} uri */
 export const nothing = (uri) => new LimenError("NotFound", [`Nothing is called by ${uri}.`]);
-
-/** An address without its last part, and that. @param {string} address @returns {[above: string, name: string]} */
-export function parted(address) {
-  const dot = address.lastIndexOf(".");
-  return [address.slice(0, Math.max(dot, 0)), address.slice(dot + 1)];
-}

@@ -41,7 +41,7 @@ const KEPT = "limen.session.";
  */
 export async function start_session(connection, address, options = {}) {
   const joined = new Joined(connection, address, options);
-  await connection.opened();
+  await connection.connected();
   await joined._begin();
   return joined;
 }

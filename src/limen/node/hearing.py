@@ -58,7 +58,7 @@ class Hearing(Calling):
         context, tree = self._context, self._tree
         if context is None or tree is None or context.wraps("wrap_publish"):  # then it is a publication's (_publish)
             return ()
-        return tree.listeners(str(self._path), name)
+        return tree.listeners.of(str(self._path), name)
 
     async def _notify_from(self, topic: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Says the signal at *topic*, whose node may be here or elsewhere."""
@@ -86,7 +86,7 @@ class Hearing(Calling):
                 errors += group.exceptions
             else:
                 waiting += [left] if left is not None else []
-        for listening in tree.listeners(address, name):
+        for listening in tree.listeners.of(address, name):
             listening.call(args, kwargs, errors, waiting)
         await ended(waiting, errors)
         raise_all(errors, f"of {topic}: handlers failed")
@@ -96,21 +96,21 @@ class Hearing(Calling):
         context, tree = self._where()
 
         async def listen(address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            await tree.listen(cast("Node", self), address, handler)
+            await tree.listeners.add(cast("Node", self), address, handler)
 
         if context.wraps("wrap_subscribe"):
             await context.wrapped("wrap_subscribe", listen)(address, (), {})
         else:
-            await tree.listen(cast("Node", self), address, handler)
+            await tree.listeners.add(cast("Node", self), address, handler)
 
         def undo() -> Awaitable[None]:
-            return _confirmed(tree.listen_no_more(cast("Node", self), address, handler))
+            return _confirmed(tree.listeners.drop(cast("Node", self), address, handler))
 
         return undo
 
     async def _listen_no_more(self, address: str, handler: Handler) -> None:
         _, tree = self._where()
-        await _confirmed(tree.listen_no_more(cast("Node", self), address, handler))
+        await _confirmed(tree.listeners.drop(cast("Node", self), address, handler))
 
     def _listens_as_declared(self) -> Iterator[Coroutine[Any, Any, Undo]]:
         """For each handler that its class declares for others: what makes it listen."""

@@ -29,13 +29,12 @@ from limen.core.react.signals import Value
 from .calls import Called, calls
 from .context import Heard
 from .declared import declared, travels
-from .listening import Listeners, Listening, is_signal, matches, refused
+from .listening import Listeners, is_signal, matches, refused
 from .passing import each, incoming, outgoing
 
 if TYPE_CHECKING:
     from limen.client.callee import Invoked
 
-    from .handlers import Handler
     from .node import Node
     from .port import Session, Undo
 
@@ -54,7 +53,8 @@ class Tree:
     def __init__(self, session: Session | None = None) -> None:
         self.session = session
         self.nodes: dict[str, Node] = {}
-        self._listeners = Listeners(self)
+        self.listeners = Listeners(self)
+        """Who of this connection listens to what."""
         self._prefixes: dict[tuple[Node, str], Asked] = {}
         """What is asked for a root and all below it."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -89,7 +89,7 @@ class Tree:
                 self._prefixes.pop((root, "calls" if kind == "registration" else "signals"), None)
             yield from (node for address, node in self.nodes.items() if f"{address}.".startswith(uri))
             return
-        listening = self._listeners.at(uri.removesuffix(".") if match == "wildcard" else uri)
+        listening = self.listeners.at(uri.removesuffix(".") if match == "wildcard" else uri)
         if listening is not None:
             listening.asked = None
             yield from tuple(listening.by_node)
@@ -234,22 +234,6 @@ class Tree:
         return outcome if type(outcome) is AsyncGeneratorType else outgoing(outcome)
 
     # -- signals ------------------------------------------------------------------------------------------------
-    def listeners(self, address: str, name: str) -> Iterable[Listening]:
-        """Who of this connection hears the signal *name* of the node at *address*."""
-        return self._listeners.of(address, name)
-
-    async def listen(self, node: Node, address: str, handler: Handler) -> None:
-        """See `Listeners.add`."""
-        await self._listeners.add(node, address, handler)
-
-    def listen_no_more(self, node: Node, address: str, handler: Handler) -> Awaitable[object] | None:
-        """Undoes `listen`, at once; gives what is done when the router knows, where it has to."""
-        return self._listeners.drop(node, address, handler)
-
-    def deafened(self, node: Node) -> list[Awaitable[object]]:
-        """Undoes all `listen` of *node*, likewise."""
-        return list(self._listeners.deafened(node))
-
     def _said_here(self, topic: str, args: Sequence[Any], kwargs: dict[str, Any], details: Mapping[str, Any]) -> None:
         """Somebody elsewhere has said a signal of a node of ours."""
         address, _, name = topic.rpartition(".")

@@ -112,7 +112,7 @@ export class Line {
    * @param {Dial} dial
    * @param {string} realm
    * @param {Owner} owner
-   * @param {import("./port.js").Clock} clock
+   * @param {import("./clock.js").Clock} clock
    */
   constructor(dial, realm, owner, clock) {
     this.#dial = dial;

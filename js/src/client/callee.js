@@ -11,8 +11,8 @@ import { lost } from "../connection.js";
 import { LimenError } from "../exc.js";
 import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD } from "../wamp.js";
 
-/** @typedef {import("./port.js").Invoked} Invoked */
-/** @typedef {import("./port.js").Undo} Undo */
+/** @typedef {import("../node/port.js").Invoked} Invoked */
+/** @typedef {import("../node/port.js").Undo} Undo */
 /** @typedef {import("../wamp.js").Message} Message */
 /**
  * What a callee needs of its session. *ask*: a request and who is told its answer, undefined: the connection was lost.
@@ -22,7 +22,7 @@ import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD
  *   send(message: any[]): void,
  *   write(value: unknown, path?: string): any,
  *   read: import("../payload.js").Read,
- *   clock: import("./port.js").Clock,
+ *   clock: import("./clock.js").Clock,
  *   buffered(): number,
  *   tell(event: string, detail: any): void,
  * }} Wire
@@ -30,7 +30,7 @@ import { ERROR, INTERRUPT, INVOCATION, REGISTER, UNREGISTER, UNREGISTERED, YIELD
 /**
  * *id*: on this connection. *asked*: an answer is awaited. *stood*: it was registered on some. *gone*: undone; settled by
  * *leave* when the router knows.
- * @typedef {{uri: string, match: string, endpoint: import("./port.js").Endpoint, id: number | undefined, asked: boolean,
+ * @typedef {{uri: string, match: string, endpoint: import("../node/port.js").Endpoint, id: number | undefined, asked: boolean,
  *    stood: boolean, gone: Promise<void> | undefined, leave: () => void, settle: (error?: LimenError) => void}} Registration
  */
 
@@ -66,7 +66,7 @@ export class Callee {
 
   /**
    * @param {string} uri
-   * @param {import("./port.js").Endpoint} endpoint
+   * @param {import("../node/port.js").Endpoint} endpoint
    * @param {string} match
    * @returns {Promise<Undo>} rejects with what the router says
    */

@@ -19,10 +19,10 @@ import { Callee } from "./callee.js";
 import { Calls, written } from "./calls.js";
 import { Line } from "./line.js";
 import { natural, read } from "./plain.js";
-import { CLOCK } from "./port.js";
+import { CLOCK } from "./clock.js";
 
 /** @typedef {import("../wamp.js").Message} Message */
-/** @typedef {import("./port.js").Session} Session */
+/** @typedef {import("../node/port.js").Session} Session */
 
 /** @implements {Session} */
 export class PlainSession {
@@ -43,7 +43,7 @@ export class PlainSession {
   /**
    * @param {import("./line.js").Dial} dial
    * @param {string} realm
-   * @param {import("./port.js").Clock} [clock]
+   * @param {import("./clock.js").Clock} [clock]
    */
   constructor(dial, realm, clock = CLOCK) {
     this.#line = new Line(dial, realm, this, clock);

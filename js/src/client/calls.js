@@ -27,7 +27,7 @@ export class Calls {
    * @param {string} uri
    * @param {any[]} args
    * @param {Record<string, any>} kwargs
-   * @param {import("./port.js").CallOptions} options
+   * @param {import("../node/port.js").CallOptions} options
    * @returns {Promise<any>}
    */
   apply(uri, args, kwargs, { timeout, push, signal }) {

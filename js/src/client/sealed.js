@@ -14,9 +14,9 @@ import { LimenError } from "../exc.js";
 import { PUBLISH } from "../wamp.js";
 import { Callee } from "./callee.js";
 import { written } from "./calls.js";
-import { CLOCK } from "./port.js";
+import { CLOCK } from "./clock.js";
 
-/** @typedef {import("./port.js").Session} Port */
+/** @typedef {import("../node/port.js").Session} Port */
 /** @typedef {import("../wamp.js").Message} Message */
 /** *undo*: while it stands. @typedef {{uri: string, handler: (...args: any[]) => void, how: string | undefined,
  *   topic: boolean, undo: (() => Promise<void>) | undefined}} Subscription */
@@ -35,7 +35,7 @@ export class SealedSession {
   #out = false;
   /** @type {LimenError | undefined} */ #over;
 
-  /** @param {import("../session.js").Session} core @param {import("./port.js").Clock} [clock] */
+  /** @param {import("../session.js").Session} core @param {import("./clock.js").Clock} [clock] */
   constructor(core, clock = CLOCK) {
     this.#core = core;
     const { requests, write, read } = core.parts;
