@@ -40,6 +40,8 @@ EACH = 12
 """Transactions of a client after which the next list comes into use."""
 PATIENCE = 30.0
 """Seconds."""
+BETWEEN_KILLS = 20
+"""Calls that were answered, or failed, before the next kill."""
 History = list[dict[str, Any]]
 REFUSED = exc.TransactionConflict, exc.RecordVersionMismatch, exc.StoreError
 """Errors after which nothing was done, for sure. Any other, and none at all, leaves it open."""
@@ -316,7 +318,7 @@ def through_servers(
     running = [Served(url, folder, workers) for _ in range(servers)]
     history: History = []
     over = threading.Event()
-    killer = threading.Thread(target=_kill_now_and_then, args=(running, kill, over)) if kill else None
+    killer = threading.Thread(target=_kill_now_and_then, args=(running, kill, over, history)) if kill else None
     try:
         if killer:
             killer.start()
@@ -364,10 +366,14 @@ def storage_on_default(store: Any) -> Any:
     return storage_on(store)
 
 
-def _kill_now_and_then(running: list[Served], every: float, over: threading.Event) -> None:
-    chance = random.Random(5)
+def _kill_now_and_then(running: list[Served], every: float, over: threading.Event, history: History) -> None:
+    """Kills once a while, and only if something was done since: on a slow machine servers would be killed faster than
+    they start, and a supervisor would wait longer and longer before it starts the next."""
+    chance, done = random.Random(5), 0
     while not over.wait(every * chance.uniform(0.5, 1.5)):
-        chance.choice(running).kill_and_start()
+        if len(history) - done >= BETWEEN_KILLS:
+            done = len(history)
+            chance.choice(running).kill_and_start()
 
 
 def write(history: History, out: str) -> None:
