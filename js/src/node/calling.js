@@ -18,10 +18,9 @@ import { nothing } from "./tree.js";
 /** @typedef {import("./port.js").Invoked} Invoked */
 /** @typedef {Record<string, unknown>} Named */
 /**
- * *timeout*: seconds that a call may take. *offline*: what becomes of one while the connection is lost: it waits for
- * it to
- * come back, as long as the time-out allows, or fails at once. *signal*: aborted, the call is canceled, here and there.
- * *push*: gets the values of a stream one by one.
+ * *timeout*: seconds that a call may take. *offline*: what becomes of one while the connection is lost: it waits for it
+ * to come back, as long as the time-out allows, or fails at once. *signal*: aborted, the call is canceled, here and
+ * there. *push*: gets the values of a stream one by one.
  * @typedef {{ timeout?: number | undefined, offline?: "wait" | "fail" | undefined, signal?: AbortSignal | undefined,
  *    push?: ((value: any) => void) | undefined }} CallOptions
  */

@@ -1,7 +1,6 @@
 /**
  * NodeContext: what a node stands in. It inherits like a prototype: a branch of the tree sees what its parents have,
- * and
- * may have its own of anything.
+ * and may have its own of anything.
  *
  *     const root = new NodeContext({ principal: "ada" });
  *     const branch = root.new({ wrap_call: logged });   // calls from this branch are logged, those from above are not

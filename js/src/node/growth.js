@@ -3,7 +3,7 @@
  *
  *     placed       it has its address and its context, nobody else can take that place
  *     telling      its handlers of on_node_bind run; what they add (a guest) is placed and told with it, and leaves
- *     with it
+ *                  with it
  *     told         … have run
  *     registering  its handlers of on_node_register have run; the router is asked
  *     standing     the router has taken it: it can be called
@@ -13,8 +13,7 @@
  *
  * A node leaves at once: its address is free, nothing is called and nothing heard any more. Then it is told, then the
  * router, and then it can be bound again. A handler of on_node_unbind that unbinds its node does not wait for itself,
- * as
- * long as it does so before it first awaits something: after that nobody knows who asks.
+ * as long as it does so before it first awaits something: after that nobody knows who asks.
  *
  * @module
  */
@@ -170,8 +169,7 @@ export const isWithin = (node) => within.some((each) => each._ending === node._e
 
 /**
  * *top* and all below it leave, from now on; resolves when nothing is left of them. *failure*: what was in the way
- * while
- * they were being bound. What handlers throw is in an AggregateError; of a failure it is reported.
+ * while they were being bound. What handlers throw is in an AggregateError; of a failure it is reported.
  * @param {Node} top
  * @param {unknown} [failure]
  * @returns {Promise<void>}

@@ -202,8 +202,8 @@ export class Mirror extends ReactiveDict {
 
   // -- tied to the wire -------------------------------------------------------------------------------------------
   /**
-   * Asks, and asks again when that ends before its time; resolves when the first snapshot is there, rejects with what is
-   * said instead of one.
+   * Asks, and asks again when that ends before its time; resolves when the first snapshot is there, rejects with what
+   * is said instead of one.
    * @param {(push: (message: unknown) => void, signal: AbortSignal) => Promise<unknown>} ask
    * @param {(work: () => void, after: number) => unknown} later
    * @returns {Promise<void>}

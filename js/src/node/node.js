@@ -126,10 +126,8 @@ export class Node extends Hearing {
   // -- binding ----------------------------------------------------------------------------------------------------
   /**
    * Makes the node, and all that was added to it, stand at *path*; with *parent* it is added to that node, as the last
-   * part
-   * of the path. *context*: what it knows, and by which connection it is reached, which opens if it has not yet;
-   * without
-   * one it lives in this process alone.
+   * part of the path. *context*: what it knows, and by which connection it is reached, which opens if it has not yet;
+   * without one it lives in this process alone.
    * @param {Address} path
    * @param {NodeContext | null} [context]
    * @param {Node | null} [parent]
@@ -178,8 +176,7 @@ export class Node extends Hearing {
 
   /**
    * Takes the node and all below it from its address; one that was added is taken from its parent, too. While that is
-   * under
-   * way a second call waits for the first; of a node that stands nowhere nothing happens.
+   * under way a second call waits for the first; of a node that stands nowhere nothing happens.
    * @returns {Promise<void>}
    */
   async node_unbind() {
@@ -309,8 +306,7 @@ function topmost(prototype) {
 }
 
 // Behind all classes of nodes stands one that hears of each new property that is assigned: a node is to be added. What
-// a
-// property held before is not asked again; at bind all are.
+// a property held before is not asked again; at bind all are.
 Object.setPrototypeOf(
   topmost(Hearing.prototype),
   new Proxy(Object.create(Object.prototype), {

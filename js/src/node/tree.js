@@ -39,8 +39,7 @@ export class Tree {
 
   /**
    * The connection was lost, and is not back with all that is bound here. Tracked: an effect that has read this runs
-   * again
-   * when it changes.
+   * again when it changes.
    */
   get away() {
     const lost = this.#returning.value;
@@ -90,9 +89,8 @@ export class Tree {
 
   // -- what the router is told ------------------------------------------------------------------------------------
   /**
-   * Tells the router of *nodes*, which are *root* and what is below it, or were added to it. If anything is refused
-   * all of
-   * it is undone, and what was said against it is thrown.
+   * Tells the router of *nodes*, which are *root* and what is below it, or were added to it. If anything is refused all
+   * of it is undone, and what was said against it is thrown.
    * @param {Node} root
    * @param {Iterable<Node>} nodes
    */

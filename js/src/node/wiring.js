@@ -4,8 +4,7 @@
  *     REGISTER  "test.first."  prefix      once a node of it offers a call: for all of them, those added later, too
  *     SUBSCRIBE "test.first."  prefix      once a node of it has a signal that travels
  *
- * A router that matches no patterns (WAMP advanced profile) is told each call and each signal, all under way at once.
- * Of
+ * A router that matches no patterns (WAMP advanced profile) is told each call and each signal, all under way at once. Of
  * a node that offers nothing nothing is said: its session need not have the right to.
  *
  * @module
@@ -51,8 +50,7 @@ export class Wiring {
 
   /**
    * Tells the router what it does not know yet of *nodes*. If anything is refused all of it is undone, and what was
-   * said
-   * against it is thrown.
+   * said against it is thrown.
    * @param {Iterable<Node>} nodes
    */
   async tell(nodes) {
@@ -91,8 +89,7 @@ export class Wiring {
 
   /**
    * What is said against it is of no use to anybody: it is gone with its session, if not before. While the connection
-   * is
-   * lost nobody waits: what was asked and not answered is undone when that has returned.
+   * is lost nobody waits: what was asked and not answered is undone when that has returned.
    * @param {string[]} keys
    */
   async #undo(keys) {
