@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from limen.core.wamp.realm import Realm
     from limen.core.wamp.session import Session
     from limen.door.hub.hub import Hub
+    from limen.session.port import Known
 
     from .verdicts import Verdicts
 
@@ -146,8 +147,8 @@ class Parties:
         if self._hub is not None:
             self._hub.bus.tell("ground.gone", [domain, uri])
 
-    async def who(self, domain: str, id: int) -> dict[str, Any] | None:
-        """Who the WAMP session *id* is: `party`, `user`, `roles`, `profile`, `origin`; None: it has gone."""
+    async def who(self, domain: str, id: int) -> Known | None:
+        """Who the WAMP session *id* is; None: it has gone."""
         found = self._who(domain, id)
         if found is None and self._hub is not None:
             found = await self._hub.bus.ask("party.who", [domain, id])
@@ -225,7 +226,7 @@ class Parties:
         return (domain, place) in self._places and policy(id, user, role, place) is True
 
     # -- what this process knows --------------------------------------------------------------------------------
-    def _who(self, domain: str, id: int) -> dict[str, Any] | None:
+    def _who(self, domain: str, id: int) -> Known | None:
         realm = self._hub.known_realm(domain) if self._hub is not None else None
         session = realm.sessions.get(id) if realm is not None else None
         if session is None or session.principal is None:
@@ -242,7 +243,7 @@ class Parties:
             "tls": who.tls,
         }
 
-    async def _who_asked(self, body: list[Any]) -> dict[str, Any] | None:
+    async def _who_asked(self, body: list[Any]) -> Known | None:
         return self._who(*body)
 
     async def _listed(self, _: None) -> list[Any] | None:
@@ -321,7 +322,7 @@ class Keeper:
     def withdraw(self, uri: str) -> None:
         self._parties.withdraw(self._domain, uri)
 
-    async def who(self, id: int) -> dict[str, Any] | None:
+    async def who(self, id: int) -> Known | None:
         return await self._parties.who(self._domain, id)
 
     async def admit(self, place: str, party: str) -> None:

@@ -8,7 +8,7 @@ service itself checks is all.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypedDict
 
 Lets: TypeAlias = Callable[[int | None, str | None, str, str], bool]
 """(WAMP session, user, role, address of a session) -> whether they may reach it though it is not theirs."""
@@ -20,6 +20,20 @@ class Caller(NamedTuple):
     session: int | None
     user: str | None
     role: str
+
+
+class Known(TypedDict):
+    """Who a WAMP session is, as it travels between processes. *party*: the login in one tab, and as whom; the rest as
+    of `limen.base.principal.Principal`."""
+
+    party: str
+    domain: str
+    user: str | None
+    roles: list[str]
+    profile: dict[str, Any]
+    origin: str
+    sealed: bool
+    tls: bool
 
 
 class Doorkeeper(Protocol):
@@ -36,8 +50,8 @@ class Doorkeeper(Protocol):
         """Undoes `declare`."""
         ...
 
-    def who(self, id: int) -> Awaitable[dict[str, Any] | None]:
-        """Who the WAMP session *id* is: `party`, `user`, `roles`, `profile`, `origin`, `sealed`, `tls`."""
+    def who(self, id: int) -> Awaitable[Known | None]:
+        """Who the WAMP session *id* is; None: it has gone."""
         ...
 
     def admit(self, place: str, party: str) -> Awaitable[None]:
