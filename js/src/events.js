@@ -16,6 +16,11 @@ export const report = (error) =>
     throw error;
   });
 
+/** Does all, one after the other; what one rejects with keeps no other back. @param {(() => Promise<unknown>)[]} works */
+export async function inTurn(works) {
+  for (const work of works) await work().catch((error) => console.warn("Limen:", error));
+}
+
 export class Events {
   /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map();
 

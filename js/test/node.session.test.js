@@ -267,7 +267,7 @@ test("what is to be done first is done before anything stands again, and before 
   await other.register("enter", () => void said.push("enter"));
   await session.register("mine", () => said.push("called"));
   await session.subscribe("topic", () => {});
-  session.first = () => session.apply("enter");
+  session.first.push(() => session.apply("enter"));
   const { heard } = router;
   router.heard = (peer, message) => {
     if (peer.id === session.id && [32, 48, 64].includes(message[0])) said.push(message.at(message[0] === 48 ? 3 : -1));
@@ -278,7 +278,7 @@ test("what is to be done first is done before anything stands again, and before 
   const waiting = session.apply("mine");
   await Promise.all([restored, waiting]);
   assert.deepEqual(said, ["enter", "enter", "mine", "topic", "mine", "called"]);
-  session.first = () => Promise.reject(new LimenError("NotFound"));
+  session.first.unshift(() => Promise.reject(new LimenError("NotFound"))); // keeps what comes next not back
   const again = happening(session, "restored");
   connection.cut();
   await again;

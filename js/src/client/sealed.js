@@ -9,7 +9,7 @@
  * While nobody is logged in nothing leaves the page: calls reject with Unauthorized.
  * @module
  */
-import { Events } from "../events.js";
+import { Events, inTurn } from "../events.js";
 import { LimenError } from "../exc.js";
 import { PUBLISH } from "../wamp.js";
 import { Callee } from "./callee.js";
@@ -25,7 +25,7 @@ import { CLOCK } from "./clock.js";
 export class SealedSession {
   /** Whoever hears what it publishes is told who it is, where the router lets them. */
   discloses = false;
-  /** @type {(() => Promise<unknown>) | undefined} */ first;
+  /** Each awaited when the connection has returned, before all else. @type {(() => Promise<unknown>)[]} */ first = [];
   #core;
   #events = new Events();
   #callee;
@@ -50,7 +50,7 @@ export class SealedSession {
       buffered: () => requests.connection?.buffered ?? 0,
       tell: (event, detail) => this.#events.emit(event, detail),
     });
-    core.first = () => (this.#over || this.#user === null ? undefined : this.first?.());
+    core.first = () => (this.#over || this.#user === null || !this.first.length ? undefined : inTurn(this.first));
     core.callee = (message) => this.#callee.heard(message);
     this.#undo = [
       core.events.on("entered", (entered) => this.#entered(entered)),

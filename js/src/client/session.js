@@ -10,7 +10,7 @@
  */
 import { errorOf } from "../payload.js";
 import { lost } from "../connection.js";
-import { Events } from "../events.js";
+import { Events, inTurn } from "../events.js";
 import { LimenError } from "../exc.js";
 import { Requests } from "../requests.js";
 import { Subscriptions } from "../subscriptions.js";
@@ -30,7 +30,7 @@ export class PlainSession {
   id = 0;
   /** Whoever hears what it publishes is told who it is, where the router lets them. */
   discloses = false;
-  /** @type {(() => Promise<unknown>) | undefined} */ first;
+  /** Each awaited when the connection has returned, before all else. @type {(() => Promise<unknown>)[]} */ first = [];
   #events = new Events();
   #requests = new Requests(read);
   #line;
@@ -132,9 +132,8 @@ export class PlainSession {
     this.id = session;
     this.features = details.roles ?? {};
     this.#requests.begin(/** @type {any} */ ({ send: (/** @type {any[]} */ message) => (this.#line.send(message), 0) }));
-    const begun = this.#known ? this.first?.() : undefined;
     const goOn = () => this.id === session && this.#line.link && this.#renew(session);
-    if (begun) void begun.catch((error) => console.warn("Limen:", error)).then(goOn);
+    if (this.#known && this.first.length) void inTurn(this.first).then(goOn);
     else goOn();
   }
 

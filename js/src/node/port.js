@@ -56,7 +56,7 @@
  * What had been sent when it was lost rejects with OutcomeUnknown; a sealed session knows how such calls ended. What is
  * registered or subscribed meanwhile is so when the connection is back.
  *
- * *discloses*: who hears what it publishes is told who it is, where the router lets them. *first*: awaited when the
+ * *discloses*: who hears what it publishes is told who it is, where the router lets them. *first*: each awaited when the
  * connection has returned, before anything is registered and subscribed again and before calls that waited are sent: the
  * server may have to learn first who this is.
  * @typedef {{
@@ -64,7 +64,7 @@
  *   readonly features: Record<string, any>,
  *   readonly id: number,
  *   discloses: boolean,
- *   first: (() => Promise<unknown>) | undefined,
+ *   first: (() => Promise<unknown>)[],
  *   apply(uri: string, args?: any[], kwargs?: Record<string, any>, options?: CallOptions): Promise<any>,
  *   publish(uri: string, args?: any[], kwargs?: Record<string, any>): Promise<void>,
  *   register(uri: string, endpoint: Endpoint, options?: {match?: Match}): Promise<Undo>,

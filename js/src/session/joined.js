@@ -71,6 +71,7 @@ export class Joined {
   /** One thing after the other. @type {Promise<unknown>} */ #turn = Promise.resolve();
   /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map(EVENTS.map((event) => [event, new Set()]));
   /** @type {(() => unknown)[]} */ #undos = [];
+  #first = () => this.#resume();
 
   /** @param {import("../node/connection.js").Connection} connection @param {string} address @param {Options} options */
   constructor(connection, address, { views = {}, store = globalThis.sessionStorage, details = {} }) {
@@ -127,7 +128,7 @@ export class Joined {
   async _begin() {
     const { session } = this.#connection;
     session.discloses = true; // the application must know who says something
-    session.first = () => this.#resume();
+    session.first.push(this.#first);
     const restored = () => void this.#do(() => this.#goOn());
     this.#undos = [session.on("restored", restored)];
     try {
@@ -325,7 +326,8 @@ export class Joined {
 
   #stop() {
     for (const undo of this.#undos.splice(0)) undo();
-    this.#connection.session.first = undefined;
+    const { session } = this.#connection;
+    session.first = session.first.filter((work) => work !== this.#first);
   }
 
   /**

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeAlias
 
 log = logging.getLogger("limen.client")
@@ -25,12 +25,12 @@ class First:
         """It is being done, and nothing else has been yet."""
         return self._task is not None
 
-    def begin(self, work: Work | None, details: Mapping[str, Any]) -> None:
-        """Does *work*, if there is any, then the rest."""
-        if work is None:
-            self._renew(details)
+    def begin(self, works: Iterable[Work], details: Mapping[str, Any]) -> None:
+        """Does *works*, if there are any, one after the other, then the rest."""
+        if works := tuple(works):
+            self._task = asyncio.get_running_loop().create_task(self._run(works, details))
         else:
-            self._task = asyncio.get_running_loop().create_task(self._run(work, details))
+            self._renew(details)
 
     def over(self) -> None:
         """The connection is lost again."""
@@ -38,10 +38,11 @@ class First:
             self._task.cancel()
             self._task = None
 
-    async def _run(self, work: Work, details: Mapping[str, Any]) -> None:
-        try:
-            await work()
-        except Exception as error:
-            log.warning("What was to be done first on a new connection has failed: %s", error)
+    async def _run(self, works: Iterable[Work], details: Mapping[str, Any]) -> None:
+        for work in works:
+            try:
+                await work()
+            except Exception as error:
+                log.warning("What was to be done first on a new connection has failed: %s", error)
         self._task = None
         self._renew(details)

@@ -78,8 +78,8 @@ class Session(Account):
         self._known = self._returning = False
         self.discloses = False
         """Whoever hears what it publishes is told who it is, where the router lets them."""
-        self.first: Work | None = None
-        """Awaited when the connection has returned, before all else (`client/first.py`)."""
+        self.first: list[Work] = []
+        """Each awaited when the connection has returned, before all else (`client/first.py`)."""
         self._first = First(self._renew)
         self.features: Mapping[str, Any] = {}
         """What the router can do, as it has announced it: `{"dealer": {"features": {…}}, "broker": …}`."""
@@ -310,7 +310,7 @@ class Session(Account):
             self.impersonated_by = details.get("x_impersonated_by")
             self._password_min = password_min(details)
         self._returning = self._known
-        self._first.begin(self.first if self._known else None, details)
+        self._first.begin(self.first if self._known else (), details)
 
     def _renew(self, details: Mapping[str, Any]) -> None:
         self._callee.renew()

@@ -20,7 +20,7 @@ class Session(Protocol):
     discloses: bool
     """Whoever hears what it publishes is told who it is, where the router lets them."""
 
-    first: Callable[[], Coroutine[Any, Any, None]] | None
+    first: list[Callable[[], Coroutine[Any, Any, None]]]
     """Awaited when the connection has returned, before all else is asked for again."""
 
     @property

@@ -125,7 +125,7 @@ class Joined:
         """Finds the session again, or begins a new one."""
         # Where the router leaves it to clients whether they are named: the application must know who says something.
         self._session.discloses = True
-        self._session.first = self._resume
+        self._session.first.append(self._resume)
         self._undos = [self._session.on("restored", self._restored)]
         try:
             self._undos.append(await self._heard_of())
@@ -297,7 +297,8 @@ class Joined:
         undos, self._undos = self._undos, []
         for undo in undos:
             undo()
-        self._session.first = None
+        if self._resume in self._session.first:
+            self._session.first.remove(self._resume)
 
     async def _in_turn(self, work: Coroutine[Any, Any, None]) -> None:
         async with self._turn:
