@@ -289,3 +289,16 @@ everywhere("a handler that is connected twice is called once, and gone with one 
   await second.on_foo.notify(2);
   assert.equal((await settled(listener, mark)).filter(([kind]) => kind === "connected").length, 0);
 });
+
+test("an undo undoes what a wrapper has made of the address", async () => {
+  const context = new NodeContext();
+  const [bell, listener, heard] = [new Bell(), new Node(), []];
+  const renaming = (next, uri, ...rest) => next(uri.replace("alias", "bell"), ...rest);
+  await bell.node_bind("test.bell", context);
+  await listener.node_bind("test.listener", context.new({ tree: bell.node_context.tree, wrap_subscribe: renaming }));
+  const undo = await listener.remote("test.alias").on_marked.connect((what) => heard.push(what));
+  await bell.on_marked.notify(1);
+  await undo();
+  await bell.on_marked.notify(2);
+  assert.deepEqual(heard, [1]);
+});

@@ -18,7 +18,7 @@ from limen.node.growth import leaving
 from limen.node.node import Node
 from limen.node.proxy import Proxy
 from limen.node.signal import Signal, signal
-from limen.testing import MemoryConnection
+from limen.testing import MemoryConnection, connections
 
 TEST = Path("test")
 
@@ -345,3 +345,21 @@ async def test_wrappers_stand_round_what_is_said_and_listened_to(there: There) -
     await there.second.on_foo.notify(2)
     await there.settled()
     assert heard == [2]
+
+
+async def test_an_undo_undoes_what_a_wrapper_has_made_of_the_address() -> None:
+    async def renaming(next: Any, address: str, args: Any, kwargs: Any) -> Any:
+        return await next(address.replace("alias", "bell"), args, kwargs)
+
+    class Bell(Node):
+        on_ring = Signal()
+
+    async with connections(1) as (connection,):
+        bell, listener, heard = Bell(), Node(), []
+        await bell.node_bind("test.bell", connection.new_context())
+        await listener.node_bind("test.listener", connection.new_context(wrap_subscribe=renaming))
+        undo = await listener.remote("test.alias").on_ring.connect(heard.append)
+        await bell.on_ring.notify(1)
+        await undo()
+        await bell.on_ring.notify(2)
+        assert heard == [1]

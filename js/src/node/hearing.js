@@ -85,7 +85,10 @@ export class Hearing extends Calling {
   /** @param {string} address @param {Handler} handler @returns {Promise<() => Promise<void>>} */
   async _listen(address, handler) {
     const { _tree: tree, _self: self } = this;
-    const listen = (/** @type {string} */ where) => tree.listeners.add(self, where, handler);
+    const listen = (/** @type {string} */ where) => {
+      address = where; // a wrapper may have given another, and that is to be undone
+      return tree.listeners.add(self, where, handler);
+    };
     await wrapped(this._where(), "wrap_subscribe", listen)(address, [], {});
     return () => tree.listeners.drop(self, address, handler);
   }

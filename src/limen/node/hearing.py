@@ -95,8 +95,10 @@ class Hearing(Calling):
     async def _listen(self, address: str, handler: Handler) -> Callable[[], Awaitable[None]]:
         context, tree = self._where()
 
-        async def listen(address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            await tree.listeners.add(cast("Node", self), address, handler)
+        async def listen(where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            nonlocal address
+            address = where  # a wrapper may have given another, and that is to be undone
+            await tree.listeners.add(cast("Node", self), where, handler)
 
         if context.wraps("wrap_subscribe"):
             await context.wrapped("wrap_subscribe", listen)(address, (), {})
