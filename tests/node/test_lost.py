@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,7 +15,7 @@ from houses import NOTHING, House, is_empty, until
 from limen import exc
 from limen.base.path import Path
 from limen.core.react.effects import effect
-from limen.node.connection import when_connected
+from limen.node.connection import Connection, when_connected
 from limen.node.declared import call, handler
 from limen.node.node import Node
 from limen.node.signal import Signal
@@ -260,3 +262,22 @@ async def test_every_call_ends_once_while_connections_are_cut(house: House) -> N
     for node in (first, third):
         await node.node_unbind()
     assert await house.left() == (NOTHING, NOTHING)
+
+
+async def test_a_server_that_is_not_there_is_said_once_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen: connections are refused
+        connection = Connection(f"ws://127.0.0.1:{taken.getsockname()[1]}/ws", "realm1")
+        said = asyncio.Event()
+        told = logging.Handler()
+        told.emit = lambda record: said.set()  # type: ignore[method-assign]
+        logging.getLogger("limen.client").addHandler(told)
+        try:
+            waiting = asyncio.create_task(when_connected(connection))
+            await said.wait()
+            assert "It is tried again" in caplog.text
+        finally:
+            logging.getLogger("limen.client").removeHandler(told)
+            await connection.close()
+        with pytest.raises(exc.ConnectionLost):
+            await waiting

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol
@@ -19,6 +20,8 @@ from limen import exc
 from limen.client import handshake
 from limen.client.dial import Dial, Link, Settings
 from limen.core.wamp.messages import Goodbye, Message, Welcome
+
+log = logging.getLogger("limen.client")
 
 LONGEST_PAUSE: Final = 10.0
 """Seconds between attempts to come back: a random part of a limit that doubles from the first to the longest."""
@@ -71,14 +74,17 @@ class Line:
             raise exc.ConnectionLost("A session is opened once; call limen.connect() again.")
         self._opened = True
         loop, pauses = asyncio.get_running_loop(), self._pauses()
-        deadline = loop.time() + self.settings.first_patience
+        deadline, told = loop.time() + self.settings.first_patience, False
         while True:
             try:
                 connection, welcome = await self._dial(self._owner.received, self._lost, self.slot)
                 break
-            except exc.ConnectionLost:
+            except exc.ConnectionLost as error:
                 if loop.time() >= deadline:
                     raise
+                if not told:
+                    told = True
+                    log.warning("%s It is tried again until it is there.", error)
             await asyncio.sleep(next(pauses))
         self.over = None
         self._enter(connection, welcome)
