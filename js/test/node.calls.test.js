@@ -348,3 +348,30 @@ for (const uri of [
     await y.connected();
     await assert.rejects(y.session.apply(uri), { exc: "NotFound" });
   });
+
+test("what a proxy says goes by the notifier's wrapper, and reaches a node that is near as if it were far", async () => {
+  class Says extends Node {
+    static on_foo = new Signal();
+    static hear = handler("on_foo");
+    hear(list) {
+      this.heard = list;
+      list.push("mine");
+      if (list[0] === "bad") throw new TypeError("not that");
+    }
+  }
+  const context = new NodeContext({ tree: new Tree() });
+  const [says, asks] = [new Says(), new Node()];
+  const said = [];
+  await says.node_bind("test.says", context);
+  await asks.node_bind(
+    new Path("test").add("asks"),
+    context.new({ wrap_publish: (next, topic, args, named) => (said.push(topic), next(topic, args, named)) }),
+  );
+  const list = ["good"];
+  await asks.remote("@says").on_foo.notify(list);
+  assert.deepEqual([said, says.heard, list], [["test.says.on_foo"], ["good", "mine"], ["good"]]);
+  await assert.rejects(asks.remote("@says").on_foo.notify(["bad"]), (error) => {
+    assert.deepEqual([error.constructor, error.errors.map(String)], [AggregateError, ["TypeError: not that"]]);
+    return true;
+  });
+});

@@ -363,3 +363,26 @@ async def test_an_undo_undoes_what_a_wrapper_has_made_of_the_address() -> None:
         await undo()
         await bell.on_ring.notify(2)
         assert heard == [1]
+
+
+async def test_what_does_not_fit_is_not_published_for_another_node_either() -> None:
+    class Strict(Node):
+        @signal
+        def on_moved(self, x: int) -> None: ...
+
+        @handler("on_moved")
+        def hear(self, x: int) -> None:
+            self.heard = x
+
+    async with connections(2) as (one, other):
+        seen: list[Any] = []
+        strict, asking = Strict(), Node()
+        await strict.node_bind("test.strict", one.new_context())
+        await asking.node_bind(Path("test") + "asking", one.new_context())
+        await other.session.subscribe("test.strict.on_moved", seen.append)
+        with pytest.raises(exc.InvalidCall):
+            await asking.remote("@strict").on_moved.notify("far")
+        await asking.remote("@strict").on_moved.notify(3)
+        assert strict.heard == 3
+        await other.session.call("wamp.session.count")  # what was published before has arrived
+        assert seen == [3]

@@ -64,22 +64,33 @@ export class Hearing extends Calling {
    * @param {unknown[]} written
    */
   async _notify_from(topic, written) {
-    const context = this._where();
-    const [address, name] = parted(topic);
-    const node = /** @type {any} */ (this._tree.nodes.get(address));
-    if (node && declared(node.constructor).signals.has(name)) return node[name].notify(...written);
-    return wrapped(context, "wrap_publish", (...what) => this._publish(...what))(topic, ...split(written));
+    const publish = (/** @type {[string, unknown[], Named]} */ ...what) => this._publish(...what, true);
+    await wrapped(this._where(), "wrap_publish", publish)(topic, ...split(written));
   }
 
   /**
-   * The router, and listeners of this connection.
+   * To the router, and to listeners of this connection. *anothers*: the node whose signal it is has not heard it, and does
+   * if it is here.
    * @param {string} topic
    * @param {unknown[]} args
    * @param {Named} kwargs
    */
-  async _publish(topic, args, kwargs) {
-    const sent = this.#sent(topic, args, kwargs);
-    await run_handlers(topic, this.#listeners(...parted(topic)), joined(args, kwargs), sent);
+  async _publish(topic, args, kwargs, anothers = false) {
+    const [address, name] = parted(topic);
+    const handlers = this.#listeners(address, name);
+    /** @type {unknown[]} */ const errors = [];
+    const node = anothers ? /** @type {any} */ (this._tree.nodes.get(address)) : undefined;
+    if (node && declared(node.constructor).signals.has(name)) {
+      const given = joined(...every(across, args, kwargs, node));
+      node[name].check(given); // what does not fit is not published either
+      handlers.unshift(() =>
+        node[name].heard(given).catch((/** @type {unknown} */ error) => {
+          if (!(error instanceof AggregateError)) throw error;
+          errors.push(...error.errors);
+        }),
+      );
+    }
+    await run_handlers(topic, handlers, joined(args, kwargs), this.#sent(topic, args, kwargs), errors);
   }
 
   /** @param {string} address @param {Handler} handler @returns {Promise<() => Promise<void>>} */

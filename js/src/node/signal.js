@@ -151,6 +151,7 @@ export class BoundSignal {
    * @throws {AggregateError} of what handlers threw, when all have run
    */
   async notify(...args) {
+    this.check(args);
     await this.#around(args, true);
   }
 
@@ -159,18 +160,22 @@ export class BoundSignal {
    * @param {unknown[]} args
    */
   async heard(args) {
+    this.check(args);
     await this.#around(args, false);
+  }
+
+  /** Throws what `notify` throws for arguments that do not fit. @param {unknown[]} args */
+  check(args) {
+    if (!this.#body) return;
+    const needed = this.#body.length;
+    if (args.length < needed)
+      throw new LimenError("InvalidCall", [`${this.name} needs ${needed} arguments; ${args.length} came.`]);
+    this.#body.apply(this.#owner, args);
   }
 
   /** @param {unknown[]} args @param {boolean} here it was notified in this place */
   #around(args, here) {
     const { notifying } = this.#signal;
-    if (this.#body) {
-      const needed = this.#body.length;
-      if (args.length < needed)
-        throw new LimenError("InvalidCall", [`${this.name} needs ${needed} arguments; ${args.length} came.`]);
-      this.#body.apply(this.#owner, args);
-    }
     if (!notifying) return this.#run(args, here);
     return notifying.call(this.#owner, async (...changed) => this.#run(changed, here), ...args);
   }
@@ -232,10 +237,11 @@ const bind =
  * @param {Handler[]} handlers
  * @param {unknown[]} args
  * @param {Promise<unknown>} [sent]
+ * @param {unknown[]} [errors] what has failed already, or will by then
  */
-export async function run_handlers(name, handlers, args, sent) {
+export async function run_handlers(name, handlers, args, sent, errors = []) {
   /** @type {Round} */
-  const round = { errors: [], waiting: sent ? [sent] : [] };
+  const round = { errors, waiting: sent ? [sent] : [] };
   for (const handler of handlers) called(handler, undefined, args, round);
   await finish(round, name);
 }

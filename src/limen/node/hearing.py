@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .handlers import Handler
     from .node import Node
     from .port import Undo
+    from .signal import BoundSignal
 
 log = logging.getLogger("limen.node")
 
@@ -74,14 +75,18 @@ class Hearing(Calling):
         address, _, name = topic.rpartition(".")
         errors: list[Exception] = []
         waiting: list[Awaitable[object]] = []
-        if tree.session is not None:
-            out, named = each(outgoing, args, kwargs)
-            waiting.append(tree.session.publish(topic, *out, **named))
         node = tree.nodes.get(address) if anothers else None
+        own: BoundSignal | None = None
         if node is not None and name in declared(type(node)).signals:
+            own = getattr(node, name)
             given, named = each(across, args, kwargs, node)
+            own.signal.checked(node, tuple(given), named)  # what does not fit is not published either
+        if tree.session is not None:
+            out, sent = each(outgoing, args, kwargs)
+            waiting.append(tree.session.publish(topic, *out, **sent))
+        if own is not None:
             try:
-                left = getattr(node, name).heard(given, named)
+                left = own.heard(given, named)
             except ExceptionGroup as group:
                 errors += group.exceptions
             else:
