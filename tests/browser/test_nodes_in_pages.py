@@ -284,7 +284,8 @@ async def test_connections_cut_in_the_middle_of_many_calls_and_changes(
         await work
         ends = await first.evaluate("all.then(() => ends)")
         assert sum(ends.values()) == 1000
-        assert ends.keys() <= {"done", "NotFound", "Canceled", "OutcomeUnknown", "ConnectionLost"}, ends
+        # Busy: the router has as many calls for a page that does not answer as it takes.
+        assert ends.keys() <= {"done", "NotFound", "Canceled", "OutcomeUnknown", "ConnectionLost", "Busy"}, ends
         await until(first, "mirror.synced && [...mirror.keys()].length === 7 && mirror.get('k6') === 1000")
         theirs = await third.evaluate("Object.fromEntries([...node.keys()].map(key => [key, node.get(key)]))")
         assert (
