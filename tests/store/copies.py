@@ -72,8 +72,10 @@ def state(store: Any, at: int | None = None) -> dict[tuple[str, bytes], str]:
     return {(model, version.uuid): version.fields for model, version in found}
 
 
-def history(store: Any, seed: int, length: int) -> None:
-    """Records that are made, changed, deleted, revived and erased."""
+def history(store: Any, seed: int, length: int, *, erasing: bool = True) -> None:
+    """Records that are made, changed, deleted, revived and, with *erasing*, erased: that takes them out of the past,
+    too."""
+    end = [ERASE] if erasing else []
     chance = random.Random(seed)
     for step in range(length):
         number, model = chance.randrange(4), chance.choice(MODELS)
@@ -81,7 +83,7 @@ def history(store: Any, seed: int, length: int) -> None:
         if newest is None:
             kind = PUT
         elif newest.deleted:
-            kind = chance.choice([REVIVE, REVIVE, ERASE])
+            kind = chance.choice([REVIVE, REVIVE, *end])
         else:
-            kind = chance.choice([PUT, PUT, DELETE, ERASE])
+            kind = chance.choice([PUT, PUT, DELETE, *end])
         commit(store, number, kind, f"{seed}-{step}", model)

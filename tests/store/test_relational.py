@@ -91,7 +91,7 @@ def test_searches_are_right_while_others_write() -> None:
     both = Relational(source, target)
 
     def write(_: int) -> None:
-        history(both, 6, 150)
+        history(both, 6, 150, erasing=False)  # the past that was found must still be there when it is compared
 
     with ThreadPoolExecutor(2) as pool:
         writing = pool.submit(write, 0)
