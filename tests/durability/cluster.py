@@ -67,7 +67,8 @@ class Cluster:
     def start(self) -> Cluster:
         """Comes back when the server takes connections, after it has recovered what was lost."""
         self._own()
-        self._sockets.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(self._sockets, ignore_errors=True)  # of one that was killed: its lock would keep this one away
+        self._sockets.mkdir(mode=0o700)
         if self.owner:
             shutil.chown(self._sockets, self.owner)
         with suppress(FileNotFoundError):
