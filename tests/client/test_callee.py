@@ -338,3 +338,20 @@ async def test_a_subscription_is_its_topic_and_its_match(house: House, open_call
         await until(lambda: len(heard) == 2)
         assert {kind for kind, *_ in heard} == {"exact", "wildcard"}
         await asyncio.gather(*(each() for each in undo))
+
+
+async def test_a_call_of_a_callee_is_not_made_again_when_a_sealed_connection_returns(house: House) -> None:
+    runs, held = [], asyncio.Event()
+
+    async def work(call: Invoked) -> None:
+        runs.append(call)
+        await held.wait()
+
+    async with near(house.app.open(), "localhost") as program, connect(house.url, **ADA) as session:
+        await program.register("work", work)
+        asked = asyncio.create_task(session.call("work"))
+        await until(lambda: bool(runs))
+        house.cut()
+        with pytest.raises(exc.OutcomeUnknown):
+            await asked
+        assert len(runs) == 1

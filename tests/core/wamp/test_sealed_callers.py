@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from edge import Edge
+from edge import Edge, failed
 
 from limen.base.principal import Principal
 from limen.core.wamp.messages import Call, Error, Invocation
@@ -23,3 +23,15 @@ def test_a_sealed_caller_reaches_sealed_callees_only(caller: int, callee: int, r
     else:
         assert b.take() == []
         assert [type(m) is Error and m.error for m in answer] == ["wamp.error.no_such_procedure"]
+
+
+def test_a_call_that_may_have_reached_a_callee_before_the_connection_was_lost_is_not_made_again() -> None:
+    edge = Edge()
+    caller, callee = edge.join(), edge.join()
+    callee.register("x.add")
+    for uri in ("x.add", "x.gone"):  # whether the callee is there still, or not
+        (answer,) = caller.send(Call(caller.id(), {"x_repeat": True}, uri))
+        assert failed(answer, "limen.error.outcome_unknown")
+    assert callee.take() == []
+    assert caller.send(Call(caller.id(), {"x_id": bytes(16)}, "x.add")) == []
+    assert len(callee.take()) == 1

@@ -50,6 +50,7 @@ MAX_TIMEOUT: Final = 2**40
 
 CANCELED: Final = "wamp.error.canceled"
 INVALID_ARGUMENT: Final = "wamp.error.invalid_argument"
+OUTCOME_UNKNOWN: Final = "limen.error.outcome_unknown"
 UNAVAILABLE: Final = "wamp.error.unavailable"
 NOT_SUPPORTED: Final = "wamp.error.feature_not_supported"
 NO_DISCLOSURE: Final = "wamp.error.option_disallowed.disclose_me"
@@ -103,6 +104,8 @@ class Dealer:
             return self._serve(session, message, procedure)
         if message.options:
             _lawful(session, message.options)
+            if message.options.get("x_repeat") is True:  # it was sent before the connection was lost, and may have run
+                return refuse(session, CALL, message.request, OUTCOME_UNKNOWN)
         registration = self._exact.get(uri) or self._best(uri)
         if registration is None:
             if (own := self.own) is not None and uri in own.methods:
