@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import txaio
 from autobahn.asyncio.rawsocket import WampRawSocketClientFactory
 from autobahn.asyncio.wamp import ApplicationSession
 from autobahn.asyncio.websocket import WampWebSocketClientFactory
@@ -147,7 +146,7 @@ class Robin:
 
     async def live(self) -> None:
         """Until it is cancelled."""
-        txaio.config.loop = loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
         while True:
             made = Life("localhost", self._there.clear)
             encoding, _, batched = self._encoding.partition(".")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import http.client
 import json
 import os
 import random
@@ -256,6 +257,16 @@ class Served:
         self.server.stop()
 
 
+def _answer(request: urllib.request.Request) -> bytes:
+    """What the server answers, be it an error."""
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.read()  # type: ignore[no-any-return]
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read()
+
+
 def by_http(url: str) -> Callable[..., Any]:
     """Calls a service; raises its error, or ConnectionLost where there is no answer."""
 
@@ -266,13 +277,9 @@ def by_http(url: str) -> Callable[..., Any]:
         end = time.monotonic() + PATIENCE
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-                    said = json.load(answer)
+                said = json.loads(_answer(request))
                 break
-            except urllib.error.HTTPError as error:
-                said = json.load(error)
-                break
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:  # it may end amid its answer
                 refused = isinstance(getattr(error, "reason", None), ConnectionRefusedError)
                 if not refused or time.monotonic() > end:
                     raise exc.ConnectionLost(str(error)) from None

@@ -261,8 +261,10 @@ async def test_a_worker_that_is_killed_takes_its_sessions_along_and_pages_elsewh
         os.kill(pid, signal.SIGKILL)
         for _ in pages:
             assert await ended.get() == "gone"
-        for _ in pages:
-            await started.get()
-        for joined in all_joined:
-            assert joined.address not in addresses
+        new = set[Joined]()
+        while len(new) < len(pages):  # one that was found again meanwhile, at the other workers, has said so, too
+            joined = await started.get()
+            if joined.address not in addresses:
+                new.add(joined)
+        for joined in new:
             await logs_out(joined)

@@ -49,6 +49,23 @@ export async function start_session(connection, address, options = {}) {
 /** @param {unknown} error @param {string} name */
 const is = (error, name) => error instanceof LimenError && error.is(name);
 
+/** Losses of the connection amid a question, after which it is not asked again. */
+const LOSSES = 10;
+
+/**
+ * Asks again where the connection was lost amid it: all that is asked here may be done twice.
+ * @param {() => Promise<any>} ask
+ * @returns {Promise<any>}
+ */
+async function surely(ask) {
+  for (let lost = 0; ; lost++)
+    try {
+      return await ask();
+    } catch (error) {
+      if (lost === LOSSES || !is(error, "OutcomeUnknown")) throw error;
+    }
+}
+
 /** Above the views of a page. */
 class Client extends Node {}
 
@@ -107,11 +124,10 @@ export class Joined {
   /** Ends the session, here and on the server. */
   async end() {
     if (!this.#client) return;
-    await this.remote("#session")
-      .end()
-      .catch((/** @type {unknown} */ error) => {
-        if (!is(error, "NotFound") && !is(error, "ConnectionLost")) throw error;
-      });
+    const session = this.remote("#session");
+    await surely(() => session.end()).catch((error) => {
+      if (!is(error, "NotFound") && !is(error, "ConnectionLost")) throw error;
+    });
     await this.#over("end");
   }
 
@@ -173,7 +189,8 @@ export class Joined {
 
   /** @param {string | null} address @param {string | null} token */
   #ask(address, token) {
-    return this.#connection.session.apply(`${this.#application}.start_session`, [address, token, this.#details]);
+    const { session } = this.#connection;
+    return surely(() => session.apply(`${this.#application}.start_session`, [address, token, this.#details]));
   }
 
   /** Has a session, the one that is known or a new one; there is none here yet. */
@@ -246,7 +263,8 @@ export class Joined {
 
   /** What is open there is open here, and nothing else. */
   async #agree() {
-    /** @type {Opened[]} */ const there = await this.remote("#session").contexts();
+    const session = this.remote("#session");
+    /** @type {Opened[]} */ const there = await surely(() => session.contexts());
     for (const name of [...this.views.keys()]) if (!there.some((one) => one.name === name)) await this.#close(name);
     for (const one of there) await this.#open(one);
   }
@@ -272,7 +290,7 @@ export class Joined {
     const names = this.#untold.splice(0);
     if (!this.#client) return;
     const session = this.remote("#session");
-    const told = names.map((name) => session.viewing(name));
+    const told = names.map((name) => surely(() => session.viewing(name)));
     for (const outcome of await Promise.allSettled(told))
       if (outcome.status === "rejected" && !is(outcome.reason, "NotFound")) throw outcome.reason; // closed meanwhile
   }
@@ -307,7 +325,7 @@ export class Joined {
   #guard = async (next, uri, args, kwargs) => {
     const call = this.#client?.node_context.call;
     if (call && call.details !== NEAR) {
-      if (call.caller !== this.#server) this.#server = await this.remote("#session").server(); // by now another, maybe
+      if (call.caller !== this.#server) this.#server = await surely(() => this.remote("#session").server()); // by now another, maybe
       if (call.caller === null || call.caller !== this.#server)
         throw new LimenError("NotFound", [`Nothing is called by ${uri}.`]);
     }

@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
@@ -33,6 +34,8 @@ log = logging.getLogger("limen.session")
 
 Event = Callable[..., object]
 EVENTS: Final = ("started", "opened", "closed", "ended")
+LOSSES: Final = 10
+"""Of the connection amid a question, after which it is not asked again."""
 
 
 async def start_session(
@@ -111,7 +114,7 @@ class Joined:
         """Ends the session, here and on the server."""
         if self._client is not None:
             with contextlib.suppress(exc.NotFound, exc.ConnectionLost):
-                await self.remote("#session").end()
+                await _surely(self.remote("#session").end)
             await self._over("end")
 
     async def leave(self) -> None:
@@ -203,14 +206,14 @@ class Joined:
 
     async def _agree(self) -> None:
         """What is open there is open here, and nothing else."""
-        there = {told["name"]: told for told in await self.remote("#session").contexts()}
+        there = {told["name"]: told for told in await _surely(self.remote("#session").contexts)}
         for name in [name for name in self.views if name not in there]:
             await self._close(name)
         for told in there.values():
             await self._open(told)
 
     def _start(self, *args: Any) -> Awaitable[dict[str, Any]]:
-        return self._session.apply(f"{self._application}.start_session", args)
+        return _surely(lambda: self._session.apply(f"{self._application}.start_session", args))
 
     # -- what the server says -----------------------------------------------------------------------------------
     def _opened(self, told: dict[str, Any]) -> None:
@@ -241,7 +244,8 @@ class Joined:
         names, self._untold = self._untold, []
         if self._client is not None:
             session = self.remote("#session")
-            for outcome in await asyncio.gather(*map(session.viewing, names), return_exceptions=True):
+            telling = (_surely(partial(session.viewing, name)) for name in names)
+            for outcome in await asyncio.gather(*telling, return_exceptions=True):
                 if isinstance(outcome, BaseException) and not isinstance(outcome, exc.NotFound):  # closed meanwhile
                     raise outcome
 
@@ -276,7 +280,7 @@ class Joined:
         call = self._client.node_context.call if self._client is not None else None
         if call is not None and call.details is not NEAR:
             if call.caller != self._server:
-                self._server = await self.remote("#session").server()  # it may have another connection by now
+                self._server = await _surely(self.remote("#session").server)  # it may have another connection by now
             if call.caller is None or call.caller != self._server:
                 raise exc.NotFound(f"Nothing is called by {address}.")
         return await next(address, args, kwargs)
@@ -312,12 +316,20 @@ class Joined:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()) is not None and self._session.state != "closed":
             log.error("The session at %s: %s", self._application, error, exc_info=error)
 
     def _emit(self, event: str, *args: Any) -> None:
         for handler in tuple(self._handlers[event]):
             handler(*args)
+
+
+async def _surely(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """Asks again where the connection was lost amid it: all that is asked here may be done twice."""
+    for _ in range(LOSSES):
+        with contextlib.suppress(exc.OutcomeUnknown):
+            return await ask()
+    return await ask()
 
 
 class _Client(Node):
