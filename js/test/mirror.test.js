@@ -212,6 +212,13 @@ for (const whose of ["b", "a"])
       assert.deepEqual(told, [["added new", "changed changed", "removed gone"]]);
     }));
 
+test("a break before the first snapshot is waited out", () =>
+  two(async ({ reader, b }) => {
+    const begins = reader.remote("test.source").stream();
+    b.cut();
+    assert.equal((await begins).get("kept"), 1);
+  }));
+
 test("what no node can hold is taken for a gap, and changes nothing", () => {
   const mirror = new Mirror("test.a");
   let deep = 1;

@@ -307,6 +307,18 @@ async def test_after_a_break_a_mirror_is_in_step_again_by_what_is_different(whos
         assert told == [[("added", "new"), ("changed", "changed"), ("removed", "gone")]]
 
 
+async def test_a_break_before_the_first_snapshot_is_waited_out() -> None:
+    source, reader = Node(), Node()
+    source["a"] = 1
+    async with two(source, reader) as (_, b):
+        begins = asyncio.create_task(reader.remote("test.source").stream())
+        while not b.session._calls._sent:
+            await asyncio.sleep(0)
+        b.cut()
+        assert not begins.done()
+        assert dict(await begins) == {"a": 1}
+
+
 async def test_any_client_can_read_the_stream() -> None:
     source = Node()
     source["a"] = [1]

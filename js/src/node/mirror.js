@@ -234,7 +234,8 @@ export class Mirror extends ReactiveDict {
           await ask(push, control.signal);
           if (!control.signal.aborted) this.#end();
         } catch (error) {
-          if (!begun) return reject(error);
+          const lost = error instanceof LimenError && error.is("OutcomeUnknown"); // the connection, amid the question
+          if (!begun && !lost) return reject(error);
         }
         if (this.#closed.peek()) return resolve();
         this.lost();

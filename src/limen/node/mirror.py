@@ -185,8 +185,8 @@ class Mirror(ReactiveDict[str, Any]):
                     self._end()
             except Gap:
                 pass
-            except Exception as error:
-                if not first.done():
+            except Exception as error:  # not known how it ended: the connection was lost amid the question
+                if not first.done() and not isinstance(error, exc.OutcomeUnknown):
                     first.set_exception(error)
                     return
             if self._closed.peek():
