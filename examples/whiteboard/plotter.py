@@ -2,7 +2,8 @@
 
     python examples/whiteboard/plotter.py http://localhost:9000
 
-A page calls it, and it calls the page back: the page gives itself as an argument, to be told how far it is.
+A page calls it, and it calls the page back: the page gives itself as an argument, to be told how far it is. It may come
+later than pages, and go and come back: it says when it is there.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from itertools import pairwise
 from math import cos, pi, sin
 from uuid import uuid4
 
-from limen import Connection, Node, Path, Proxy, call, exc, when_connected
+from limen import Connection, Node, Path, Proxy, Signal, call, exc, when_connected
 
 COLOR = "#d6336c"
 AT_ONCE = 12
@@ -20,6 +21,9 @@ AT_ONCE = 12
 
 
 class Plotter(Node):
+    on_ready = Signal()
+    """It can be called, for the first time or again."""
+
     @call
     async def draw(self, figure: str, x: float, y: float, size: float, pad: Proxy | None = None) -> int:
         """Draws one of FIGURES round (x, y), *size* wide, and gives the number of its points. *pad*: is told how far it
@@ -72,7 +76,9 @@ def flat(points: list[tuple[float, float]]) -> list[float]:
 async def main(url: str) -> None:
     connection = Connection(url)
     await when_connected(connection)
-    async with connection, Plotter().bound(Path("whiteboard") + "plotter", connection.new_context()):
+    async with connection, Plotter().bound(Path("whiteboard") + "plotter", connection.new_context()) as plotter:
+        connection.on("restored", plotter.on_ready.notify)
+        await plotter.on_ready.notify()
         print("The plotter is ready.", flush=True)
         await asyncio.Event().wait()
 

@@ -183,16 +183,23 @@ $("draw").addEventListener("click", async () => {
     failed(error);
   } finally {
     $("progress").hidden = true;
-    $("draw").disabled = false;
+    await offer();
   }
 });
-const asked = async () => {
+/** What it can draw; nothing where it is not there. */
+const offer = async () => {
+  let figures = [];
   try {
-    for (const figure of await plotter.figures()) $("figure").append(new Option(figure));
-    $("draw").disabled = false;
+    figures = await plotter.figures();
   } catch (error) {
-    if (!error.is?.("NotFound")) throw error;
-    setTimeout(asked, 1000); // it is starting, or it is not there
+    if (!error.is?.("NotFound")) failed(error);
   }
+  const chosen = $("figure").value;
+  $("figure").replaceChildren(...figures.map((figure) => new Option(figure, figure, false, figure === chosen)));
+  $("draw").disabled = !figures.length;
+  $("draw").title = figures.length ? "" : "The plotter is not there.";
 };
-await asked();
+await plotter.on_ready.connect(offer); // first: it may come while it is asked
+connection.on("offline", () => ($("draw").disabled = true));
+connection.on("restored", offer); // what it said meanwhile was not heard
+await offer();
