@@ -30,6 +30,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMPS = ROOT / ".cache" / "stamps"
 CROSSBAR = ROOT / ".cache" / "peers" / "crossbar"
+NO_CROSSBAR = "Tests through Crossbar.io need it, and .cache/peers/crossbar has none.\n    make ready"
 NODE_AT_LEAST = 20
 ONE_PIP = threading.Lock()
 """Held by whoever changes `.venv`."""
@@ -184,7 +185,7 @@ def lint() -> None:
 
 def crossbar() -> None:
     """Crossbar.io in an environment of its own, for it wants other versions of what the tests stand on. Where it can't
-    be had, the tests through it are skipped, and say so."""
+    be had, the tests through it fail, and say so."""
     pins, python = ROOT / "requirements" / "crossbar.txt", CROSSBAR / "bin" / "python"
 
     def make() -> None:
@@ -198,7 +199,7 @@ def crossbar() -> None:
     try:
         once("crossbar.txt", digest(pins), python, make)
     except Missing as why:
-        print(f"{why}Tests through Crossbar.io need it.", file=sys.stderr)
+        print(f"{why}{NO_CROSSBAR}", file=sys.stderr)
 
 
 # -- JavaScript -------------------------------------------------------------------------------------------------
@@ -245,7 +246,7 @@ def chromium() -> None:
 
 
 def fronts() -> None:
-    """The proxies that users put before Limen. Where one can't be had, its tests are skipped, and say so."""
+    """The proxies that users put before Limen. Where one can't be had, its tests fail, and say so."""
     missing = [name for name in proxy_programs.NAMES if proxy_programs.find(name) is None]
     for packages in [missing, *([name] for name in missing if len(missing) > 1)]:
         if any(proxy_programs.find(name) is None for name in packages):

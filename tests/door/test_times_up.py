@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
+import uvloop
 
 from limen import App, exc
 from limen.app.near import near
 from limen.app.running import lifespan
 from limen.client.callee import Invoked
-
-uvloop = pytest.importorskip("uvloop")
 
 
 def test_calls_whose_time_is_up_one_right_after_the_other_do_no_harm() -> None:

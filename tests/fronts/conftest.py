@@ -72,7 +72,7 @@ def front(
     name: str = request.param
     program = find(name)
     if program is None:
-        pytest.skip(not_found(name))
+        pytest.fail(not_found(name), pytrace=False)
     folder, authority, port = tmp_path_factory.mktemp(name), trustme.CA(), free_port()
     certificate = authority.issue_cert("shop.example")
     certificate.cert_chain_pems[0].write_to_path(str(folder / "fullchain.pem"))

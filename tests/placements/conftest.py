@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
-from bootstrap import CROSSBAR  # tools/bootstrap.py
 from routers import REALM, ROUTERS, At, Routers
 from stage import PROGRAMS, Program
 
@@ -25,13 +24,7 @@ def routers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Routers]:
 @pytest.fixture
 def router(request: pytest.FixtureRequest, routers: Routers) -> At:
     """Where the router is whose name is the parameter."""
-    return where(request.param, routers)
-
-
-def where(name: str, routers: Routers) -> At:
-    if name == "crossbar" and not (CROSSBAR / "done").exists():
-        pytest.skip("Crossbar.io is not installed: make test installs it in .cache/peers/crossbar")
-    return routers(name)
+    return routers(request.param)
 
 
 @pytest_asyncio.fixture(params=["memory", *ROUTERS], loop_scope="session")
@@ -41,7 +34,7 @@ async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Connection
         async with connections(2) as (one, other):
             yield one, other
     else:
-        at = where(request.param, request.getfixturevalue("routers"))
+        at = request.getfixturevalue("routers")(request.param)
         async with Connection(at.url, REALM) as one, Connection(at.url, REALM) as other:
             yield one, other
 

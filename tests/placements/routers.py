@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from bootstrap import CROSSBAR  # tools/bootstrap.py
+import pytest
+from bootstrap import CROSSBAR, NO_CROSSBAR  # tools/bootstrap.py
 from served import Server
 
 HERE = Path(__file__).parent
@@ -27,6 +28,8 @@ class Crossbar(Server):
     READY = re.compile(r"listening on TCP port (\d+)")
 
     def __init__(self, folder: Path, *, disclose: bool = False) -> None:
+        if not (CROSSBAR / "done").exists():
+            pytest.fail(NO_CROSSBAR, pytrace=False)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

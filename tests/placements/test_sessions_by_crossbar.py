@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from bootstrap import CROSSBAR  # tools/bootstrap.py
 from routers import REALM, Crossbar
 from session.shop import VIEWS, Shop
 
@@ -23,8 +22,6 @@ class Brief(Shop):
 
 @pytest_asyncio.fixture
 async def three(tmp_path: Path) -> AsyncIterator[list[Connection]]:
-    if not CROSSBAR.exists():
-        pytest.skip("Crossbar.io is not installed: make test installs it in .cache/peers/crossbar")
     crossbar = Crossbar(tmp_path, disclose=True)
     try:
         url = f"ws://localhost:{crossbar.port}/"

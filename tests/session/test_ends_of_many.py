@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
+import uvloop
 from shop import Shop
 
 from limen.testing import connections
-
-uvloop = pytest.importorskip("uvloop")
 
 
 def test_many_sessions_that_are_over_at_once_are_all_unbound() -> None:
