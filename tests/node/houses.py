@@ -65,7 +65,7 @@ class House:
 
 def is_empty(tree: Tree) -> bool:
     """Whether nothing is bound in *tree*, and nothing listens."""
-    return not (tree.nodes or tree.listeners._by_address or tree.listeners._of_node or tree._prefixes)
+    return not any(tree.size.values())
 
 
 async def until(true: Callable[[], bool | Awaitable[bool]]) -> None:

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from limen import exc
 
-from .listening import taken_back
 from .signal import listened_to
+from .wiring import ask, taken_back
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from .context import NodeContext
     from .node import Node
-    from .tree import Asked, Tree
+    from .tree import Tree
+    from .wiring import Asked
 
 log = logging.getLogger("limen.node")
 
@@ -139,11 +140,11 @@ class Growth:
 
     async def _ask(self, fresh: list[Node]) -> None:
         """What the router has to know of *fresh*."""
-        tree = self._tree
-        opening = tree.opening(self._top)
-        if opening is not None:
-            await self._answered([(self._top, opening)])
-        await self._answered(tree.asked(fresh))
+        top, session = self._top, self._tree.session
+        connection = top.node_context.get("connection")
+        if connection is not None and session is not None and session.state == "closed":
+            await self._answered([(top, ask(top, _opened(connection)))])
+        await self._answered(self._tree.tell(fresh))
 
     async def _answered(self, asked: list[tuple[Node, Asked]]) -> None:
         waiting = [one for _, one in asked if not one.done()]
@@ -157,6 +158,11 @@ class Growth:
     def _still(self, node: Node) -> None:
         if node._growth is not self:
             raise exc.InvalidCall(f"{node!r} was unbound while it was being bound.")
+
+
+async def _opened(connection: Any) -> None:
+    """It opens, where it has not yet; raises what the server says if it lets nobody in."""
+    await connection.connected()
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ from .passing import across, each, incoming, is_plain, outgoing
 if TYPE_CHECKING:
     from .handlers import Handler
     from .node import Node
-    from .port import Undo
     from .signal import BoundSignal
 
 log = logging.getLogger("limen.node")
@@ -119,7 +118,7 @@ class Hearing(Calling):
         _, tree = self._where()
         await _confirmed(tree.listeners.drop(cast("Node", self), address, handler))
 
-    def _listens_as_declared(self) -> Iterator[Coroutine[Any, Any, Undo]]:
+    def _listens_as_declared(self) -> Iterator[Coroutine[Any, Any, None]]:
         """For each handler that its class declares for others: what makes it listen."""
         listens = declared(type(self)).elsewhere
         if not listens:
@@ -131,9 +130,8 @@ class Hearing(Calling):
             path = self._path.resolve(address, *resolvers)
             yield self._listen_at(str(path) if signal is None else f"{path}.{signal}", getattr(self, attribute))
 
-    async def _listen_at(self, address: str, handler: Handler) -> Undo:
-        await self._listen(address, handler)
-        return _nothing  # leaving, it listens to nothing any more
+    async def _listen_at(self, address: str, handler: Handler) -> None:
+        await self._listen(address, handler)  # nothing is to be undone: leaving, it listens to nothing any more
 
     def _heard(self, event: Heard, args: Sequence[Any], kwargs: Mapping[str, Any], listening: Listening | None) -> None:
         """Somebody elsewhere has said something that it listens to or, without *listening*, in its own name."""
@@ -210,7 +208,3 @@ def _confirmed(confirmed: Awaitable[object] | None) -> asyncio.Future[None]:
         done.set_result(None)
         return done
     return asyncio.ensure_future(confirmed)  # type: ignore[arg-type]
-
-
-def _nothing() -> Any:
-    """Nothing has to be undone."""

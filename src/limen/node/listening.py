@@ -16,11 +16,13 @@ from .context import Heard
 from .declared import travels
 from .handlers import Handler, Handlers
 from .passing import across, each, is_plain
+from .wiring import failed, matches, refused, taken_back
 
 if TYPE_CHECKING:
     from .node import Node
     from .port import Session, Undo
-    from .tree import Asked, Tree
+    from .tree import Tree
+    from .wiring import Asked
 
 
 class Listening:
@@ -72,6 +74,11 @@ class Listeners:
         self._by_address: dict[str, Listening] = {}
         self._of_node: dict[Node, set[str]] = {}
 
+    @property
+    def size(self) -> dict[str, int]:
+        """How many addresses are listened to, and how many nodes listen."""
+        return {"listened": len(self._by_address), "listening": len(self._of_node)}
+
     def of(self, address: str, name: str) -> Iterable[Listening]:
         """Who hears the signal *name* of the node at *address*."""
         if not self._by_address:
@@ -99,7 +106,7 @@ class Listeners:
         session = self._tree.session
         if session is None:
             return
-        if listening.asked is None or (listening.asked.done() and _failed(listening.asked)):
+        if listening.asked is None or (listening.asked.done() and failed(listening.asked)):
             listening.asked = asyncio.get_running_loop().create_task(_subscribe(session, listening))
         try:
             await asyncio.shield(listening.asked)
@@ -156,32 +163,6 @@ async def _subscribe(session: Session, listening: Listening) -> Undo:
         raise refused(error, "subscribe", uri, match) from None
 
 
-def refused(error: exc.Unauthorized, action: str, uri: str, match: str) -> exc.Unauthorized:
-    """*error*, with what was refused and what lets it."""
-    matching = "" if match == "exact" else f", match={match!r}"
-    return type(error)(
-        f"The router does not let this session {action} {uri!r}: {error} A Limen server lets it by a rule: "
-        f"limen.realm_rule({action!r}, {uri!r}{matching}, roles=[…]).",
-        **error.facts,
-    )
-
-
-def _failed(asked: Asked) -> bool:
-    return asked.cancelled() or asked.exception() is not None
-
-
-def taken_back(asked: Iterable[Asked]) -> Iterator[Awaitable[object]]:
-    """Undoes what was asked of the router; gives what is done when it knows. What it has not answered yet is undone
-    when it does."""
-    for one in asked:
-        if not one.done():
-            one.cancel()
-        elif not _failed(one):
-            confirmed: Any = one.result()()
-            if confirmed is not None:
-                yield confirmed
-
-
 def is_signal(address: str) -> bool:
     """Whether *address* is that of a signal that travels, by its last part.
 
@@ -189,10 +170,3 @@ def is_signal(address: str) -> bool:
     (True, False, False)
     """
     return travels(address.rpartition(".")[2])
-
-
-def matches(session: Session, role: str, feature: str) -> bool:
-    """Whether the router of *session* announces *feature* in *role*."""
-    said = session.features.get(role)
-    features = said.get("features") if isinstance(said, dict) else None
-    return isinstance(features, dict) and features.get(feature) is True

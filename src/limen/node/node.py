@@ -45,7 +45,7 @@ from .state import State
 from .tree import Tree
 
 if TYPE_CHECKING:
-    from .tree import Asked
+    from .wiring import Asked
 
 _NO_CHILDREN: Mapping[str, Node] = MappingProxyType({})
 _UNBOUND: Final = {
@@ -283,6 +283,14 @@ class Node(Hearing, State):
     def _state_began(self) -> None:
         if self._stage >= REGISTERING and self._present and self._tree is not None:
             self._tree.offer(self, STREAM)  # else that is part of the bind
+
+    @property
+    def _stem(self) -> Node:
+        """The topmost node of its branch that is reached by the same connection: that of which the router knows."""
+        node = self
+        while (above := node._parent) is not None and above._tree is self._tree:
+            node = above
+        return node
 
     # -- the rest of the tree -----------------------------------------------------------------------------------
     def remote(self, address: Path | str, *, timeout: float | None = None, offline: Offline = "wait") -> Proxy:
