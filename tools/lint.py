@@ -17,6 +17,7 @@ CHECKS: dict[str, list[str]] = {
     "style of the Python": [str(BIN / "ruff"), "check", "--no-cache"],
     "layout of the Python": [str(BIN / "ruff"), "format", "--no-cache", "--check"],
     "types of the Python": [str(BIN / "mypy"), "--strict"],
+    "types of the Python, in 3.14": [str(BIN / "mypy"), "--strict", "--python-version", "3.14"],
     "types of the JavaScript": ["npm", "run", "--silent", "check"],
     "floors": [str(BIN / "lint-imports"), "--no-cache", "--config", "tests/floors.ini"],
 }

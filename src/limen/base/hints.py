@@ -14,7 +14,7 @@ import logging
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 log = logging.getLogger("limen")
@@ -31,6 +31,20 @@ def hints(owner: Any) -> dict[str, Any]:
     except Exception:  # a NameError, or anything else that evaluating annotations may raise: one by one, then
         holders = reversed(owner.__mro__) if isinstance(owner, type) else (owner,)
         return {name: hint for holder in holders for name, hint in _one_by_one(holder)}
+
+
+def signature(function: Callable[..., Any]) -> inspect.Signature:
+    """`inspect.signature` without looking at annotations, which Python 3.14 evaluates only now: what `hints` leaves out
+    raises here no NameError. They are strings in it, or what was written.
+
+    >>> list(signature(lambda day, room=None: None).parameters)
+    ['day', 'room']
+    """
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return inspect.signature(function, annotation_format=annotationlib.Format.STRING)
+    return inspect.signature(function)
 
 
 def _one_by_one(owner: Any) -> Iterator[tuple[str, Any]]:

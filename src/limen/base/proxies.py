@@ -158,7 +158,7 @@ def _address(text: str) -> _Address | None:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return (address.version == 6 and address.ipv4_mapped) or address
+    return (isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped) or address
 
 
 # -- right to left ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -132,7 +133,7 @@ def _script(path: Path) -> Visit:
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     visit = getattr(module, "visit", None)
-    if not asyncio.iscoroutinefunction(visit):
+    if not inspect.iscoroutinefunction(visit):
         raise exc.NotFound(f"{path} has no `async def visit(client)`: what one user does, once.")
     return visit
 

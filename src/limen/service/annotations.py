@@ -26,7 +26,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from limen.base.files import Upload
-from limen.base.hints import hints
+from limen.base.hints import hints, signature
 from limen.base.values import MAX_DIGITS, MAX_EXPONENT
 from limen.service import pydantics
 
@@ -88,7 +88,7 @@ def readers(function: Callable[..., Any], kinds: Callable[[Any], Any] | None = N
     if not inspect.isroutine(target):
         target = getattr(type(target), "__call__", target)  # noqa: B004 an object that can be called
     found = {}
-    parameters = inspect.signature(function).parameters
+    parameters = signature(function).parameters
     for name, hint in hints(target).items():
         if name in parameters:
             hint = hint if kinds is None else kinds(hint)

@@ -25,6 +25,7 @@ import msgspec
 
 from limen import exc
 from limen.base.files import Upload
+from limen.base.hints import signature
 from limen.base.parse import auto_parse
 from limen.service.annotations import Reader, mentions, raw, readers
 
@@ -63,7 +64,7 @@ class Binding:
     ) -> None:
         otherwise = Reader(auto_parse, auto_parse) if parse else raw
         hints = readers(function, kinds)
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = list(signature(function).parameters.values())
         by_parameter = {p.name: hints.get(p.name, otherwise) for p in parameters}
         files = {name: reader.kind for name, reader in hints.items() if mentions(reader.kind, Upload)}
         self.files = frozenset(files)

@@ -19,6 +19,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from limen.base.hints import signature
+
 from .service import Service
 
 VERBS = ("get", "head", "post", "put", "patch", "delete")
@@ -54,16 +56,16 @@ def _function(cls: type, verb: str) -> Callable[..., Any]:
     function: Callable[..., Any] = getattr(cls, verb)
     if not inspect.isfunction(inspect.getattr_static(cls, verb)):
         return function  # a static or a class method
-    if any(p.default is p.empty and p.kind not in _OPEN for p in inspect.signature(cls).parameters.values()):
+    if any(p.default is p.empty and p.kind not in _OPEN for p in signature(cls).parameters.values()):
         raise TypeError(f"{cls.__qualname__} is made anew for each call, and so without arguments; give them defaults.")
 
     @functools.wraps(function)
     def of_an_instance(*args: Any, **kwargs: Any) -> Any:
         return function(cls(), *args, **kwargs)
 
-    signature = inspect.signature(function)
-    own = list(signature.parameters.values())[1:]
-    of_an_instance.__signature__ = signature.replace(parameters=own)  # type: ignore[attr-defined]
+    whole = signature(function)
+    own = list(whole.parameters.values())[1:]
+    of_an_instance.__signature__ = whole.replace(parameters=own)  # type: ignore[attr-defined]
     return of_an_instance
 
 

@@ -23,6 +23,7 @@ from uuid import UUID
 import msgspec
 
 from limen import exc
+from limen.base.hints import hints
 
 from .kinds import KINDS, stored
 from .typed import allowed_values, declared, is_union, unwrapped
@@ -104,7 +105,7 @@ def _check(kind: Any, known: dict[type, Check]) -> Check:
     if not isinstance(origin, type) or origin is object:
         return _anything
     if issubclass(origin, tuple) and hasattr(origin, "_fields"):
-        kinds = typing.get_type_hints(origin, include_extras=True)
+        kinds = hints(origin)
         return _container((tuple,), tuple(kinds.get(name, Any) for name in origin._fields), known)
     if origin not in known:
         known[origin] = lambda value: made(value)  # for a class that has itself for a field

@@ -36,6 +36,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
+from limen.base.hints import signature
 
 from .checks import Check, check_for, wrong_fields
 from .fields import OnClass, put
@@ -212,7 +213,7 @@ def _hook(cls: type, name: str) -> Callable[[Record], Any] | None:
     if found is None or isinstance(found, OnClass):
         return None
     hook = getattr(cls, name)
-    if inspect.isfunction(found) and len(inspect.signature(found).parameters) != 1:
+    if inspect.isfunction(found) and len(signature(found).parameters) != 1:
         raise TypeError(f"{cls.__name__}.{name} takes (cls, record): make it a @classmethod")
     if not callable(hook):
         raise TypeError(f"{cls.__name__}.{name} is no function")

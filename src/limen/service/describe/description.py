@@ -25,7 +25,7 @@ import msgspec
 from msgspec import inspect as mi
 
 from limen import exc
-from limen.base.hints import hints
+from limen.base.hints import hints, signature
 from limen.base.values import natural
 from limen.service.describe.types import UNKNOWN, Types
 from limen.service.registry import Registry
@@ -108,8 +108,7 @@ def _service(service: Service, types: Types) -> ServiceDescription:
         target = getattr(type(target), "__call__", target)  # noqa: B004 an object that can be called
     annotations = hints(target)
     parameters = tuple(
-        _parameter(parameter, annotations, types, service.uri)
-        for parameter in inspect.signature(function).parameters.values()
+        _parameter(parameter, annotations, types, service.uri) for parameter in signature(function).parameters.values()
     )
     streams = service.kind in (Kind.STREAM, Kind.ASYNC_STREAM)
     kind = annotations.get("return", Any)
