@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from limen import exc
 from limen.base.principal import Principal
@@ -28,6 +28,7 @@ from limen.core.wamp.messages import Abort, Goodbye, Welcome
 from limen.core.wamp.session import GOODBYE_AND_OUT, PROTOCOL_VIOLATION
 from limen.core.wamp.session import Session as RealmSession
 from limen.door.hub.answering import Answering, new_session_id
+from limen.node.connection import Connection
 
 if TYPE_CHECKING:
     from limen.client.connection import Receive
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from limen.core.wamp.realm import Realm
     from limen.door.hub.hub import Hub
     from limen.door.hub.tabs import KeptCall
+    from limen.session.port import Doorkeeper
 
 ROLE: Final = "limen.program"
 """As whom others are told of such a session, user and role."""
@@ -46,6 +48,19 @@ def near(hub: Hub, domain: str, *, principal: Principal | None = None, timeout: 
     """A session in the realm of *domain*, to be opened with `async with` on the hub's loop."""
     settings = Settings(timeout=timeout, patience=float("inf"))
     return Session(NearDial(hub, domain, principal), settings)
+
+
+class NearConnection(Connection):
+    """What `App.connection` gives: nodes bound by it may be applications, which the doorkeeper guards."""
+
+    doorkeeper: Doorkeeper
+
+    @classmethod
+    def to(cls, hub: Hub, domain: str, doorkeeper: Doorkeeper) -> Self:
+        """One to the realm of *domain*, not open yet."""
+        connection = cls.over(near(hub, domain))
+        connection.doorkeeper = doorkeeper
+        return connection
 
 
 class NearDial:
@@ -58,16 +73,16 @@ class NearDial:
         self.codec: Codec = codec("msgpack", tagged=True)
         self._hub, self._principal = hub, principal or Principal(domain, tls=True)
 
-    async def __call__(self, receive: Receive, lost: Lost, slot: Slot | None) -> tuple[NearConnection, Welcome]:
+    async def __call__(self, receive: Receive, lost: Lost, slot: Slot | None) -> tuple[NearLink, Welcome]:
         connection = self.link(receive, lost)
         return connection, connection.seat.welcome()
 
-    def link(self, receive: Receive, lost: Lost) -> NearConnection:
-        """A connection, before its session."""
-        return NearConnection(self._hub, self._principal, self.codec, receive, lost)
+    def link(self, receive: Receive, lost: Lost) -> NearLink:
+        """A link, before its session."""
+        return NearLink(self._hub, self._principal, self.codec, receive, lost)
 
 
-class NearConnection:
+class NearLink:
     """The client's end (`Link`). What the realm says is handed over in the next turn of the loop, in order: no answer
     comes while its question is still being asked."""
 
@@ -142,7 +157,7 @@ class Seat(Answering):
     tls = True
     queued = 0
 
-    def __init__(self, hub: Hub, principal: Principal, codec: Codec, link: NearConnection) -> None:
+    def __init__(self, hub: Hub, principal: Principal, codec: Codec, link: NearLink) -> None:
         self.hub, self.principal, self.codec, self._link = hub, principal, codec, link
         self.since = hub.loop.time()
         self.closing = False

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from limen import exc
 
@@ -47,7 +47,7 @@ class Trees:
         self._hub: Hub | None = None
         """While a server runs."""
 
-    def bind(self, path: Path | str, factory: Any, domain: str | None) -> None:
+    def bind(self, path: Path | str, factory: Callable[[], Node | Awaitable[Node]], domain: str | None) -> None:
         """See `App.bind`."""
         if self._hub is not None:
             raise exc.InvalidCall(
@@ -58,9 +58,7 @@ class Trees:
 
     def connection(self, domain: str | None) -> Connection:
         """See `App.connection`."""
-        from limen.node.connection import Connection
-
-        from .near import near
+        from .near import NearConnection
 
         if self._hub is None:
             raise exc.ConnectionLost(
@@ -75,8 +73,7 @@ class Trees:
         domain = domain or self._app.config.DOMAIN
         if domain not in self._domains():
             raise exc.InvalidAddress(f"There is no domain {domain!r}; there are {', '.join(self._domains())}.")
-        connection = Connection.over(near(self._hub, domain))
-        connection.doorkeeper = self._app.parties.of(domain)
+        connection = NearConnection.to(self._hub, domain, self._app.parties.of(domain))
         self._open.add(connection)
         connection.on("signed_out", lambda error: self._open.discard(connection))
         return connection

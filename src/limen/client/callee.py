@@ -15,7 +15,7 @@ import asyncio
 import inspect
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -23,13 +23,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from limen import exc
 from limen.client.calls import Answer
 from limen.client.events import ConfirmedUndo
-from limen.client.standing import TAKEN, Standing, Standings
+from limen.client.standing import TAKEN, Owner, Standing, Standings
 from limen.client.stream import Push
 from limen.core.wamp.messages import INVOCATION, Error, Interrupt, Invocation, Register, Unregister, Yield
 
 if TYPE_CHECKING:
     from limen.client.dial import Link
-    from limen.client.session import Session
 
 log = logging.getLogger("limen.client")
 
@@ -91,7 +90,7 @@ class Callee(Standings[_Registration]):
 
     kind = "registration"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Owner) -> None:
         super().__init__(session, Register, Unregister)
         self._running: dict[int, asyncio.Task[Any]] = {}
         """By the id of the INVOCATION, on the connection that there is."""
@@ -165,13 +164,13 @@ class Callee(Standings[_Registration]):
         await asyncio.gather(*(task for task in self._ending if task is not me), return_exceptions=True)
 
     # -- inside -------------------------------------------------------------------------------------------------
-    def _start(self, coroutine: Any) -> asyncio.Task[Any]:
+    def _start(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         if _EAGER:
             # An eager task runs at once up to its first wait: most calls never wait.
             return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **_EAGER)
         return asyncio.get_running_loop().create_task(coroutine)
 
-    def _push(self, link: Link, request: int, value: Any) -> Any:
+    def _push(self, link: Link, request: int, value: Any) -> Awaitable[None] | None:
         link.send(Yield(request, {"progress": True}, [value]))
         return link.drained() if link.full else None
 
@@ -204,7 +203,7 @@ class _nothing_to_close:  # noqa: N801  # as contextlib's
     async def __aexit__(self, *error: object) -> None: ...
 
 
-async def _awaited(outcome: Any) -> Any:
+async def _awaited(outcome: Awaitable[Any]) -> Any:
     return await outcome
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from limen import exc
 from limen.base.spans import Spans
@@ -26,9 +26,7 @@ from limen.core.wamp.messages import Message, Welcome
 
 if TYPE_CHECKING:
     from limen.client.connection import Receive
-
-Lost = Callable[[Any], None]
-"""Told of a connection that has ended."""
+    from limen.core.seal.channel import Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Link(Protocol):
     """
 
     @property
-    def channel(self) -> Any: ...
+    def channel(self) -> Channel | None: ...
     @property
     def reason(self) -> str: ...
     @property
@@ -80,6 +78,10 @@ class Link(Protocol):
 
     def drop(self, reason: str = ...) -> None:
         """Ends it."""
+
+
+Lost: TypeAlias = Callable[[Link], None]
+"""Told of a connection that has ended."""
 
 
 class Dial(Protocol):

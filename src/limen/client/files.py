@@ -20,7 +20,7 @@ from limen import exc
 from limen.base.files import Given, Sent, Upload
 
 if TYPE_CHECKING:
-    from limen.client.sync import Runner
+    from limen.client.runner import Runner
 
 PIECE: Final = 180 * 1024
 """Bytes of a piece: with base64 and all that is round it a frame stays below 256 KiB."""

@@ -36,7 +36,7 @@ from limen.client.files import ahead, received
 from limen.client.first import First, Work
 from limen.client.line import Line
 from limen.client.password import password_min
-from limen.client.standing import EXACT
+from limen.client.standing import EXACT, Kind, Reply
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Subscriptions
 from limen.client.tracing import Begun, begun, with_trace, within
@@ -61,7 +61,6 @@ from limen.core.wamp.messages import (
 CALL = 48
 
 State = Literal["closed", "online", "offline"]
-Reply = Callable[[int | exc.Error], None]
 
 
 class Session(Account):
@@ -71,7 +70,7 @@ class Session(Account):
         self._line = Line(dial, settings, self, self._open_slot)
         self._timeout = settings.timeout
         self._calls = Calls(self._line)
-        self._subscriptions = Subscriptions(self)
+        self._subscriptions = Subscriptions(self, self._line)
         self._callee = Callee(self)
         self._replies: dict[int, Reply] = {}
         self._events = Events()
@@ -272,11 +271,6 @@ class Session(Account):
         """Calls, publications and handlers are spans of *spans* from now on; see `limen.observe.traced`."""
         self._line.settings = replace(self._line.settings, spans=spans)
 
-    @property
-    def _spans(self) -> Spans | None:
-        """What makes them, where this session is traced."""
-        return self._line.settings.spans
-
     def on(self, event: str, handler: Handler) -> Undo:
         """Calls *handler* when something happens to the session; gives the undo.
 
@@ -324,7 +318,7 @@ class Session(Account):
             self.settled()
         self._known = True
 
-    def revoked(self, uri: str, match: str, error: exc.Error, kind: str) -> None:
+    def revoked(self, uri: str, match: str, error: exc.Error, kind: Kind) -> None:
         """Something does not stand any more that was to stand."""
         self._emit("revoked", uri, match, error, kind)
 

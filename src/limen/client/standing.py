@@ -11,13 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from limen import exc
 from limen.core.wamp.messages import Message
-
-if TYPE_CHECKING:
-    from limen.client.session import Session
 
 log = logging.getLogger("limen.client")
 
@@ -26,8 +23,24 @@ TAKEN: Final = "wamp.error.procedure_already_exists"
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 """Seconds between attempts to get back what seems to be taken: each twice the one before."""
 
-Key = tuple[str, str]
+Key: TypeAlias = tuple[str, str]
 """The URI and how it matches: to the router they are one address."""
+Kind: TypeAlias = Literal["registration", "subscription"]
+Reply: TypeAlias = Callable[[int | exc.Error], None]
+"""Gets the id of an acknowledgement, or the error."""
+
+
+class Owner(Protocol):
+    """The session, as far as it is needed here."""
+
+    def request(self, make: Callable[[int], Message], settle: Reply) -> None:
+        """Sends a message that is answered by an acknowledgement or an ERROR, or tells *settle* that it can't."""
+
+    def settled(self) -> None:
+        """The router has answered for something that is to stand."""
+
+    def revoked(self, uri: str, match: str, error: exc.Error, kind: Kind) -> None:
+        """Something does not stand any more that was to stand."""
 
 
 class Standing:
@@ -54,11 +67,11 @@ S = TypeVar("S", bound=Standing)
 class Standings(Generic[S]):
     """Those of one kind in one session. *ask*, *unask*: the messages."""
 
-    kind: ClassVar[Literal["registration", "subscription"]]
+    kind: ClassVar[Kind]
 
     def __init__(
         self,
-        session: Session,
+        session: Owner,
         ask: Callable[[int, dict[str, Any], str], Message],
         unask: Callable[[int, int], Message],
     ) -> None:

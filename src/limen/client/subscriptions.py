@@ -15,7 +15,8 @@ from limen.core.wamp.messages import Event, Subscribe, Unsubscribe
 from limen.core.wamp.trace import headers
 
 if TYPE_CHECKING:
-    from limen.client.session import Session
+    from limen.client.line import Line
+    from limen.client.standing import Owner
 
 log = logging.getLogger("limen.client")
 
@@ -29,12 +30,13 @@ class _Topic(Standing):
 
 
 class Subscriptions(Standings[_Topic]):
-    """All subscriptions of one Session."""
+    """All subscriptions of one Session; *line*: its connection."""
 
     kind = "subscription"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Owner, line: Line) -> None:
         super().__init__(session, Subscribe, Unsubscribe)
+        self._line = line
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def add(
@@ -75,7 +77,7 @@ class Subscriptions(Standings[_Topic]):
         topic = self._by_id.get(message.subscription)
         if topic is None:
             return
-        spans = self._session._spans
+        spans = self._line.settings.spans
         args, kwargs = message.args or [], message.kwargs or {}
         for handler, told_topic in tuple(topic.handlers):
             given: tuple[Any, ...] = tuple(args)
@@ -85,7 +87,7 @@ class Subscriptions(Standings[_Topic]):
             if spans is None:
                 self.run(handler, *given, **named)
             else:
-                span = spans.hear(topic.uri, self._session.domain, headers(message.details))
+                span = spans.hear(topic.uri, self._line.domain, headers(message.details))
                 handled(span, handler, self.run, *given, **named)
 
     def run(self, handler: Handler, /, *args: Any, **kwargs: Any) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from limen.base.path import Path
 
     from .node import Node
+    from .port import Session
     from .proxy import Offline
     from .tree import Tree
 
@@ -222,7 +223,7 @@ async def _finished(work: Awaitable[Any], invoked: Invoked) -> Any:
     return _stepped(outcome, invoked) if isinstance(outcome, _STREAMS) else outcome
 
 
-def _reaching(tree: Tree, address: str, offline: Offline) -> Any:
+def _reaching(tree: Tree, address: str, offline: Offline) -> Session:
     """The session that reaches *address*."""
     session = tree.session
     if session is None:

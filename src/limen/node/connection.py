@@ -81,9 +81,6 @@ class Connection:
         connection._begin(session)
         return connection
 
-    doorkeeper: Any = None
-    """Who stands at the way in, where that is part of the same program (`limen.session.port`)."""
-
     def _begin(self, session: Session) -> None:
         self.session = session
         self.tree = Tree(session)

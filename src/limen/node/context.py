@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from limen.base.path import Resolver
     from limen.client.callee import Invoked
 
+    from .tree import Tree
+
 IN_PROGRESS: Final[ContextVar[Invoked | None]] = ContextVar("limen call in progress", default=None)
 """The call that runs in this task."""
 
@@ -87,6 +89,9 @@ class NodeContext:
 
     _names: dict[str, Any]
     _parent: NodeContext | None
+
+    if TYPE_CHECKING:
+        tree: Tree
 
     def __init__(self, parent: NodeContext | None = None, /, **names: Any) -> None:
         object.__setattr__(self, "_parent", parent)

@@ -24,14 +24,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeVar, overload
+from typing import Any, Final, Literal, NamedTuple, NoReturn, TypeAlias, TypeVar, overload
 
 from limen.base.path import Path
 
-if TYPE_CHECKING:
-    from limen.node.signal import Signal
-
 F = TypeVar("F", bound=Callable[..., Any])
+
+Order: TypeAlias = Literal["top-down", "bottom-up"]
 
 LOCAL: Final = "on_node_"
 """Signals whose names begin so never leave their node."""
@@ -45,6 +44,16 @@ class _Mark(NamedTuple):
 
     kind: str
     what: str | None
+
+
+class DeclaredSignal:
+    """A signal, as far as its class declares it (`signal.Signal` is one): its *name*, and the *order* of the handlers
+    that the class declares for it."""
+
+    __slots__ = ("name", "order")
+
+    name: str
+    order: Order
 
 
 class Listens(NamedTuple):
@@ -62,7 +71,7 @@ class Declared:
     the attributes that handle it, in the order it asks for. *elsewhere*: the other handlers, base classes first."""
 
     calls: Mapping[str, str]
-    signals: Mapping[str, Signal]
+    signals: Mapping[str, DeclaredSignal]
     own: Mapping[str, tuple[str, ...]]
     elsewhere: tuple[Listens, ...]
 
@@ -122,12 +131,10 @@ class _Reading:
     """A class read from `object` downwards, so what is found later overrides."""
 
     def __init__(self, cls: type) -> None:
-        from limen.node.signal import Signal  # which asks for tables itself
-
         self.cls = cls
         self.marks: dict[str, tuple[_Mark, ...]] = {}
         self.places: dict[str, int] = {}  # of the class that said what the attribute is, in the hierarchy
-        self.signals: dict[str, Signal] = {}
+        self.signals: dict[str, DeclaredSignal] = {}
         self.gone: set[str] = set()
         private: set[str] = set()
         for place, one in enumerate(reversed(cls.__mro__)):
@@ -137,7 +144,7 @@ class _Reading:
                     private.add(attribute)
                 elif attribute in private:
                     self.wrong(f"{attribute} is a name that the class above works by itself; call yours otherwise.")
-                if isinstance(value, Signal):
+                if isinstance(value, DeclaredSignal):
                     self.signal(attribute, value)
                 elif attribute in self.signals:
                     self.no_signal(attribute, value)
@@ -148,7 +155,7 @@ class _Reading:
                 elif attribute in self.marks:
                     self.overridden(attribute, value)
 
-    def signal(self, attribute: str, signal: Signal) -> None:
+    def signal(self, attribute: str, signal: DeclaredSignal) -> None:
         if attribute in self.marks:
             self.wrong(f"{attribute} is a method with a decorator in a base class, and a signal here.")
         if signal.name != attribute:

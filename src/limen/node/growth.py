@@ -143,7 +143,7 @@ class Growth:
         top, session = self._top, self._tree.session
         connection = top.node_context.get("connection")
         if connection is not None and session is not None and session.state == "closed":
-            await self._answered([(top, ask(top, _opened(connection)))])
+            await self._answered([(top, ask(top, _opened(connection.connected())))])
         await self._answered(self._tree.tell(fresh))
 
     async def _answered(self, asked: list[tuple[Node, Asked]]) -> None:
@@ -160,9 +160,8 @@ class Growth:
             raise exc.InvalidCall(f"{node!r} was unbound while it was being bound.")
 
 
-async def _opened(connection: Any) -> None:
-    """It opens, where it has not yet; raises what the server says if it lets nobody in."""
-    await connection.connected()
+async def _opened(opening: Awaitable[object]) -> None:
+    await opening  # nothing is to be undone: the connection is not the node's
 
 
 # -- leaving ----------------------------------------------------------------------------------------------------

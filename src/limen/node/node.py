@@ -239,7 +239,7 @@ class Node(Hearing, State):
         _set(node, "_parent", self)
         _set(self, name, node)
         try:
-            if self._path is not None and self._context is not None:
+            if self._path is not None and self._context is not None and self._tree is not None:
                 path = path or self._path + name
                 if context is not None and context.get("tree") is None:
                     context.tree = self._tree

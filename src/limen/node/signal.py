@@ -32,16 +32,15 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import MethodType
-from typing import Any, Literal, Protocol, TypeAlias, overload
+from typing import Any, Protocol, TypeAlias, overload
 
-from limen.node.declared import LOCAL, declared, handler
+from limen.node.declared import LOCAL, DeclaredSignal, Order, declared, handler
 from limen.node.handlers import Handlers, Undo, called, ended, raise_all
 from limen.service.binding import Binding
 
 __all__ = ["BoundSignal", "Owner", "Signal", "handler", "listened_to", "signal"]
 
 Handler: TypeAlias = Callable[..., object]
-Order: TypeAlias = Literal["top-down", "bottom-up"]
 
 
 class Owner(Protocol):
@@ -58,20 +57,20 @@ class Owner(Protocol):
         ...
 
 
-class Signal:
+class Signal(DeclaredSignal):
     """A signal, in a class. Its name begins with `on_`; `instance.on_foo` is a `BoundSignal`.
 
     *order*: of the handlers that the class declares with `@handler("on_foo")`: "top-down", those of the base class
     first, or "bottom-up".
     """
 
-    __slots__ = ("_binding", "_connecting", "_notifying", "_slot", "body", "name", "order")
+    __slots__ = ("_binding", "_connecting", "_notifying", "_slot", "body")
 
     def __init__(self, order: Order = "top-down", name: str | None = None) -> None:
         if order not in ("top-down", "bottom-up"):
             raise TypeError(f"The order of a signal is 'top-down' or 'bottom-up', not {order!r}.")
         self.order = order
-        self.name: str = ""
+        self.name = ""
         self.body: Handler | None = None
         self._binding: Binding | None = None
         self._connecting: Callable[..., Undo | None] | None = None

@@ -29,10 +29,11 @@ from .wiring import SELF, Wiring, ask
 
 if TYPE_CHECKING:
     from limen.client.callee import Invoked
+    from limen.client.standing import Kind
 
     from .node import Node
     from .port import Session
-    from .wiring import Asked, Kind
+    from .wiring import Asked
 
 log = logging.getLogger("limen.node")
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from limen import exc
-from limen.client.standing import TAKEN
+from limen.client.standing import TAKEN, Kind
 
 from .declared import declared, travels
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 Asked: TypeAlias = "asyncio.Task[Undo | None]"
 """Something that the router is asked to keep; what undoes it, where that is needed."""
-Kind: TypeAlias = Literal["registration", "subscription"]
 
 SELF: Final = "."
 """The name of a call that is its node itself."""

@@ -26,9 +26,10 @@ from .context import View
 from .roles import CLIENT, Roles
 
 if TYPE_CHECKING:
+    from limen.node.connection import Connection
     from limen.node.context import Next
     from limen.node.port import Session, Undo
-    from limen.node.proxy import Proxy
+    from limen.node.proxy import Offline, Proxy
 
 log = logging.getLogger("limen.session")
 
@@ -39,7 +40,7 @@ LOSSES: Final = 10
 
 
 async def start_session(
-    connection: Any,
+    connection: Connection | NodeContext,
     address: str,
     *,
     views: Mapping[str, Callable[[], View]] | None = None,
@@ -76,7 +77,9 @@ class Joined:
     ) -> None:
         self._makers, self._store, self._details = views, store, details
         self._application, self._context = address, context
-        self._session: Session = context.tree.session
+        session = context.tree.session
+        assert session is not None  # a context of a connection has one
+        self._session: Session = session
         self._handlers: dict[str, list[Event]] = {event: [] for event in EVENTS}
         self._undos: list[Callable[[], object]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -104,11 +107,12 @@ class Joined:
 
         return undo
 
-    def remote(self, address: Path | str, **options: Any) -> Proxy:
-        """What stands at *address*, counted from the session: `#session`, `@desktop.controller`."""
+    def remote(self, address: Path | str, *, timeout: float | None = None, offline: Offline = "wait") -> Proxy:
+        """What stands at *address*, counted from the session: `#session`, `@desktop.controller`. Options as of
+        `Node.remote`."""
         if self._client is None:
             raise exc.UnknownSession("This session has ended.")
-        return self._client.remote(address, **options)
+        return self._client.remote(address, timeout=timeout, offline=offline)
 
     async def end(self) -> None:
         """Ends the session, here and on the server."""

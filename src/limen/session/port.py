@@ -1,14 +1,14 @@
 """The port of application sessions: who stands at the way in, where that is part of the same program.
 
-A connection of the program's own in `limen serve` has one, as `doorkeeper` (`limen.app.parties`): it lets nobody
-reach a session who is not its party, whatever process they come to. With another router there is none, and what the
-service itself checks is all.
+A connection of the program's own in `limen serve` is `Guarded`, by `limen.app.parties`: nobody reaches a session who is
+not its party, whatever process they come to. With another router there is no doorkeeper, and what the service itself
+checks is all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypedDict
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypedDict, runtime_checkable
 
 Lets: TypeAlias = Callable[[int | None, str | None, str, str], bool]
 """(WAMP session, user, role, address of a session) -> whether they may reach it though it is not theirs."""
@@ -60,4 +60,14 @@ class Doorkeeper(Protocol):
 
     def dismiss(self, place: str) -> None:
         """Nobody does."""
+        ...
+
+
+@runtime_checkable
+class Guarded(Protocol):
+    """A connection at whose other end somebody stands at the way in."""
+
+    @property
+    def doorkeeper(self) -> Doorkeeper:
+        """Who."""
         ...

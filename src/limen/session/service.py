@@ -38,14 +38,14 @@ from limen.node.node import Node
 from limen.node.signal import Signal
 
 from .context import Context, Controller
-from .port import Caller, Doorkeeper
+from .port import Caller, Doorkeeper, Guarded
 from .root import SessionRoot
 from .stays import Stays
 
 if TYPE_CHECKING:
     from limen.client.callee import Invoked
     from limen.node.context import Heard, NodeContext
-    from limen.node.port import Session, Undo
+    from limen.node.port import Undo
 
 log = logging.getLogger("limen.session")
 
@@ -261,7 +261,7 @@ class ApplicationService(Node):
     @property
     def number(self) -> int | None:
         """The WAMP session by which this service is reached."""
-        session: Session | None = self.node_context.tree.session
+        session = self.node_context.tree.session
         return None if session is None else session.id
 
     def is_here(self, name: str) -> bool:
@@ -299,13 +299,14 @@ class ApplicationService(Node):
 
     @handler("on_node_register")
     async def _begin(self) -> None:
-        self._doorkeeper = getattr(self.node_context.get("connection"), "doorkeeper", None)
+        connection = self.node_context.get("connection")
+        self._doorkeeper = connection.doorkeeper if isinstance(connection, Guarded) else None
         if self._doorkeeper is not None:
             own = type(self).policy is not ApplicationService.policy
             await self._doorkeeper.declare(
                 str(self.node_path), safe=self.SAFE, roles=self.USER_ROLES, policy=self._policy_at if own else None
             )
-        session: Session | None = self.node_context.tree.session
+        session = self.node_context.tree.session
         if session is not None:
             try:
                 self._undos.append(await session.subscribe(LEFT, self._left))
@@ -377,7 +378,8 @@ class ApplicationService(Node):
             self._task(self._compare())
 
     async def _compare(self) -> None:
-        session: Session = self.node_context.tree.session
+        session = self.node_context.tree.session
+        assert session is not None
         asked = self._stays.clients()
         try:
             there = await session.apply(LIST)

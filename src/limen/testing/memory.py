@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from limen.app.near import NearConnection, NearDial
+from limen.app.near import NearDial, NearLink
 from limen.base.config import Config
 from limen.client.dial import Settings
 from limen.client.session import Session
@@ -95,19 +95,19 @@ class _Dial(NearDial):
         self.delay = delay
         self.reachable = asyncio.Event()
         self.reachable.set()
-        self.now: NearConnection | None = None
+        self.now: NearLink | None = None
         """The connection that there is."""
 
-    async def __call__(self, receive: Receive, lost: Lost, slot: Slot | None) -> tuple[NearConnection, Welcome]:
+    async def __call__(self, receive: Receive, lost: Lost, slot: Slot | None) -> tuple[NearLink, Welcome]:
         await self.reachable.wait()
         self.now, welcome = await super().__call__(receive, lost, slot)
         return self.now, welcome
 
-    def link(self, receive: Receive, lost: Lost) -> NearConnection:
+    def link(self, receive: Receive, lost: Lost) -> NearLink:
         return _Slow(self, self._hub, self._principal, self.codec, receive, lost)
 
 
-class _Slow(NearConnection):
+class _Slow(NearLink):
     """Each message arrives some seconds later."""
 
     def __init__(self, dial: _Dial, *more: Any) -> None:
