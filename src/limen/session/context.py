@@ -67,12 +67,16 @@ class Context(Node):
     VIEW: ClassVar[str | Mapping[str, Any]] = ""
     ROLES: ClassVar[Mapping[str, str]] = USUAL
 
+    __slots__ = ("_has_view", "_make", "_viewed")
+
     controller: Controller
     """What stands at `#controller`."""
 
     def __init__(self, controller: Controller | None = None) -> None:
         self._make: Callable[[], Controller] = self.CONTROLLER if controller is None else lambda: controller
+        self._has_view = False
         self._viewed: asyncio.Future[None] | None = None
+        """What those wait for who wait for the view."""
 
     @property
     def session(self) -> SessionRoot:
@@ -86,22 +90,29 @@ class Context(Node):
         if self.node_bound:
             await self.session.close(self.node_name)
 
+    async def begin(self, root: SessionRoot, name: str) -> None:
+        """Binds it, and its controller, below *root* as *name*; a subclass may bind more."""
+        roles = Roles(root.node_path, name, self.ROLES)
+        context = root.node_context.new(resolvers=(roles,))
+        await self.node_bind(root.node_path + name, context, parent=root)
+        await self.node_add("controller", self._make())
+
+    async def when_viewed(self) -> None:
+        """Comes back when a view stands at `#view`. Raises `exc.UnknownSession` where the context ends before."""
+        if not self._has_view:
+            if self._viewed is None:
+                self._viewed = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._viewed)
+
     # -- for the session ----------------------------------------------------------------------------------------
-    def described(self) -> dict[str, Any]:
+    def _described(self) -> dict[str, Any]:
         """What the page is told of it."""
         view = self.VIEW or self.controller.VIEW or type(self.controller).__name__
         options = dict(view) if isinstance(view, Mapping) else {"type": view}
         kind = options.pop("type", type(self.controller).__name__)
         return {"name": self.node_name, "view": kind, "options": options, "roles": dict(self.ROLES)}
 
-    async def begin(self, root: SessionRoot, name: str) -> None:
-        """Binds it, and its controller, below *root* as *name*."""
-        roles = Roles(root.node_path, name, self.ROLES)
-        context = root.node_context.new(resolvers=(roles,))
-        await self.node_bind(root.node_path + name, context, parent=root)
-        await self.node_add("controller", self._make())
-
-    async def view_is_there(self) -> None:
+    async def _view_is_there(self) -> None:
         """The page has bound the view; it may say so twice."""
         if self._has_view:
             return
@@ -111,22 +122,13 @@ class Context(Node):
         self._has_view = True
         await self.controller.viewed()
 
-    def view_is_gone(self) -> None:
+    def _view_is_gone(self) -> None:
         """The page is away; it will make another one."""
         self._has_view = False
 
-    def over(self, why: str) -> None:
+    def _over(self, why: str) -> None:
         """Whoever waits for the view waits no longer."""
         waiting, self._viewed = self._viewed, None
         if waiting is not None and not waiting.done():
             waiting.set_exception(exc.UnknownSession(f"The session has ended ({why})."))
             waiting.exception()
-
-    async def when_viewed(self) -> None:
-        """Comes back when a view stands at `#view`. Raises `exc.UnknownSession` where the context ends before."""
-        if not self._has_view:
-            if self._viewed is None:
-                self._viewed = asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._viewed)
-
-    _has_view = False

@@ -56,13 +56,12 @@ async def start_session(
     """
     context = connection if isinstance(connection, NodeContext) else connection.new_context()
     joined = Joined(context, address, views or {}, {} if store is None else store, dict(details or {}))
-    await joined.begin()
+    await joined._begin()
     return joined
 
 
 class Joined:
-    """A session that this client has. *views*: by the names of their contexts. *new*: it began with this
-    `start_session`, it was not found again.
+    """A session that this client has.
 
     `on(event, f)`: "started" (the session, again after each loss), "opened" and "closed" (the view), "ended" (why).
     """
@@ -91,7 +90,9 @@ class Joined:
         self._lost = False
         """The server has the session no more."""
         self.views: dict[str, View] = {}
+        """By the names of their contexts."""
         self.new = False
+        """It began with this `start_session`: it was not found again."""
         self.address = ""
         """Of the session; empty where there is none."""
 
@@ -128,15 +129,15 @@ class Joined:
             await self._unbind()
 
     # -- beginning ----------------------------------------------------------------------------------------------
-    async def begin(self) -> None:
-        """Finds the session again, or begins a new one."""
+    async def _begin(self) -> None:
+        """For `start_session`."""
         # Where the router leaves it to clients whether they are named: the application must know who says something.
         self._session.discloses = True
         self._session.first.append(self._resume)
         self._undos = [self._session.on("restored", self._restored)]
         try:
             self._undos.append(await self._heard_of())
-            await self._in_turn(self._begin())
+            await self._in_turn(self._start())
         except BaseException:  # nothing is left that would begin a session later, when nobody asks for one
             self._stop()
             await self._unbind()
@@ -153,20 +154,20 @@ class Joined:
                 **error.facts,
             ) from None
 
-    async def _begin(self) -> None:
+    async def _start(self) -> None:
         """Has a session, the one that is known or a new one; there is none here yet."""
         known, told = self._store.get(self._application), None
         if isinstance(known, Mapping):
             try:
-                told = await self._start(known["address"], known["token"], self._details)
+                told = await self._ask(known["address"], known["token"], self._details)
             except exc.UnknownSession:
                 self._store.pop(self._application, None)
         if told is None:
-            told = await self._start(None, None, self._details)
+            told = await self._ask(None, None, self._details)
         self._remember(told)
         self.address = told["address"]
         self._client = client = _Client(self)
-        context = self._context.new(resolvers=(self._resolve,), wrap_invocation=self._wrap_invocation)
+        context = self._context.new(resolvers=(self._resolve,), wrap_invocation=self._guard)
         await client.node_bind(Path(f"{self.address}.{CLIENT}", self.address), context)
         session = client.remote("#session")
         await asyncio.gather(
@@ -186,7 +187,7 @@ class Joined:
         known = self._store.get(self._application)
         if self.address and isinstance(known, Mapping):
             try:
-                self._remember(await self._start(known["address"], known["token"], self._details))
+                self._remember(await self._ask(known["address"], known["token"], self._details))
             except exc.Error as error:  # what there is to do then is done when all else stands again
                 log.info("The session at %s was not found again: %s", self._application, error)
                 self._lost = True
@@ -206,7 +207,7 @@ class Joined:
             if had:
                 self._emit("ended", why)
             with contextlib.suppress(exc.NotFound):  # it will say when it has begun
-                await self._begin()
+                await self._start()
 
     async def _agree(self) -> None:
         """What is open there is open here, and nothing else."""
@@ -216,7 +217,7 @@ class Joined:
         for told in there.values():
             await self._open(told)
 
-    def _start(self, *args: Any) -> Awaitable[dict[str, Any]]:
+    def _ask(self, *args: Any) -> Awaitable[dict[str, Any]]:
         return _surely(lambda: self._session.apply(f"{self._application}.start_session", args))
 
     # -- what the server says -----------------------------------------------------------------------------------
@@ -279,7 +280,7 @@ class Joined:
         """The connection is back, or the application has begun."""
         self._do(self._in_turn(self._go_on()))
 
-    async def _wrap_invocation(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _guard(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Views answer the server alone."""
         call = self._client.node_context.call if self._client is not None else None
         if call is not None and call.details is not NEAR:

@@ -30,6 +30,8 @@ class SessionRoot(Node):
     page said when it began.
     """
 
+    __slots__ = ("_service", "details", "principal")
+
     _limen_own = True
 
     on_open = Signal()
@@ -53,7 +55,7 @@ class SessionRoot(Node):
     @property
     def is_here(self) -> bool:
         """Whether the page is; not, while the session waits for it to come back."""
-        return self._service.is_here(self.node_name)
+        return self._service._is_here(self.node_name)
 
     @property
     def opened(self) -> tuple[Context, ...]:
@@ -69,7 +71,7 @@ class SessionRoot(Node):
         if len(self.node_children) >= self.MAX_CONTEXTS:
             raise exc.Busy(f"{self.MAX_CONTEXTS} contexts are open in this session: close some first.")
         await context.begin(self, name or self._free_name(type(made).__name__.lower()))
-        await self.on_open.notify(context.described())
+        await self.on_open.notify(context._described())
         return context
 
     def _free_name(self, stem: str) -> str:
@@ -84,13 +86,13 @@ class SessionRoot(Node):
     @call
     def contexts(self) -> list[dict[str, Any]]:
         """What is open, as `on_open` says it."""
-        self._service.confirm(self.node_name)
-        return [context.described() for context in self.opened]
+        self._service._confirm(self.node_name)
+        return [context._described() for context in self.opened]
 
     @call
     async def viewing(self, name: str) -> None:
         """The page has bound the view of the context *name*."""
-        await self._named(name).view_is_there()
+        await self._named(name)._view_is_there()
 
     @call
     async def close(self, name: str) -> None:
@@ -98,7 +100,7 @@ class SessionRoot(Node):
         context = self.node_children.get(name)
         if isinstance(context, Context):
             await self.on_close.notify(name)
-            context.over("closed")
+            context._over("closed")
             await context.node_unbind()
 
     @call
@@ -109,7 +111,7 @@ class SessionRoot(Node):
     @call
     def server(self) -> int | None:
         """The number of the WAMP session by which the server is reached: all that it says comes from there."""
-        return self._service.number
+        return self._service._number
 
     def _named(self, name: str) -> Context:
         context = self.node_children.get(name)
@@ -118,40 +120,40 @@ class SessionRoot(Node):
         return context
 
     # -- for the service ----------------------------------------------------------------------------------------
-    def client_is_gone(self) -> None:
+    def _page_is_away(self) -> None:
         """The page is away, or another one has taken its place: there are no views."""
         for context in self.opened:
-            context.view_is_gone()
+            context._view_is_gone()
 
-    def over(self, why: str) -> None:
+    def _over(self, why: str) -> None:
         """Nobody waits for a view any more."""
         for context in self.opened:
-            context.over(why)
+            context._over(why)
 
-    async def wrap_call(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _wrap_call(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls of a view wait for it, as long as the session waits for its page. What runs here acts for its party: a
         session of another's it reaches by the policy alone, whoever gave it the address."""
-        if not self._service.lets_reach(self, address):
+        if not self._service._lets_reach(self, address):
             raise exc.NotFound(f"Nothing is called by {address}.")
         head = f"{self.node_path}.{CLIENT}."
         if address.startswith(head):
             await self._named(address[len(head) :].partition(".")[0]).when_viewed()
         return await next(address, args, kwargs)
 
-    async def wrap_subscribe(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _wrap_subscribe(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """… and so it hears what is said there."""
-        if not self._service.lets_reach(self, address):
+        if not self._service._lets_reach(self, address):
             raise exc.NotFound(f"Nothing is at {address}.")
         return await next(address, args, kwargs)
 
-    async def wrap_invocation(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _wrap_invocation(self, next: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Calls from elsewhere pass only if they are the party's, or by the policy."""
-        if not self._service.lets_call(self, self.node_context.call):
+        if not self._service._lets_call(self, self.node_context.call):
             raise exc.NotFound(f"Nothing is called by {address}.")
         return await next(address, args, kwargs)
 
-    async def wrap_event(self, next: Next, topic: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    async def _wrap_event(self, next: Next, topic: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """… and so do events that are said in the name of what is below here."""
-        if topic.startswith(f"{self.node_path}.") and not self._service.lets_say(self, self.node_context.event):
+        if topic.startswith(f"{self.node_path}.") and not self._service._lets_say(self, self.node_context.event):
             return None
         return await next(topic, args, kwargs)

@@ -20,13 +20,12 @@ it is unbound and freed.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import hashlib
 import logging
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from limen import exc
@@ -39,28 +38,19 @@ from limen.node.signal import Signal
 
 from .context import Context, Controller
 from .port import Caller, Doorkeeper, Guarded
+from .presence import Presence, now
 from .root import SessionRoot
 from .stays import Stays
 
 if TYPE_CHECKING:
     from limen.client.callee import Invoked
     from limen.node.context import Heard, NodeContext
-    from limen.node.port import Undo
 
 log = logging.getLogger("limen.session")
-
-LEFT = "wamp.session.on_leave"
-LIST = "wamp.session.list"
-LOOK = 60.0
-"""Seconds between two looks whether pages are gone of which nobody was told, at least."""
 
 NOT_TOLD = (
     "The router does not say who calls, so a session here would be anybody's who learns its address: let it disclose "
     "callers and publishers to this service (Crossbar.io: `disclose` in the role's permissions)."
-)
-NOT_TOLD_OF_ENDS = (
-    f"The router does not let this service subscribe {LEFT} ({{}}): it would never learn that a page is gone. Allow "
-    f"that topic to its role, and the call of {LIST}."
 )
 
 
@@ -90,11 +80,7 @@ class ApplicationService(Node):
     def __init__(self) -> None:
         self._stays = Stays(self.GRACE, self.MAX_SESSIONS)
         self._doorkeeper: Doorkeeper | None = None
-        self._undos: list[Undo] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._wakes: float | None = None  # uvloop's timers do not all say when
-        self._looker: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._presence: Presence | None = None
 
     async def node_bind(self, path: Path | str, context: NodeContext | None = None, parent: Node | None = None) -> None:
         """As of `Node`. Raises `exc.Forbidden` where the router does not tell the service what it must know."""
@@ -146,7 +132,7 @@ class ApplicationService(Node):
         while (oldest := self._stays.room(payer, most)) is not None:
             await self.end(oldest, "room")
         name, token = _new_name(), _new_token()
-        self._stays.open(name, _digest(token), principal.user, caller, self._now(), payer)
+        self._stays.open(name, _digest(token), principal.user, caller, now(), payer)
         try:
             place = str(self.node_path + name)
             if self._doorkeeper is not None:
@@ -155,10 +141,10 @@ class ApplicationService(Node):
             context = self.node_context.new(
                 session=root,
                 principal=principal,
-                wrap_call=root.wrap_call,
-                wrap_subscribe=root.wrap_subscribe,
-                wrap_invocation=root.wrap_invocation,
-                wrap_event=root.wrap_event,
+                wrap_call=root._wrap_call,
+                wrap_subscribe=root._wrap_subscribe,
+                wrap_invocation=root._wrap_invocation,
+                wrap_event=root._wrap_event,
             )
             await root.node_bind(Path(place, place), context, parent=self)
             await self.started(root)
@@ -172,19 +158,19 @@ class ApplicationService(Node):
         if head != str(self.node_path):
             raise exc.UnknownSession("This session is over, or was never here; begin a new one.")
         fresh = _new_token()
-        self._stays.back(name, _digest(token), _digest(fresh), principal.user, caller, self._now())
+        self._stays.back(name, _digest(token), _digest(fresh), principal.user, caller, now())
         root = self._root(name)
         if root is None:  # it is just ending
             raise exc.UnknownSession
         if self._doorkeeper is not None:
             await self._doorkeeper.admit(address, party)
         root.principal = root.node_context.principal = principal
-        root.client_is_gone()
+        root._page_is_away()
         self._watch()
         return self._told(address, fresh, fresh=False)
 
     def _told(self, address: str, token: str, *, fresh: bool) -> dict[str, Any]:
-        return {"address": address, "token": token, "new": fresh, "grace": self.GRACE, "server": self.number}
+        return {"address": address, "token": token, "new": fresh, "grace": self.GRACE, "server": self._number}
 
     async def _whoever_calls(self) -> tuple[int, str, Principal]:
         """The WAMP session that calls, its party, and who that is."""
@@ -218,19 +204,60 @@ class ApplicationService(Node):
         )
         return caller.session, known["party"], principal
 
-    # -- who may ------------------------------------------------------------------------------------------------
-    def lets_call(self, root: SessionRoot, call: Invoked | None) -> bool:
+    # -- what is asked of it ------------------------------------------------------------------------------------
+    @property
+    def sessions(self) -> tuple[SessionRoot, ...]:
+        """Those that there are."""
+        return tuple(node for node in self.node_children.values() if isinstance(node, SessionRoot))
+
+    async def end(self, name: str, why: str = "end") -> None:
+        """Ends the session *name*; one that is not there does no harm."""
+        root = self._root(name)
+        self._stays.close(name)
+        self._watch()
+        if root is not None and root.node_bound:
+            try:
+                await self.ended(root, why)
+            except Exception:
+                log.exception("%r.ended failed", self)
+            with contextlib.suppress(Exception):  # whoever it is for may be gone
+                await root.on_end.notify(why)
+            root._over(why)
+            await root.node_unbind()
+        if self._doorkeeper is not None and self.node_bound:
+            self._doorkeeper.dismiss(str(self.node_path + name))
+
+    def _root(self, name: str) -> SessionRoot | None:
+        found = self.node_children.get(name)
+        return found if isinstance(found, SessionRoot) else None
+
+    # -- for its sessions -----------------------------------------------------------------------------------------
+    @property
+    def _number(self) -> int | None:
+        """The WAMP session by which this service is reached."""
+        session = self.node_context.tree.session
+        return None if session is None else session.id
+
+    def _is_here(self, name: str) -> bool:
+        """Whether the page of the session *name* is."""
+        return self._stays.is_here(name)
+
+    def _confirm(self, name: str) -> None:
+        """The page of the session *name* has its token."""
+        self._stays.confirm(name)
+
+    def _lets_call(self, root: SessionRoot, call: Invoked | None) -> bool:
         """Whether a call of what is below *root* passes."""
         return call is None or call.details is NEAR or self._lets(root, _caller(call))
 
-    def lets_say(self, root: SessionRoot, event: Heard | None) -> bool:
+    def _lets_say(self, root: SessionRoot, event: Heard | None) -> bool:
         """Whether an event in the name of what is below *root* passes."""
         if event is None:
             return True
         caller = Caller(event.publisher, event.publisher_authid, event.publisher_authrole or "")
         return self._lets(root, caller)
 
-    def lets_reach(self, root: SessionRoot, address: str) -> bool:
+    def _lets_reach(self, root: SessionRoot, address: str) -> bool:
         """Whether what runs in the session *root* may call *address*."""
         head = f"{self.node_path}."
         other = self._root(address[len(head) :].partition(".")[0]) if address.startswith(head) else None
@@ -252,51 +279,7 @@ class ApplicationService(Node):
         root = self._root(place.rpartition(".")[2])
         return root is not None and self.policy(Caller(session, user, role), root) is True
 
-    # -- what is asked of it ------------------------------------------------------------------------------------
-    @property
-    def sessions(self) -> tuple[SessionRoot, ...]:
-        """Those that there are."""
-        return tuple(node for node in self.node_children.values() if isinstance(node, SessionRoot))
-
-    @property
-    def number(self) -> int | None:
-        """The WAMP session by which this service is reached."""
-        session = self.node_context.tree.session
-        return None if session is None else session.id
-
-    def is_here(self, name: str) -> bool:
-        """Whether the page of the session *name* is."""
-        return self._stays.is_here(name)
-
-    def confirm(self, name: str) -> None:
-        """The page of the session *name* has its token."""
-        self._stays.confirm(name)
-
-    async def end(self, name: str, why: str = "end") -> None:
-        """Ends the session *name*; one that is not there does no harm."""
-        root = self._root(name)
-        self._stays.close(name)
-        self._watch()
-        if root is not None and root.node_bound:
-            try:
-                await self.ended(root, why)
-            except Exception:
-                log.exception("%r.ended failed", self)
-            with contextlib.suppress(Exception):  # whoever it is for may be gone
-                await root.on_end.notify(why)
-            root.over(why)
-            await root.node_unbind()
-        if self._doorkeeper is not None and self.node_bound:
-            self._doorkeeper.dismiss(str(self.node_path + name))
-
-    def _root(self, name: str) -> SessionRoot | None:
-        found = self.node_children.get(name)
-        return found if isinstance(found, SessionRoot) else None
-
-    # -- who is here --------------------------------------------------------------------------------------------
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
+    # -- while it stands ----------------------------------------------------------------------------------------
     @handler("on_node_register")
     async def _begin(self) -> None:
         connection = self.node_context.get("connection")
@@ -308,13 +291,8 @@ class ApplicationService(Node):
             )
         session = self.node_context.tree.session
         if session is not None:
-            try:
-                self._undos.append(await session.subscribe(LEFT, self._left))
-            except exc.Error as error:
-                raise exc.Forbidden(NOT_TOLD_OF_ENDS.format(error)) from error
-            undo = session.on("restored", self._look)
-            self._undos.append(undo)  # type: ignore[arg-type]
-            self._look_later()
+            self._presence = Presence(self._stays, session, self._page_is_away, self.end)
+            await self._presence.begin()
 
     @handler("on_node_registration_success")
     async def _has_begun(self) -> None:
@@ -324,75 +302,20 @@ class ApplicationService(Node):
     async def _finish(self) -> None:
         for root in self.sessions:
             await self.end(root.node_name, "stop")
-        for timer in (self._timer, self._looker):
-            if timer is not None:
-                timer.cancel()
-        undos, self._undos = self._undos, []
-        for undo in undos:
-            undo()
-        for task in tuple(self._tasks):
-            if task is not asyncio.current_task():
-                task.cancel()
+        if self._presence is not None:
+            self._presence.stop()
+            self._presence = None
         if self._doorkeeper is not None:
             self._doorkeeper.withdraw(str(self.node_path))
 
-    def _left(self, id: int, *more: Any, **about: Any) -> None:
-        """A WAMP session is gone."""
-        self._gone(self._stays.left(id, self._now()))
-
-    def _gone(self, names: list[str]) -> None:
-        for name in names:
-            root = self._root(name)
-            if root is not None:
-                root.client_is_gone()
-        if names:
-            self._watch()
+    def _page_is_away(self, name: str) -> None:
+        root = self._root(name)
+        if root is not None:
+            root._page_is_away()
 
     def _watch(self) -> None:
-        """Wakes for the next session whose time is up."""
-        when = self._stays.next()
-        if self._timer is not None:
-            if when == self._wakes:
-                return
-            self._timer.cancel()
-            self._timer = None
-        if when is not None and self.node_bound:
-            self._wakes = when
-            self._timer = asyncio.get_running_loop().call_at(when, self._wake)
-
-    def _wake(self) -> None:
-        self._timer = None
-        for name in self._stays.due(self._now()):
-            self._task(self.end(name, "timeout"))
-        self._watch()
-
-    def _look_later(self) -> None:
-        self._looker = asyncio.get_running_loop().call_later(max(LOOK, self.GRACE), self._look)
-
-    def _look(self, *_: Any) -> None:
-        """A session may have gone while nobody could say so: a lost connection, another process that has ended."""
-        if self._looker is not None:
-            self._looker.cancel()
-        self._look_later()
-        if len(self._stays):
-            self._task(self._compare())
-
-    async def _compare(self) -> None:
-        session = self.node_context.tree.session
-        assert session is not None
-        asked = self._stays.clients()
-        try:
-            there = await session.apply(LIST)
-        except exc.Error as error:
-            log.warning("%s could not be asked who is here: %s", LIST, error)
-            return
-        for client in asked.difference(there):
-            self._gone(self._stays.left(client, self._now()))
-
-    def _task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if self._presence is not None:
+            self._presence.watch()
 
 
 def _caller(call: Invoked) -> Caller:
