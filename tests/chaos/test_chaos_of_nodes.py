@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 import uvloop
 from crowd import Books
 from living import rage
@@ -15,6 +16,7 @@ loop = uvloop.new_event_loop
 CALLS, EVENTS = 6000, 2000
 
 
+@pytest.mark.filterwarnings("error:coroutine .* was never awaited")
 async def test_10_000_calls_signals_and_changes_through_a_storm(tmp_path: Path) -> None:
     books = Books()
     async with Place(tmp_path / "keys", books).open() as place:

@@ -14,7 +14,7 @@ from houses import House, until
 
 from limen import exc
 from limen.base.path import Path
-from limen.node.context import NodeContext
+from limen.node.context import Next, NodeContext
 from limen.node.declared import call
 from limen.node.node import Node
 from limen.node.proxy import Proxy
@@ -143,6 +143,20 @@ async def test_to_cancel_ends_what_runs_there(there: There) -> None:
     with pytest.raises(asyncio.CancelledError):
         await calling
     await until(lambda: there.shop.log == ["begun", "ended"])
+
+
+@pytest.mark.filterwarnings("error:coroutine .* was never awaited")
+async def test_of_a_call_that_is_cancelled_before_it_has_begun_nothing_is_left(there: There) -> None:
+    async def wrap(next: Next, *call: Any) -> Any:
+        return await next(*call)
+
+    async with Node().bound(TEST + "wrapped", there.asking.node_context.new(wrap_call=wrap)) as wrapped:
+        for proxy in (there.proxy, there.asking.remote("@shop", timeout=9), wrapped.remote("@shop")):
+            calling = asyncio.ensure_future(proxy.forever())
+            calling.cancel()
+            await asyncio.wait([calling])
+            assert calling.cancelled()
+    assert there.shop.log == []
 
 
 async def test_to_cancel_reaches_through_two_nodes(there: There) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from houses import NOTHING, House, is_empty, until
 from limen import exc
 from limen.base.path import Path
 from limen.core.react.effects import effect
+from limen.core.wamp.messages import Interrupt
 from limen.node.connection import Connection, when_connected
 from limen.node.declared import call, handler
 from limen.node.node import Node
 from limen.node.signal import Signal
+from limen.testing import connections
 
 TEST = Path("test")
 
@@ -281,3 +284,37 @@ async def test_a_server_that_is_not_there_is_said_once_and_waited_for(caplog: py
             await connection.close()
         with pytest.raises(exc.ConnectionLost):
             await waiting
+
+
+class Slow(Node):
+    """Its call is over before the event loop has come to it: *over* says how."""
+
+    def __init__(self, over: Callable[[], object]) -> None:
+        self.over = over
+        self.log: list[str] = []
+
+    @call
+    def work(self) -> Awaitable[None]:
+        asyncio.get_running_loop().call_soon(self.over)
+        return self.working()
+
+    async def working(self) -> None:
+        self.log.append("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.log.append("ended")
+
+
+@pytest.mark.filterwarnings("error:coroutine .* was never awaited")
+@pytest.mark.parametrize("how", ["lost", "cancelled"])
+async def test_a_call_that_came_begins_and_ends_even_if_it_is_over_at_once(how: str) -> None:
+    async with connections(2) as (one, other):
+        interrupt = partial(one.session.received, Interrupt(1, {}), None)
+        async with (
+            Slow(one.cut if how == "lost" else interrupt).bound(TEST + "slow", one.new_context()) as slow,
+            Node().bound(TEST + "caller", other.new_context()) as caller,
+        ):
+            with pytest.raises(exc.Canceled):
+                await caller.remote("@slow").work()
+    assert slow.log == ["begun", "ended"]

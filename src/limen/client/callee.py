@@ -146,7 +146,7 @@ class Callee(Standings[_Registration]):
         """The caller has cancelled, or its time is up."""
         task = self._running.get(message.request)
         if task is not None:
-            task.cancel()
+            _stop(task)
 
     def lost(self) -> None:
         super().lost()
@@ -156,7 +156,7 @@ class Callee(Standings[_Registration]):
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
             if task is not me:
-                task.cancel()
+                _stop(task)
 
     async def close(self) -> None:
         """Comes back when nothing runs any more."""
@@ -205,6 +205,12 @@ class _nothing_to_close:  # noqa: N801  # as contextlib's
 
 async def _awaited(outcome: Awaitable[Any]) -> Any:
     return await outcome
+
+
+def _stop(task: asyncio.Task[Any]) -> None:
+    """Cancels *task* once it has begun. Before Python 3.12 it may not have, and never would: what it was to await, an
+    endpoint's own coroutine, would be left without a word."""
+    task.get_loop().call_soon(task.cancel)
 
 
 def _answer(link: Link, request: int, uri: str, task: asyncio.Task[Any]) -> None:

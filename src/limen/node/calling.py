@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
@@ -66,8 +66,9 @@ class Calling:
     ) -> Coroutine[Any, Any, Any]:
         context, tree = self._where()
         if context.wraps("wrap_call"):
-            go = context.wrapped("wrap_call", partial(self._call, tree, timeout, offline))
-            return _awaited(go(address, args, kwargs))
+            return _passed(
+                context.wrapped("wrap_call", partial(self._call, tree, timeout, offline)), address, args, kwargs
+            )
         return self._call(tree, timeout, offline, address, args, kwargs)
 
     def _call(
@@ -82,8 +83,8 @@ class Calling:
         found = tree.find(address)
         if found is None:
             return self._call_far(tree, timeout, offline, address, args, kwargs)
-        work = self._call_near(*found, address, args, kwargs)
-        return work if timeout is None else _within(timeout, work, address)
+        work = partial(self._call_near, *found, address, args, kwargs)
+        return work() if timeout is None else _within(timeout, work, address)
 
     async def _call_near(
         self, node: Node, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -184,7 +185,7 @@ class Calling:
             raise exc.NotFound(f"Nothing is called by {invoked.uri} any more.")
         if context.wraps("wrap_invocation"):
             go = context.wrapped("wrap_invocation", partial(self._do, called))
-            return _finished(_begun(go, invoked), invoked)
+            return _finished(_passed(go, invoked.uri, tuple(invoked.args), dict(invoked.kwargs)), invoked)
         token = IN_PROGRESS.set(invoked)
         try:
             args, kwargs = called.bind(invoked.args, invoked.kwargs)
@@ -209,8 +210,9 @@ class Calling:
 _STREAMS = (AsyncIterator, GeneratorType)
 
 
-async def _begun(go: Next, invoked: Invoked) -> Any:
-    return await go(invoked.uri, tuple(invoked.args), dict(invoked.kwargs))
+async def _passed(go: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What *go* gives; it is asked when this is awaited: of a call that is cancelled before, nothing is left."""
+    return await go(address, args, kwargs)
 
 
 async def _finished(work: Awaitable[Any], invoked: Invoked) -> Any:
@@ -284,13 +286,9 @@ def _pushed(value: Any) -> None:
     """What takes values from far; near they are asked for."""
 
 
-async def _awaited(work: Awaitable[Any]) -> Any:
-    return await work
-
-
-async def _within(seconds: float, work: Awaitable[Any], address: str) -> Any:
+async def _within(seconds: float, work: Callable[[], Awaitable[Any]], address: str) -> Any:
     try:
         async with asyncio.timeout(seconds):
-            return await work
+            return await work()
     except TimeoutError:
         raise exc.Timeout(f"{address} has not answered within {seconds:g} s.") from None
