@@ -78,7 +78,7 @@ export class Outbox {
   }
 
   /** The session is over. @param {LimenError} error for calls that were never sent; the others' outcome nobody knows */
-  end(error) {
+  over(error) {
     this.close();
     for (const call of [...this.#calls]) call.fail(call.frame === undefined ? error : new LimenError("OutcomeUnknown"));
   }

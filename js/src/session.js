@@ -283,8 +283,8 @@ export class Session {
   #leave(error, event) {
     this.#newEra();
     this.#interrupted();
-    this.#outbox.end(error);
-    this.#subscriptions.end(error);
+    this.#outbox.over(error);
+    this.#subscriptions.over(error);
     this.#suspended = this.#uncertain = false;
     this.#tabs?.close();
     this.#become({ status: "anonymous", ...NOBODY });

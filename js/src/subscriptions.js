@@ -136,7 +136,7 @@ export class Subscriptions {
   }
 
   /** Ends all, e.g. because the session ended. @param {LimenError} error for those who still wait */
-  end(error) {
+  over(error) {
     for (const topic of this.#topics.values()) {
       topic.id = undefined; // a later undo must not end what has been subscribed since
       topic.ready.reject(error);

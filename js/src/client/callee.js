@@ -42,8 +42,8 @@ const AGAIN = { first: 100, most: 5000 }; // ms between tries to register what t
 const FULL = 256 * 1024;
 const LOOK = 20;
 /** Values after which a stream that never waits lets others have their turn. */
-const TURN = 32;
-const EXISTS = "wamp.error.procedure_already_exists";
+const AT_ONCE = 32;
+const TAKEN = "wamp.error.procedure_already_exists";
 
 export class Callee {
   #wire;
@@ -104,7 +104,7 @@ export class Callee {
         if (registration.gone && (!reply || reply.type === ERROR)) return resolve(this.#left(registration));
         if (!reply) return resolve(); // the next connection renews it
         if (reply.type !== ERROR) return resolve(this.#registered(registration, reply.registration));
-        if (!stood || reply.uri !== EXISTS) return resolve(this.#refused(registration, errorOf(reply, this.#wire.read)));
+        if (!stood || reply.uri !== TAKEN) return resolve(this.#refused(registration, errorOf(reply, this.#wire.read)));
         return this.#wire.clock.setTimeout(again, pause * (0.5 + Math.random()));
       };
       registration.asked = true;
@@ -195,7 +195,7 @@ export class Callee {
   }
 
   /** The session is over. @param {LimenError} error for those who wait */
-  end(error) {
+  over(error) {
     this.lost();
     for (const registration of this.#registrations) {
       registration.gone ??= Promise.resolve();
@@ -305,7 +305,7 @@ async function drained(iterator, push, signal, room) {
   /** @type {any[]} */ const values = [];
   try {
     for (let n = 1; ; n++) {
-      if (n % TURN === 0) await turn();
+      if (n % AT_ONCE === 0) await turn();
       if (push) await room();
       if (signal.aborted) return undefined;
       const { done, value } = await iterator.next();

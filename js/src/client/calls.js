@@ -98,7 +98,7 @@ export class Calls {
   }
 
   /** The session is over. @param {LimenError} error */
-  end(error) {
+  over(error) {
     this.lost();
     for (const call of [...this.#pending]) call.fail(error);
   }

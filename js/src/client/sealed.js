@@ -201,7 +201,7 @@ export class SealedSession {
   #end(error) {
     this.#over = error;
     for (const undo of this.#undo) undo();
-    this.#callee.end(error);
+    this.#callee.over(error);
     this.#subscriptions.clear();
     this.#events.emit("signed_out", error);
   }

@@ -164,9 +164,9 @@ export class PlainSession {
   /** @param {LimenError} error */
   ended(error) {
     this.#requests.end();
-    this.#callee.end(error);
-    this.#calls.end(error);
-    this.#subscriptions.end(error);
+    this.#callee.over(error);
+    this.#calls.over(error);
+    this.#subscriptions.over(error);
     this.#events.emit("signed_out", error);
   }
 }

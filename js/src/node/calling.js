@@ -10,7 +10,7 @@ import { NEAR, during, wrapped } from "./context.js";
 import { OWN } from "./declared.js";
 import { STANDING } from "./growth.js";
 import { joined } from "./kwargs.js";
-import { across, every, incoming, outgoing } from "./passing.js";
+import { across, incoming, outgoing, passed } from "./passing.js";
 import { State } from "./state.js";
 import { nothing } from "./tree.js";
 
@@ -85,17 +85,17 @@ export class Calling extends State {
     const { offline, push, ...rest } = options;
     if (offline === "fail" && session.state !== "online")
       throw new LimenError("ConnectionLost", [`The connection is lost, so ${address} was not called.`]);
-    const [out, named] = every(outgoing, args, kwargs, self);
+    const [out, named] = passed(outgoing, args, kwargs, self);
     const pushed = push && ((/** @type {unknown} */ value) => push(incoming(value, self)));
     return incoming(await session.apply(address, out, named, pushed ? { ...rest, push: pushed } : rest), self);
   }
 
   // -- calls that come in -----------------------------------------------------------------------------------------
   /** @param {string} method @param {Invoked} invoked @returns {Promise<any>} */
-  async _run(method, invoked) {
+  async _perform(method, invoked) {
     const context = this._where();
-    if (!("wrap_invocation" in context)) return this._perform(method, invoked, invoked.args, invoked.kwargs);
-    const last = wrapped(context, "wrap_invocation", (_, args, kwargs) => this._perform(method, invoked, args, kwargs));
+    if (!("wrap_invocation" in context)) return this._do(method, invoked, invoked.args, invoked.kwargs);
+    const last = wrapped(context, "wrap_invocation", (_, args, kwargs) => this._do(method, invoked, args, kwargs));
     return during({ call: invoked }, () => last(invoked.uri, invoked.args, invoked.kwargs));
   }
 
@@ -106,8 +106,8 @@ export class Calling extends State {
    * @param {Named} kwargs
    * @returns {Promise<any>}
    */
-  async _perform(method, invoked, args, kwargs) {
-    const written = joined(...every(incoming, args, kwargs, this._self));
+  async _do(method, invoked, args, kwargs) {
+    const written = joined(...passed(incoming, args, kwargs, this._self));
     const result = await during({ call: invoked }, () => /** @type {any} */ (this)[method](...written));
     return iterates(result) ? outwards(result) : outgoing(result);
   }
@@ -127,7 +127,7 @@ const NEVER = new AbortController().signal;
  */
 async function near(caller, [node, method], address, args, kwargs, options) {
   const { timeout, signal, push } = options;
-  const [plain, named] = every(across, args, kwargs, node);
+  const [plain, named] = passed(across, args, kwargs, node);
   const control = timeout !== undefined || signal ? new AbortController() : undefined;
   /** @type {Invoked} */
   const invoked = {
@@ -146,7 +146,7 @@ async function near(caller, [node, method], address, args, kwargs, options) {
 
   async function run() {
     try {
-      const result = await node._run(method, invoked);
+      const result = await node._perform(method, invoked);
       return across(iterates(result) ? await drained(result, invoked, caller) : result, caller);
     } catch (error) {
       throw known(error);

@@ -99,7 +99,7 @@ export class Growth {
   async #tell(node) {
     node._stage = TELLING;
     this.nodes.push(node);
-    const told = said(node, "on_node_bind");
+    const told = notify(node, "on_node_bind");
     if (told) await told;
     this.#still(node);
     node._stage = TOLD;
@@ -114,7 +114,7 @@ export class Growth {
     this.#open = true;
     for (let fresh = this.#fresh(); fresh.length; fresh = this.#fresh()) {
       for (const node of fresh) {
-        await said(node, "on_node_register");
+        await notify(node, "on_node_register");
         if (node._growth === this) node._stage = REGISTERING;
       }
       this.#still(this.#top);
@@ -124,7 +124,7 @@ export class Growth {
       for (const node of asked) {
         if (node._growth !== this) continue;
         node._stage = STANDING;
-        await said(node, "on_node_registration_success");
+        await notify(node, "on_node_registration_success");
       }
       this.#still(this.#top);
     }
@@ -150,12 +150,12 @@ export class Growth {
 }
 
 /**
- * Says a signal of the node itself, where somebody may listen.
+ * Notifies a signal of the node itself, where somebody may listen.
  * @param {Node} node
  * @param {string} signal
  * @param {unknown[]} args
  */
-export const said = (node, signal, ...args) => listenedTo(node, signal)?.notify(...args);
+export const notify = (node, signal, ...args) => listenedTo(node, signal)?.notify(...args);
 
 // -- leaving ----------------------------------------------------------------------------------------------------------
 /**
@@ -246,7 +246,7 @@ async function notified(node, signal, errors, ...args) {
   let told;
   within.push(node);
   try {
-    told = said(node, signal, ...args);
+    told = notify(node, signal, ...args);
   } finally {
     within.pop();
   }

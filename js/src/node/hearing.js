@@ -12,7 +12,7 @@ import { Calling } from "./calling.js";
 import { during, resolversOf, wrapped } from "./context.js";
 import { declared, OWN } from "./declared.js";
 import { joined, split } from "./kwargs.js";
-import { across, every, incoming, outgoing } from "./passing.js";
+import { across, incoming, outgoing, passed } from "./passing.js";
 import { run_handlers } from "./signal.js";
 import { parted } from "./listening.js";
 
@@ -46,7 +46,7 @@ export class Hearing extends Calling {
 
   /** @param {string} topic @param {unknown[]} args @param {Named} kwargs @returns {Promise<unknown> | undefined} */
   #sent(topic, args, kwargs) {
-    const [out, named] = every(outgoing, args, kwargs, this._self);
+    const [out, named] = passed(outgoing, args, kwargs, this._self);
     return this._tree.session?.publish(topic, out, named);
   }
 
@@ -54,7 +54,7 @@ export class Hearing extends Calling {
   #listeners(address, name) {
     return this._tree.listeners.of(address, name).map(([node, handler]) => (...written) => {
       const [args, kwargs] = split(written);
-      return handler(...joined(...every(across, args, kwargs, node)));
+      return handler(...joined(...passed(across, args, kwargs, node)));
     });
   }
 
@@ -81,7 +81,7 @@ export class Hearing extends Calling {
     /** @type {unknown[]} */ const errors = [];
     const node = anothers ? /** @type {any} */ (this._tree.nodes.get(address)) : undefined;
     if (node && declared(node.constructor).signals.has(name)) {
-      const given = joined(...every(across, args, kwargs, node));
+      const given = joined(...passed(across, args, kwargs, node));
       node[name].check(given); // what does not fit is not published either
       handlers.unshift(() =>
         node[name].heard(given).catch((/** @type {unknown} */ error) => {
@@ -136,7 +136,7 @@ export class Hearing extends Calling {
       const { publisher, publisher_authid, publisher_authrole } = details;
       const event = { topic, details, publisher, publisher_authid, publisher_authrole };
       const last = (/** @type {string} */ _, /** @type {unknown[]} */ given, /** @type {Named} */ named) =>
-        during({ event }, () => work(joined(...every(incoming, given, named, this._self))));
+        during({ event }, () => work(joined(...passed(incoming, given, named, this._self))));
       await during({ event }, () => wrapped(this._where(), "wrap_event", last)(topic, args, kwargs));
     } catch (error) {
       report(error);

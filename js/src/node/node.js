@@ -29,7 +29,7 @@ import { LimenError } from "../exc.js";
 import { Path } from "../path.js";
 import { NodeContext, resolversOf } from "./context.js";
 import { declared, OWN } from "./declared.js";
-import { APART, Growth, isWithin, leaving, said } from "./growth.js";
+import { APART, Growth, isWithin, leaving, notify } from "./growth.js";
 import { Hearing } from "./hearing.js";
 import { ADDRESS, proxyOf } from "./proxy.js";
 import { Signal } from "./signal.js";
@@ -221,7 +221,7 @@ export class Node extends Hearing {
       this._forget(node);
       throw error;
     }
-    await said(this, "on_node_add", node);
+    await notify(this, "on_node_add", node);
   }
 
   /** @param {string} name @param {Node} node */

@@ -141,7 +141,7 @@ export function across(value, node) {
  * @param {Node} node
  * @returns {[args: unknown[], kwargs: Named]}
  */
-export function every(way, args, named, node) {
+export function passed(way, args, named, node) {
   const plain = args.map((value) => (isLeaf(value) ? value : way(value, node)));
   for (const _ in named) return [plain, mapped(named, (value) => way(value, node))];
   return [plain, NONE];

@@ -14,7 +14,7 @@ import { LimenError } from "../exc.js";
 import { Value } from "../react.js";
 import { report } from "../events.js";
 import { declared } from "./declared.js";
-import { said } from "./growth.js";
+import { notify } from "./growth.js";
 import { Listeners, parted } from "./listening.js";
 import { SELF, travels, Wiring } from "./wiring.js";
 
@@ -119,7 +119,7 @@ export class Tree {
   #invoked = async (invoked) => {
     const found = this.find(invoked.uri);
     if (!found) throw nothing(invoked.uri);
-    return found[0]._run(found[1], invoked);
+    return found[0]._perform(found[1], invoked);
   };
 
   /** Somebody elsewhere has said a signal of a node of ours. @type {Listener} */
@@ -144,7 +144,7 @@ export class Tree {
     if (own) nodes.add(own);
     if (match === "prefix")
       for (const [address, node] of this.nodes) if (`${address}.`.startsWith(uri)) nodes.add(node);
-    for (const node of nodes) said(node, "on_node_registration_failure", error)?.catch(report);
+    for (const node of nodes) notify(node, "on_node_registration_failure", error)?.catch(report);
   };
 }
 

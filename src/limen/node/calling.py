@@ -19,7 +19,7 @@ from .calls import Called
 from .context import IN_PROGRESS, NEAR, Next, NodeContext
 from .declared import declared
 from .mirror import STREAM
-from .passing import LEAVES, across, each, incoming, outgoing
+from .passing import LEAVES, across, incoming, outgoing, passed
 
 if TYPE_CHECKING:
     from limen.base.path import Path
@@ -89,7 +89,7 @@ class Calling:
     async def _call_near(
         self, node: Node, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        given, named = each(across, args, kwargs, node)
+        given, named = passed(across, args, kwargs, node)
         try:
             outcome = node._perform(called, Invoked(address, given, named, NEAR))
             if type(outcome) is CoroutineType:
@@ -112,7 +112,7 @@ class Calling:
         kwargs: Mapping[str, Any],
     ) -> Any:
         session = _reaching(tree, address, offline)
-        out, named = each(outgoing, args, kwargs)
+        out, named = passed(outgoing, args, kwargs)
         return incoming(await session.apply(address, out, named, timeout=timeout), self)
 
     async def _values_from(
@@ -135,7 +135,7 @@ class Calling:
     async def _values_near(
         self, node: Node, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Any, None]:
-        given, named = each(across, args, kwargs, node)
+        given, named = passed(across, args, kwargs, node)
         invoked = Invoked(address, given, named, NEAR, _pushed)
         try:
             outcome = node._perform(called, invoked)
@@ -166,7 +166,7 @@ class Calling:
         self, tree: Tree, offline: Offline, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Any, None]:
         session = _reaching(tree, address, offline)
-        out, named = each(outgoing, args, kwargs)
+        out, named = passed(outgoing, args, kwargs)
         async with aclosing(session.stream(address, *out, **named)) as values:
             async for value in values:
                 yield incoming(value, self)

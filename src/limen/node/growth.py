@@ -178,7 +178,7 @@ def leaving(top: Node, failure: BaseException | None = None) -> asyncio.Future[N
         _set(node, "_growth", None)
         if node._tree is not None:
             node._tree.leave(node, str(node._path))
-            confirmed += node._tree.listeners.deafened(node)
+            confirmed += node._tree.listeners.deafen(node)
     return ending
 
 

@@ -20,7 +20,7 @@ from .context import EVENT_IN_PROGRESS, Heard
 from .declared import declared
 from .handlers import ended, raise_all
 from .listening import Listening
-from .passing import across, each, incoming, is_plain, outgoing
+from .passing import across, incoming, is_plain, outgoing, passed
 
 if TYPE_CHECKING:
     from .handlers import Handler
@@ -48,9 +48,9 @@ class Hearing(Calling):
         session = tree.session
         if session is None:
             if not is_plain(args, kwargs):
-                each(across, args, kwargs, self)  # raises for what could not travel, before anything has run
+                passed(across, args, kwargs, self)  # raises for what could not travel, before anything has run
             return None
-        out, named = each(outgoing, args, kwargs)
+        out, named = passed(outgoing, args, kwargs)
         return session.publish(f"{self._path}.{name}", *out, **named)
 
     def _signal_listeners(self, name: str) -> Iterable[Listening]:
@@ -78,10 +78,10 @@ class Hearing(Calling):
         own: BoundSignal | None = None
         if node is not None and name in declared(type(node)).signals:
             own = getattr(node, name)
-            given, named = each(across, args, kwargs, node)
+            given, named = passed(across, args, kwargs, node)
             own.signal.checked(node, tuple(given), named)  # what does not fit is not published either
         if tree.session is not None:
-            out, sent = each(outgoing, args, kwargs)
+            out, sent = passed(outgoing, args, kwargs)
             waiting.append(tree.session.publish(topic, *out, **sent))
         if own is not None:
             try:
@@ -140,7 +140,7 @@ class Hearing(Calling):
             return
         token = EVENT_IN_PROGRESS.set(event)
         try:
-            given, named = each(incoming, args, kwargs, self)
+            given, named = passed(incoming, args, kwargs, self)
             left: Awaitable[object] | None
             if context.wraps("wrap_event"):
                 go = context.wrapped("wrap_event", partial(self._take_in_wrapped, listening))

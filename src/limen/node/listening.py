@@ -7,7 +7,7 @@ elsewhere by one subscription for each address, which begins with its first list
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limen import exc
@@ -15,7 +15,7 @@ from limen import exc
 from .context import Heard
 from .declared import travels
 from .handlers import Handler, Handlers
-from .passing import across, each, is_plain
+from .passing import across, is_plain, passed
 from .wiring import failed, matches, refused, taken_back
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Listening:
                 handlers.call(args, kwargs, errors, waiting)
                 continue
             try:
-                given, named = each(across, args, kwargs, node)
+                given, named = passed(across, args, kwargs, node)
             except exc.Error as error:
                 errors.append(error)
             else:
@@ -141,12 +141,10 @@ class Listeners:
         del self._by_address[address]
         return next(taken_back((listening.asked,)), None) if listening.asked is not None else None
 
-    def deafened(self, node: Node) -> Iterator[Awaitable[object]]:
-        """Undoes all `add` of *node*, as soon as it is asked for."""
-        for address in tuple(self._of_node.get(node, ())):
-            confirmed = self.drop(node, address, None)
-            if confirmed is not None:
-                yield confirmed
+    def deafen(self, node: Node) -> list[Awaitable[object]]:
+        """Undoes all `add` of *node*; gives what is done when the router knows."""
+        dropped = [self.drop(node, address, None) for address in tuple(self._of_node.get(node, ()))]
+        return [confirmed for confirmed in dropped if confirmed is not None]
 
 
 async def _subscribe(session: Session, listening: Listening) -> Undo:

@@ -153,10 +153,10 @@ class Mirror(ReactiveDict[str, Any]):
     clear = pop = popitem = setdefault = update = _refused
 
     # -- tied to the wire ---------------------------------------------------------------------------------------
-    async def begin(self, ask: Callable[[], AsyncGenerator[Any, None]]) -> None:
+    async def follow(self, ask: Callable[[], AsyncGenerator[Any, None]]) -> None:
         """Comes back when the first snapshot is there; raises what is said instead of one."""
         first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.get_running_loop().create_task(self._follow(ask, first), name=self.name)
+        self._task = asyncio.get_running_loop().create_task(self._keep_up(ask, first), name=self.name)
         try:
             await first
         except BaseException:
@@ -172,7 +172,7 @@ class Mirror(ReactiveDict[str, Any]):
             context = {"message": f"What follows {self.name} failed", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
 
-    async def _follow(self, ask: Callable[[], AsyncGenerator[Any, None]], first: asyncio.Future[None]) -> None:
+    async def _keep_up(self, ask: Callable[[], AsyncGenerator[Any, None]], first: asyncio.Future[None]) -> None:
         failures = 0
         while True:
             try:

@@ -116,7 +116,7 @@ def is_plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     return LEAVES.issuperset(map(type, args)) and (not kwargs or LEAVES.issuperset(map(type, kwargs.values())))
 
 
-def each(
+def passed(
     way: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *more: Any
 ) -> tuple[list[Any], dict[str, Any]]:
     """All arguments by *way* (`outgoing`, `incoming`, `across`)."""

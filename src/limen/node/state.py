@@ -109,7 +109,7 @@ class State(MutableMapping[str, Any]):
     async def _mirrored(self, address: str, offline: Offline) -> Mirror:
         """The mirror of the node at *address*, as this one sees it; it ends with this one, too."""
         mirror = Mirror(address)
-        await mirror.begin(lambda: self._values_from(f"{address}.{STREAM}", (), {}, offline))
+        await mirror.follow(lambda: self._values_from(f"{address}.{STREAM}", (), {}, offline))
         self.on_node_unbind.connect(mirror.close)
         return mirror
 

@@ -24,7 +24,7 @@ from .calls import Called, calls
 from .context import Heard
 from .declared import declared
 from .listening import Listeners, is_signal
-from .passing import each, incoming, outgoing
+from .passing import incoming, outgoing, passed
 from .wiring import SELF, Wiring, ask
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Tree:
         if found is None:
             raise exc.NotFound(f"Nothing is called by {invoked.uri}.")
         node, called = found
-        invoked.args, invoked.kwargs = each(incoming, invoked.args, invoked.kwargs, node)
+        invoked.args, invoked.kwargs = passed(incoming, invoked.args, invoked.kwargs, node)
         outcome = node._perform(called, invoked)
         if type(outcome) is CoroutineType:
             return _answer(outcome, invoked)
