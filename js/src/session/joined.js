@@ -85,6 +85,8 @@ export class Joined {
   /** Views of which the server does not know yet. @type {string[]} */ #untold = [];
   /** The server has the session no more. */
   #lost = false;
+  /** How often it was asked whether the server has it still. */
+  #resumes = 0;
   /** One thing after the other. @type {Promise<unknown>} */ #turn = Promise.resolve();
   /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map(EVENTS.map((event) => [event, new Set()]));
   /** @type {(() => unknown)[]} */ #undos = [];
@@ -190,7 +192,7 @@ export class Joined {
   /** @param {string | null} address @param {string | null} token */
   #ask(address, token) {
     const { session } = this.#connection;
-    return surely(() => session.apply(`${this.#application}.start_session`, [address, token, this.#details]));
+    return session.apply(`${this.#application}.start_session`, [address, token, this.#details]);
   }
 
   /** Has a session, the one that is known or a new one; there is none here yet. */
@@ -198,12 +200,12 @@ export class Joined {
     const known = this.#known();
     let told = null;
     if (known)
-      told = await this.#ask(known.address, known.token).catch((error) => {
+      told = await surely(() => this.#ask(known.address, known.token)).catch((error) => {
         if (!is(error, "UnknownSession")) throw error;
         this.#store.removeItem(KEPT + this.#application);
         return null;
       });
-    this.#remember((told ??= await this.#ask(null, null)));
+    this.#remember((told ??= await surely(() => this.#ask(null, null))));
     this.address = told.address;
     const client = (this.#client = new Client());
     const place = new Path(this.address);
@@ -235,9 +237,13 @@ export class Joined {
   async #resume() {
     const known = this.#known();
     if (!this.address || !known) return;
+    const newest = ++this.#resumes; // an answer to an earlier one tells of a token that is worth nothing by now
     try {
-      this.#remember(await this.#ask(known.address, known.token));
-    } catch {
+      const told = await this.#ask(known.address, known.token);
+      if (newest === this.#resumes) this.#remember(told);
+    } catch (error) {
+      if (newest !== this.#resumes || is(error, "OutcomeUnknown") || is(error, "ConnectionLost")) return; // the next return asks again
+      console.warn(`Limen: the session at ${this.#application} was not found again:`, error);
       this.#lost = true; // what there is to do then is done when all else stands again
     }
   }

@@ -1,0 +1,48 @@
+"""A page whose connection returns, and is lost again before the session is found again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from shop import VIEWS, Shop
+
+from limen.node.context import Next
+from limen.session import start_session
+from limen.testing import Clock, connections
+
+
+@pytest.mark.parametrize("lost", ["question", "answer"])
+def test_a_connection_that_is_lost_again_while_the_session_is_being_found_again_loses_nothing(lost: str) -> None:
+    losses = 3
+
+    async def test() -> None:
+        async with connections(2) as (server, page):
+
+            async def losing(next: Next, address: str, args: Any, kwargs: Any) -> Any:
+                nonlocal losses
+                again = address == "shop.start_session" and args[0] is not None and losses > 0
+                if again and lost == "question":
+                    losses -= 1
+                    page.cut()
+                outcome = await next(address, args, kwargs)
+                if again and lost == "answer":
+                    losses -= 1
+                    page.cut()
+                return outcome
+
+            async with Shop().bound("shop", server.new_context(wrap_invocation=losing)) as shop:
+                joined = await start_session(page, "shop", views=VIEWS)
+                started, ended = asyncio.Event(), list[str]()
+                joined.on("started", lambda _: started.set())
+                joined.on("ended", ended.append)
+                view, [root] = joined.views["desktop"], shop.sessions
+                page.cut()
+                await started.wait()
+                assert (losses, ended) == (0, [])
+                assert joined.views["desktop"] is view
+                assert await view.remote("#controller").save("milk") == "saved milk"
+                assert shop.sessions == (root,)
+
+    Clock().run(test())
