@@ -15,6 +15,7 @@ def test_it_keeps(postgresql_url):                   # an empty PostgreSQL datab
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import count
@@ -32,6 +33,9 @@ sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent), str(Path(__file
 import chromium  # noqa: E402  tools/chromium.py
 from postgres import postgresql, postgresql_server, postgresql_url  # noqa: E402, F401  tests/postgres.py
 from served import Server  # noqa: E402  tests/served.py
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's, in the background; each server would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LIMEN = str(Path(sys.executable).with_name("limen"))
 SWITCHES = ["--disable-quic", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"]
