@@ -129,4 +129,4 @@ def test_nothing_is_packed_before_the_browser_s_files_are_built(tmp_path: Path) 
         shutil.copy(ROOT / name, source / name)
     with pytest.raises(subprocess.CalledProcessError) as refused:
         build("wheel", source, tmp_path / "built")
-    assert "run `make browser` first" in refused.value.stderr
+    assert "Run `make browser` first." in refused.value.stderr

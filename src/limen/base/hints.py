@@ -10,14 +10,11 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
-
-log = logging.getLogger("limen")
 
 
 def hints(owner: Any) -> dict[str, Any]:
@@ -55,7 +52,10 @@ def _one_by_one(owner: Any) -> Iterator[tuple[str, Any]]:
         try:
             yield name, typing.get_type_hints(one, include_extras=True)[name]
         except Exception as error:
-            log.warning("%s: the annotation of %r is ignored: %s", getattr(owner, "__qualname__", owner), name, error)
+            import logging
+
+            said = "%s: the annotation of %r is ignored: %s"
+            logging.getLogger("limen").warning(said, getattr(owner, "__qualname__", owner), name, error)
 
 
 def _nothing() -> None:
