@@ -8,11 +8,11 @@ import socket
 from typing import Any
 
 import pytest
-from house import until
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
+from waiting import until
 
 from limen import App, exc
 from limen.app.metrics import METRICS, Answers, completed, listening, measured, place, text, values

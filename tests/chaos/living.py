@@ -8,9 +8,9 @@ import contextlib
 from typing import Any
 
 from crowd import AT_ONCE, Books
-from house import until
 from place import Place
 from storm import Storm
+from waiting import until
 
 from limen import Connection, Node, Path, Signal, call, exc, handler, when_connected
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from crowd import LOCAL, ROUTED, TOPIC, Books, Life, Robin, limen_calls, limen_publishes
-from house import House, until
+from house import House
 from storm import Storm
+from waiting import until
 
 from limen import App, connect
 from limen.core.wamp.calls.pending import PendingCall

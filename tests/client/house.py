@@ -153,10 +153,3 @@ class House:
 
 async def _no_http(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("no HTTP here")
-
-
-async def until(what: Any, patience: float = 5.0) -> None:
-    """Waits until *what()* is true."""
-    async with asyncio.timeout(patience):
-        while not what():
-            await asyncio.sleep(0.005)

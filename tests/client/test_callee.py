@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from house import House, until
+from house import House
+from waiting import until
 
 from limen import connect, exc
 from limen.app.near import near

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from between import Between, messages
-from house import House, until
+from house import House
+from waiting import until
 
 from limen import connect, exc
 

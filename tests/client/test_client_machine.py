@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from house import House, until
+from house import House
+from waiting import until
 
 import limen
 from limen import exc

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from house import House, until
+from house import House
+from waiting import until
 
 from limen import connect, exc
 from limen.client import Answer

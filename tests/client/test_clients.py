@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
@@ -18,6 +17,7 @@ from uuid import UUID
 import offered
 import pytest
 from served import Server
+from waiting import at_last
 
 import limen
 from limen import exc
@@ -61,13 +61,6 @@ def typed(server: Server, request: pytest.FixtureRequest) -> Iterator[Client]:
         if request.param == "ws":
             client.login("ada", "lovelace")
         yield client
-
-
-def until(what: Callable[[], bool], patience: float = 5.0) -> None:
-    end = time.monotonic() + patience
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 # -- calls ------------------------------------------------------------------------------------------------------
@@ -136,7 +129,7 @@ def test_a_call_that_takes_too_long_is_given_up_and_cancelled_on_the_server(clie
     with pytest.raises(exc.Timeout):
         client.apply("sleep", [1.0, name], timeout=0.05)
     if not isinstance(client, limen.WsgiClient):  # WSGI has no way to say that nobody waits any more
-        until(lambda: client.call("was_cancelled", name))
+        at_last(lambda: client.call("was_cancelled", name))
 
 
 # -- streams ----------------------------------------------------------------------------------------------------
@@ -154,7 +147,7 @@ def test_a_stream_that_is_left_ends_on_the_server(client: Client) -> None:
     with client.stream("forever", name) as numbers:
         assert [next(numbers), next(numbers)] == [0, 1]
         assert not client.call("was_cancelled", name)
-    until(lambda: client.call("was_cancelled", name))
+    at_last(lambda: client.call("was_cancelled", name))
     with pytest.raises(StopIteration):
         next(numbers)
 
@@ -207,12 +200,12 @@ def test_a_session_that_the_server_ended_is_not_replaced_by_an_open_line(server:
         elsewhere.login(user, "lovelace")
         elsewhere.change_password("battery staple")
         with pytest.raises(exc.UnknownSession):
-            until(lambda: client.call("whoami") is None)
+            at_last(lambda: client.call("whoami") is None)
         for ask in (client.call, client.safe_call):
             with pytest.raises(exc.UnknownSession):
                 ask("add", 1)
         assert client.state == "closed"
-        until(lambda: len(over) == 1)
+        at_last(lambda: len(over) == 1)
         assert isinstance(over[0], exc.UnknownSession)
         with pytest.raises(exc.InvalidCredential):
             client.login(user, "lovelace")
@@ -258,7 +251,7 @@ def test_handlers_get_the_events_and_may_use_the_client(server: Server, kind: st
         undo = client.subscribe("news", handler)
         client.call("say", "one")
         client.call("say", "four")
-        until(lambda: len(heard) == 2)
+        at_last(lambda: len(heard) == 2)
         undo()
         client.call("say", "not heard")
     assert heard == [("one", 3), ("four", 4)]

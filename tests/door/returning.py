@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from house import until
 from knock import Door, Knock, Refused, Slot, knock
+from waiting import until
 
 from limen import exc
 

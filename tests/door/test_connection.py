@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import websockets
 from asking import Rules, subscribes
-from house import until
 from knock import ROLES, Door, Knock, Refused, account, knock
+from waiting import until
 
 from limen import App, exc, get_state
 from limen.core.wamp.messages import (

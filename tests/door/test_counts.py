@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from house import until
 from knock import Door, knock
+from waiting import until
 
 from limen import App, exc
 from limen.core.wamp.messages import Call as CallMessage

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from house import until
 from signed import Site, header, program, serving
+from waiting import until
 
 from limen import exc
 from limen.door.bridge.events import Events

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from house import until
 from knock import Door, knock
 from returning import lost, signed_in
+from waiting import until
 
 from limen import App, get_state
 from limen.app.hooks import Event, Hooks

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from http_site import Answer, Site, serving
+from waiting import until
 
 from limen import Upload, exc
 from limen.web.spool import Spool
@@ -167,12 +168,6 @@ async def test_an_upload_that_is_cut_leaves_nothing(site: Site, kind: bytes) -> 
     await until(lambda: left(site) != [])
     writer.close()
     await until(lambda: left(site) == [])
-
-
-async def until(what: Any) -> None:
-    async with asyncio.timeout(10):
-        while not what():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_slow_and_steady_upload_goes_through_and_one_that_stands_still_does_not(site: Site) -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from house import until
 from laneside import House, Process, Way, Wires, a_house, enter
+from waiting import until
 
 from limen import exc
 from limen.client.handshake import ROLES

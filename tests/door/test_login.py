@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from house import until
 from knock import PASSWORD, ROLES, Door, Knock, Refused, account, knock
+from waiting import until
 
 from limen import exc
 from limen.core.seal.login import ClientLogin

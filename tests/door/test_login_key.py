@@ -7,8 +7,8 @@ import secrets
 from typing import Any
 
 import pytest
-from house import until
 from knock import ROLES, Door, Knock, Refused, knock
+from waiting import until
 
 from limen import exc
 from limen.core.seal.login import ClientKey

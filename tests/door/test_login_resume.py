@@ -8,9 +8,9 @@ import time
 from typing import Any
 
 import pytest
-from house import until
 from knock import Door, Knock, Refused, Slot, knock
 from returning import UNKNOWN, lost, resumed, signed_in
+from waiting import until
 
 from limen import exc
 from limen.core.seal.noise import PrivateKey

@@ -7,9 +7,9 @@ import secrets
 from typing import Any
 
 import pytest
-from house import until
 from knock import Door, Knock, Slot, knock
 from returning import UNKNOWN, lost, resumed, signed_in
+from waiting import until
 
 from limen import App, exc, get_state
 from limen.core.seal.noise import PrivateKey

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from house import until
 from knock import PASSWORD, Door, Refused, account, knock
 from returning import UNKNOWN, lost, resumed, signed_in
 from test_cryptosign import sign_in
 from test_login_key import login as login_with_key
+from waiting import until
 
 from limen import DataStore, dbm, exc
 from limen.core.guard.ledger import Kind

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from house import until
 from knock import PASSWORD, Door, Refused, Slot, account, knock
 from returning import UNKNOWN, lost, resumed, signed_in
+from waiting import until
 
 from limen import DataStore, dbm, exc
 from limen.core.wamp.messages import Goodbye

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from house import until
 from knock import PASSWORD, Door, Refused, knock
+from waiting import until
 
 from limen import App, exc
 from limen.app.calllog import MOST, CallLog

@@ -12,7 +12,6 @@ from autobahn.asyncio.websocket import WampWebSocketClientFactory
 from autobahn.wamp.message import Invocation as AutobahnInvocation
 from autobahn.wamp.serializer import JsonSerializer
 from autobahn.wamp.types import ComponentConfig
-from house import until
 from knock import Door, knock
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -20,6 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from waiting import until
 
 from limen import App, AsyncAsgiClient, AsyncPyClient, AsyncWsClient, connect, exc, observe
 from limen.app import seen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from limen.core.wamp.verdict import ALLOWED, DENIED
@@ -66,15 +65,3 @@ class House:
 def is_empty(tree: Tree) -> bool:
     """Whether nothing is bound in *tree*, and nothing listens."""
     return not any(tree.size.values())
-
-
-async def until(true: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Comes back when that is so; what it waits for is turns of the loop, not time."""
-    import asyncio
-
-    for _ in range(2000):
-        answer = true()
-        if answer if isinstance(answer, bool) else await answer:
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never became true")

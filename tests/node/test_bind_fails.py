@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from houses import NOTHING, House, is_empty, until
+from houses import NOTHING, House, is_empty
+from waiting import in_turns
 
 from limen import exc
 from limen.base.path import Path
@@ -127,7 +128,7 @@ async def test_what_the_router_refuses(house: House, refused: str) -> None:
     assert "root failure Unauthorized" in log
     assert "child failure Unauthorized" in log
     assert "root success" not in log
-    await until(lambda: _is_nothing(house))
+    await in_turns(lambda: _is_nothing(house))
     house.refused.clear()
     await root.node_bind(TEST + "root", here.new_context())
     await root.node_unbind()
@@ -161,7 +162,7 @@ async def test_a_cancellation_at_any_moment_leaves_nothing(house: House) -> None
         if ended:
             break
     assert ended
-    await until(lambda: _is_nothing(house))
+    await in_turns(lambda: _is_nothing(house))
     await Told().node_bind(TEST + "root", here.new_context())
 
 
@@ -175,7 +176,7 @@ async def test_a_second_cancellation_does_not_stop_the_clearing_up(house: House)
     root = Told(success=wait, unbind=wait)
     binding = asyncio.ensure_future(root.node_bind(TEST + "root", here.new_context()))
     for said in ("success", "unbind"):
-        await until(lambda said=said: said in root.log)  # type: ignore[misc]
+        await in_turns(lambda said=said: said in root.log)  # type: ignore[misc]
         binding.cancel()
     await asyncio.wait([binding])
     held.set()
@@ -215,7 +216,7 @@ async def test_to_unbind_at_any_moment_of_a_bind_leaves_nothing(house: House) ->
                 break
         else:
             raise AssertionError("it was never bound")
-    await until(lambda: _is_nothing(house))
+    await in_turns(lambda: _is_nothing(house))
 
 
 async def test_to_unbind_in_a_handler_of_bind_ends_the_bind(house: House) -> None:
@@ -230,7 +231,7 @@ async def test_to_unbind_in_a_handler_of_bind_ends_the_bind(house: House) -> Non
             await root.node_bind(TEST + "root", here.new_context())
         assert is_empty(here.tree)
         assert root.log[-1] in ("unbind", "unregister")
-    await until(lambda: _is_nothing(house))
+    await in_turns(lambda: _is_nothing(house))
 
 
 async def test_to_unbind_in_a_handler_of_unbind_waits_for_nothing() -> None:
@@ -350,7 +351,7 @@ async def test_who_is_added_while_the_router_is_asked_is_bound_too(house: House)
         assert await root.remote("@root.late").rpc() == "done"
         await root.node_unbind()
         assert is_empty(here.tree)
-    await until(lambda: _is_nothing(house))
+    await in_turns(lambda: _is_nothing(house))
 
 
 async def test_who_is_added_too_late_for_a_bind_is_bound_for_itself(house: House) -> None:
@@ -412,7 +413,7 @@ async def test_who_offers_nothing_asks_the_router_for_nothing(house: House) -> N
     await root.node_add("quiet", quiet)
     assert house.asked == []
     quiet["key"] = 1  # now it can be mirrored
-    await until(lambda: bool(house.asked))
+    await in_turns(lambda: bool(house.asked))
     assert house.asked == [("register", "test.root." if house.patterns else "test.root.quiet.node_stream")]
     mirror = await root.remote("@root.quiet").stream()
     assert dict(mirror) == {"key": 1}

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from houses import House, until
+from houses import House
+from waiting import in_turns
 
 from limen import exc
 from limen.base.path import Path
@@ -133,16 +134,16 @@ async def test_a_time_out_ends_what_runs_there(there: There) -> None:
         there.shop.log.clear()
         with pytest.raises(exc.Timeout):
             await proxy.node_call("forever", **more)
-        await until(lambda: there.shop.log == ["begun", "ended"])
+        await in_turns(lambda: there.shop.log == ["begun", "ended"])
 
 
 async def test_to_cancel_ends_what_runs_there(there: There) -> None:
     calling = asyncio.ensure_future(there.proxy.forever())
-    await until(lambda: there.shop.log == ["begun"])
+    await in_turns(lambda: there.shop.log == ["begun"])
     calling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await calling
-    await until(lambda: there.shop.log == ["begun", "ended"])
+    await in_turns(lambda: there.shop.log == ["begun", "ended"])
 
 
 @pytest.mark.filterwarnings("error:coroutine .* was never awaited")
@@ -161,9 +162,9 @@ async def test_of_a_call_that_is_cancelled_before_it_has_begun_nothing_is_left(t
 
 async def test_to_cancel_reaches_through_two_nodes(there: There) -> None:
     calling = asyncio.ensure_future(there.proxy.relay(there.proxy, "forever"))
-    await until(lambda: there.shop.log == ["begun"])
+    await in_turns(lambda: there.shop.log == ["begun"])
     calling.cancel()
-    await until(lambda: there.shop.log == ["begun", "ended"])
+    await in_turns(lambda: there.shop.log == ["begun", "ended"])
 
 
 # -- streams ----------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ async def test_a_stream_comes_one_by_one_and_as_a_list(there: There) -> None:
 async def test_the_call_in_progress_is_known_while_a_generator_runs(there: There) -> None:
     async for _ in there.proxy.node_values("count", 2):
         assert there.asking.node_context.call is None
-    await until(lambda: len(there.shop.log) == 3)
+    await in_turns(lambda: len(there.shop.log) == 3)
     assert there.shop.log == ["test.shop.count"] * 2 + [("closed", "test.shop.count")]
 
 
@@ -187,7 +188,7 @@ async def test_a_stream_that_is_left_early_is_closed_there(there: There) -> None
         async for _, number in values:
             if number == 2:
                 break
-    await until(lambda: bool(there.shop.log) and there.shop.log[-1] == ("closed", "test.shop.count"))
+    await in_turns(lambda: bool(there.shop.log) and there.shop.log[-1] == ("closed", "test.shop.count"))
 
 
 async def test_a_stream_that_breaks_gives_its_error(there: There, caplog: pytest.LogCaptureFixture) -> None:

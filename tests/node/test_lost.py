@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from houses import NOTHING, House, is_empty, until
+from houses import NOTHING, House, is_empty
+from waiting import in_turns
 
 from limen import exc
 from limen.base.path import Path
@@ -62,7 +63,7 @@ async def test_all_is_back_when_the_connection_is(house: House) -> None:
     seen: list[bool] = []
     undo = effect(lambda: seen.append(third.node_away))
     there.cut(away=True)
-    await until(lambda: third.node_away)
+    await in_turns(lambda: third.node_away)
     assert child.node_away
     assert not first.node_away
     assert third.node_bound
@@ -92,7 +93,7 @@ async def test_calls_made_meanwhile_wait_or_fail_as_the_caller_chose(house: Hous
     await first.node_bind(TEST + "first", here.new_context())
     await third.node_bind(TEST + "third", there.new_context())
     here.cut(away=True)
-    await until(lambda: first.node_away)
+    await in_turns(lambda: first.node_away)
     waits = asyncio.ensure_future(first.remote("@third").rpc("waited"))
     with pytest.raises(exc.ConnectionLost, match=r"test\.third\.rpc was not called"):
         await first.remote("@third", offline="fail").rpc("x")
@@ -115,7 +116,7 @@ async def test_a_bind_waits_for_the_connection(house: House) -> None:
     asking, third = Node(), Third()
     await asking.node_bind(TEST + "asking", there.new_context())
     here.cut(away=True)
-    await until(lambda: here.state == "offline")
+    await in_turns(lambda: here.state == "offline")
     binding = asyncio.ensure_future(third.node_bind(TEST + "third", here.new_context()))
     for _ in range(20):
         await asyncio.sleep(0)
@@ -161,7 +162,7 @@ async def test_nothing_is_left_after_unbind_while_offline(house: House, when: st
     if when == "standing":
         await binding
     here.cut(away=True)
-    await until(lambda: here.state == "offline")
+    await in_turns(lambda: here.state == "offline")
     for _ in range(20):
         await asyncio.sleep(0)
     await third.node_unbind()
@@ -183,20 +184,20 @@ async def test_what_the_router_refuses_at_the_return_is_told(house: House) -> No
     await third.node_add("child", child)
     house.refused.update({"test.third.", "test.third.rpc"})
     here.cut()
-    await until(lambda: bool(third.refused))
+    await in_turns(lambda: bool(third.refused))
     assert isinstance(third.refused[0], exc.Unauthorized)
     assert third.node_bound
     if house.patterns:  # then it is the calls of all of the root that nobody has
-        await until(lambda: bool(child.refused))
+        await in_turns(lambda: bool(child.refused))
     house.refused = {"test.first.on_foo"}
     third.refused.clear()
     here.cut()
-    await until(lambda: len(third.refused) == 1)  # a subscription, likewise
+    await in_turns(lambda: len(third.refused) == 1)  # a subscription, likewise
     house.refused.clear()
     fourth, there = Third(), await house.connection()
     await fourth.node_bind(TEST + "fourth", here.new_context())  # listens to the same, so that is asked for anew
     await there.session.publish("test.first.on_foo", "heard")
-    await until(lambda: fourth.heard == third.heard == [("heard",)])
+    await in_turns(lambda: fourth.heard == third.heard == [("heard",)])
     await third.node_unbind()
     await third.node_bind(TEST + "third", here.new_context())
     assert not third.node_away
@@ -209,7 +210,7 @@ async def test_what_is_refused_of_a_root_at_the_return_is_asked_for_with_its_nex
     await asking.node_bind(TEST + "asking", there.new_context())
     house.refused = {"subscribe test.third.", "subscribe test.third.on_foo"}
     here.cut()
-    await until(lambda: bool(third.refused))
+    await in_turns(lambda: bool(third.refused))
     house.refused.clear()
     house.asked.clear()
     child = Third()
@@ -250,7 +251,7 @@ async def test_every_call_ends_once_while_connections_are_cut(house: House) -> N
 
     async def cutting() -> None:
         for turn in range(6):
-            await until(lambda turn=turn: ended > turn * 100)  # type: ignore[misc]
+            await in_turns(lambda turn=turn: ended > turn * 100)  # type: ignore[misc]
             (here, there)[turn % 2].cut()
 
     cuts = asyncio.ensure_future(cutting())

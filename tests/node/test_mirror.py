@@ -11,8 +11,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from waiting import followed
 
-from limen import Node, batch, effect, exc
+from limen import Node, batch, exc
 from limen.base.values import natural
 from limen.core.react import ReactiveDict
 from limen.node.context import NodeContext
@@ -212,17 +213,6 @@ async def two(source: Node, reader: Node) -> AsyncIterator[Any]:
         await reader.node_unbind()
 
 
-async def until(what: Any) -> None:
-    """Comes back when *what()* is true; what it reads is followed."""
-    done = asyncio.get_running_loop().create_future()
-    stop = effect(lambda: what() and not done.done() and done.set_result(None))
-    try:
-        async with asyncio.timeout(10):
-            await done
-    finally:
-        stop()
-
-
 async def test_a_mirror_follows_its_node() -> None:
     source, reader = Node(), Node()
     source.update(a=1, deep={"x": [1, 2]})
@@ -232,9 +222,9 @@ async def test_a_mirror_follows_its_node() -> None:
         told: list[list[str]] = []
         mirror.watch(lambda changes: told.append([change.key for change in changes]))
         source.update(a=2, b=3)
-        await until(lambda: mirror.get("b") == 3)
+        await followed(lambda: mirror.get("b") == 3)
         del source["deep"]
-        await until(lambda: "deep" not in mirror)
+        await followed(lambda: "deep" not in mirror)
         assert (dict(mirror), told) == ({"a": 2, "b": 3}, [["a", "b"], ["deep"]])
 
 
@@ -246,9 +236,9 @@ async def test_a_mirror_of_a_node_of_the_same_connection() -> None:
     await reader.node_bind("test.reader", context)
     mirror = await reader.remote("test.source").stream()
     source["a"] = {"x": [1]}
-    await until(lambda: mirror.get("a") == {"x": (1,)})
+    await followed(lambda: mirror.get("a") == {"x": (1,)})
     await source.node_unbind()
-    await until(lambda: mirror.closed)
+    await followed(lambda: mirror.closed)
     assert dict(mirror) == {"a": {"x": (1,)}}
 
 
@@ -259,7 +249,7 @@ async def test_a_mirror_ends_when_its_node_is_unbound() -> None:
         mirror = await reader.remote("test.source").stream()
         source["last"] = "word"
         await source.node_unbind()
-        await until(lambda: mirror.closed)
+        await followed(lambda: mirror.closed)
         assert (dict(mirror), mirror.synced) == ({"first": "word", "last": "word"}, False)
         assert not source._state._logs
         await asyncio.wait_for(mirror._task, 10)
@@ -297,12 +287,12 @@ async def test_after_a_break_a_mirror_is_in_step_again_by_what_is_different(whos
         mirror.watch(lambda changes: told.append(sorted((change.kind, change.key) for change in changes)))
         line = b if whose == "reader" else a
         line.cut(away=True)
-        await until(lambda: not mirror.synced)
+        await followed(lambda: not mirror.synced)
         assert dict(mirror) == {"kept": 1, "changed": 1, "gone": 1}
         source.update(changed=2, new=1)
         del source["gone"]
         line.come_back()
-        await until(lambda: mirror.synced)
+        await followed(lambda: mirror.synced)
         assert dict(mirror) == dict(source) == {"kept": 1, "changed": 2, "new": 1}
         assert told == [[("added", "new"), ("changed", "changed"), ("removed", "gone")]]
 
@@ -342,9 +332,9 @@ async def test_who_follows_a_mirror_and_fails_does_not_stop_it() -> None:
         mirror = await reader.remote("test.source").stream()
         mirror.watch(lambda changes: 1 // 0)
         source["a"] = 2
-        await until(lambda: mirror["a"] == 2)
+        await followed(lambda: mirror["a"] == 2)
         source["a"] = 3
-        await until(lambda: mirror["a"] == 3)
+        await followed(lambda: mirror["a"] == 3)
         assert ([type(error) for error in failures], mirror.synced) == ([ZeroDivisionError] * 2, True)
 
 

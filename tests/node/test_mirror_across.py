@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from served import Server
+from waiting import followed
 
-from limen import Connection, Node, batch, call, effect
+from limen import Connection, Node, batch, call
 from limen.node.mirror import Mirror
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,23 +40,17 @@ class Source(Node):
 
     @call
     async def followed(self, key: str) -> dict[str, Any]:
-        await self.when(lambda: key in self.mirror)
+        await followed(lambda: key in self.mirror)
         return dict(self.mirror)
 
     @call
     async def ended(self) -> bool:
-        await self.when(lambda: self.mirror.closed)
+        await followed(lambda: self.mirror.closed)
         return self.mirror.closed
 
     @call
     async def leave(self) -> None:
         self.leaving = asyncio.ensure_future(self.node_unbind())
-
-    async def when(self, what: Any) -> None:
-        done = asyncio.get_running_loop().create_future()
-        stop = effect(lambda: what() and not done.done() and done.set_result(None))
-        await done
-        stop()
 
 
 async def test_mirrors_between_the_languages(tmp_path: Path) -> None:

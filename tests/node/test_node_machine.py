@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from houses import NOTHING, House, is_empty, until
+from houses import NOTHING, House, is_empty
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from waiting import in_turns
 
 from limen import exc
 from limen.base.path import Path
@@ -163,7 +164,7 @@ class Trees(RuleBasedStateMachine):
     def lose(self) -> None:
         async def lose() -> None:
             self.here.cut(away=True)
-            await until(lambda: self.here.state == "offline")
+            await in_turns(lambda: self.here.state == "offline")
 
         self.run(lose())
         self.away = True

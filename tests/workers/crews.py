@@ -6,12 +6,12 @@ import http.client
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from served import Server
+from waiting import at_last
 
 from limen.app.control import ask
 
@@ -42,10 +42,7 @@ class Crew(Server):
 
     def until(self, what: Callable[[], bool], patience: float = 20.0) -> None:
         """Waits for *what*, which only other processes can bring about."""
-        end = time.monotonic() + patience
-        while not what():
-            assert time.monotonic() < end, "\n".join(self.lines[-20:])
-            time.sleep(0.02)
+        at_last(what, patience, lambda: "\n".join(self.lines[-20:]))
 
 
 def crew_of(count: int, folder: Path, *options: str) -> Crew:

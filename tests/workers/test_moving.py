@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from between import Between
 from crews import Crew
+from waiting import until
 
 from limen import connect, exc
 from limen.client.session import Session
@@ -21,12 +21,6 @@ MANY = 8
 async def back(session: Session) -> None:
     async with asyncio.timeout(15):
         while session.state != "online":
-            await asyncio.sleep(0.01)
-
-
-async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not what():
             await asyncio.sleep(0.01)
 
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from house import until
 from served import Server
+from waiting import until
 
 from limen import connect, exc
 from limen.client import Session
