@@ -64,7 +64,7 @@ class Path:
                 return path
             text, parts = _read(path)
             if parts[0][:1] == "@":
-                raise _no_address(text, f"{_quoted(parts[0])} is counted from a base, and there is none.")
+                raise _no_address(text, f"{quoted(parts[0])} is counted from a base, and there is none.")
             return _interned(_checked(parts, text), len(parts))
         stem = Path(base).parts
         if isinstance(path, Path):
@@ -218,7 +218,7 @@ def _checked(parts: tuple[str, ...], text: str, first: int = 1) -> tuple[str, ..
     for number, part in enumerate(parts, first):
         why = _why_not(part)
         if why:
-            raise exc.InvalidAddress(f"Part {number} of {_quoted(text)} {why}.")
+            raise exc.InvalidAddress(f"Part {number} of {quoted(text)} {why}.")
     return parts
 
 
@@ -246,10 +246,11 @@ def _why_not(part: str) -> str:
     return ""
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """*text* in a sentence that tells of it: cut, without what cannot be written."""
     text = re.sub("[\ud800-\udfff]", "\ufffd", text)
     return json.dumps(text if len(text) <= 80 else text[:80] + "…", ensure_ascii=False)
 
 
 def _no_address(text: str, why: str) -> exc.InvalidAddress:
-    return exc.InvalidAddress(f"{_quoted(text)} is no address: {why}")
+    return exc.InvalidAddress(f"{quoted(text)} is no address: {why}")

@@ -11,6 +11,7 @@ import pytest
 from limen.base.principal import Principal
 from limen.core.wamp.messages import Call, Error, Invocation, Register, Registered, Result, Unregister, Unregistered
 from limen.core.wamp.messages import Yield as YieldMessage
+from limen.core.wamp.verdict import ALLOWED, NOT_THERE
 
 sys.path.insert(0, str(Path(__file__).parent))
 from edge import CAN, Edge, Peer, failed
@@ -303,3 +304,18 @@ def test_who_has_left_meanwhile_is_not_called() -> None:
     (answer,) = caller.send(Call(1, {}, "x.a"))
     assert isinstance(answer, Error)
     assert answer.error == NOBODY
+
+
+# -- what is not there ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("uri", "named"),
+    [("x.none", '"x.none"'), ("wamp.nothing", '"wamp.nothing"'), ("x." + "y" * 100, f'"x.{"y" * 78}…"')],
+)
+def test_a_call_that_nobody_answers_is_named_in_the_error_and_alike_where_it_is_hidden(uri: str, named: str) -> None:
+    hidden = Edge(authorize=lambda session, action, uri: NOT_THERE if action == "call" else ALLOWED)
+    if not uri.startswith("wamp."):
+        hidden.join(CAN).register(uri)
+    for peer in (Edge().join(), hidden.join()):
+        [answer] = peer.send(Call(1, {}, uri))
+        assert failed(answer, NOBODY)
+        assert answer.args == [f"Nobody has registered {named}, or it is not for you."]  # type: ignore[union-attr]

@@ -7,7 +7,20 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from limen.core.wamp.messages import Abort, Args, Error, Event, Goodbye, Kwargs, Message, Register, Subscribe
+from limen.base.path import quoted
+from limen.core.wamp.messages import (
+    CALL,
+    Abort,
+    Args,
+    Call,
+    Error,
+    Event,
+    Goodbye,
+    Kwargs,
+    Message,
+    Register,
+    Subscribe,
+)
 from limen.core.wamp.session import Session
 
 
@@ -139,13 +152,25 @@ def refuse(session: Session, kind: int, request: int, reason: str, sentence: str
     return (Send(session, Error(kind, request, {}, reason, [sentence] if sentence else None)),)
 
 
+NOBODY: Final = "wamp.error.no_such_procedure"
+
+
+def nobody(uri: str) -> str:
+    """What is said with NOBODY, alike where there is nothing and where it is hidden: no more than the caller said."""
+    return f"Nobody has registered {quoted(uri)}, or it is not for you."
+
+
+def refuse_call(session: Session, message: Call, reason: str) -> Effects:
+    """The ERROR that answers a CALL."""
+    return refuse(session, CALL, message.request, reason, nobody(message.procedure) if reason == NOBODY else "")
+
+
 SENTENCES: Final[Mapping[str, str]] = {
     "limen.error.outcome_unknown": "The connection was lost while a callee had this call: it may have run or not.",
     "wamp.error.invalid_argument": "An option has a value of another type than the specification says.",
     "wamp.error.invalid_uri": (
         "A URI has components divided by dots, none empty, without white space and #; wamp. and limen. are reserved."
     ),
-    "wamp.error.no_such_procedure": "Nobody has registered this, or it is not for you.",
     "wamp.error.no_such_registration": "There is no such registration here.",
     "wamp.error.no_such_session": "There is no such session here.",
     "wamp.error.no_such_subscription": "There is no such subscription here.",

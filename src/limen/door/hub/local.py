@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from limen import exc
 from limen.base.files import File
 from limen.base.principal import Cancellation
+from limen.core.wamp.effects import nobody
 from limen.core.wamp.trace import headers
 
 from .files import ahead, call
@@ -51,7 +52,7 @@ class Local:
         procedure = effect.procedure
         if type(procedure) is Own:
             if peer.tab is None:
-                peer.error(effect.request, exc.NotFound())
+                peer.error(effect.request, exc.NotFound(nobody(effect.uri)))
                 return
             self._run_own(peer, effect, procedure)
             return

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from limen.core.wamp.calls.registrations import Endpoint
+from limen.core.wamp.effects import NOBODY, nobody
 from limen.core.wamp.messages import (
     CALL,
     INVOCATION,
@@ -271,7 +272,7 @@ class Lent:
         registration = realm.registration(match, pattern)
         endpoint = registration.numbered(place) if registration is not None else None
         if registration is None or endpoint is None or endpoint.hosted:
-            session.peer.send(Error(CALL, number, {}, "wamp.error.no_such_procedure"))
+            session.peer.send(Error(CALL, number, {}, NOBODY, [nobody(uri)]))
             return
         self.hub.act(realm, realm.relay(session, Call(number, details, uri, args, kwargs), registration, endpoint))
 

@@ -16,6 +16,7 @@ from limen.core.wamp.calls.pending import Parts, PendingCall
 from limen.core.wamp.calls.registrar import Registrar
 from limen.core.wamp.calls.registrations import SINGLE, Endpoint, Registration
 from limen.core.wamp.effects import (
+    NOBODY,
     Ask,
     Effect,
     Effects,
@@ -24,6 +25,7 @@ from limen.core.wamp.effects import (
     Send,
     Violation,
     refuse,
+    refuse_call,
 )
 from limen.core.wamp.messages import (
     CALL,
@@ -117,9 +119,9 @@ class Dealer:
         if verdict is None and (verdict := self._authorize(session, "call", uri, message.options)) is None:
             return (Ask(session, "call", uri, message.options),)
         if not verdict.allow:
-            return refuse(session, CALL, message.request, verdict.error)
+            return refuse_call(session, message, verdict.error)
         if registration is None:
-            return _nobody(session, message)
+            return refuse_call(session, message, NOBODY)
         return self._route(session, message, registration, verdict)
 
     def _serve(self, session: Session, message: Call, procedure: object) -> Effects:
@@ -165,7 +167,7 @@ class Dealer:
         elif (picked := registration.pick(_is_secret(session), self._chance, self._max_invocations)) is not None:
             endpoint = picked
         else:
-            return _nobody(session, message)
+            return refuse_call(session, message, NOBODY)
         callee = endpoint.session
         if details and "callee.payload_passthru_mode" not in callee.features:
             return refuse(session, CALL, request, NOT_SUPPORTED, "The callee does not take payloads as they are (ppt).")
@@ -424,10 +426,6 @@ class Dealer:
 
 def _is_pending(call: PendingCall) -> bool:
     return call.caller.calls.get(call.request) is call
-
-
-def _nobody(session: Session, message: Call) -> Effects:
-    return refuse(session, CALL, message.request, "wamp.error.no_such_procedure")
 
 
 def _beyond_a_service(session: Session, message: Call) -> Effects:

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-from limen.core.wamp.effects import Ask, Effects, Gather, MetaError, Send, Told, refuse
+from limen.core.wamp.effects import NOBODY, Ask, Effects, Gather, MetaError, Send, Told, refuse, refuse_call
 from limen.core.wamp.messages import CALL, MAX_ID, Call, Result, integer
 from limen.core.wamp.meta.merging import MERGES, merged
 from limen.core.wamp.session import Session
@@ -65,7 +65,7 @@ class Meta:
         request, uri = message.request, message.procedure
         method = self.methods.get(uri)
         if method is None:
-            return refuse(session, CALL, request, "wamp.error.no_such_procedure")
+            return refuse_call(session, message, NOBODY)
         args, kwargs = message.args or [], message.kwargs or {}
         try:
             if session in self._let_in:
@@ -74,7 +74,7 @@ class Meta:
                 if verdict is None and (verdict := self._authorize(session, "call", uri, message.options)) is None:
                     return (Ask(session, "call", uri, message.options),)
                 if not verdict.allow:
-                    return refuse(session, CALL, request, verdict.error)
+                    return refuse_call(session, message, verdict.error)
                 verdict = None
             if not isinstance(method, Needing):
                 if self._shared and uri in MERGES:
@@ -86,7 +86,7 @@ class Meta:
                     self._let_in.add(session)
                     return (Ask(session, *need),)
                 if verdict is not None and not verdict.allow:
-                    return refuse(session, CALL, request, verdict.error)
+                    return refuse_call(session, message, verdict.error)
                 told = method.method(session, args, kwargs, verdict or ALLOWED)
         except MetaError as error:
             return refuse(session, CALL, request, error.reason, error.sentence)
