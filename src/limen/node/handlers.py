@@ -2,6 +2,8 @@
 
 Methods of objects are held weakly, as (object, function); all else is held. A connection is an object of its own, so an
 undo undoes just what it came from, and a connection made while the others are called is known to be a later one.
+
+`Round` is what becomes of calling them.
 """
 
 from __future__ import annotations
@@ -17,6 +19,60 @@ from limen import exc
 
 Handler: TypeAlias = Callable[..., object]
 Undo: TypeAlias = Callable[[], object]
+
+
+class Round:
+    """One round of calls: what was raised (*errors*), and what async handlers have still to do (*waiting*)."""
+
+    __slots__ = ("errors", "waiting")
+
+    def __init__(self, errors: list[Exception] | None = None) -> None:
+        self.errors: list[Exception] = [] if errors is None else errors
+        self.waiting: list[Awaitable[object]] = []
+
+    def call(self, handler: Handler, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Calls one."""
+        try:
+            result = handler(*args, **kwargs)
+        except Exception as error:
+            self.errors.append(error)
+        else:
+            if result is not None and isawaitable(result):
+                self.waiting.append(result)
+
+    async def ended(self) -> None:
+        """Comes back when all that is waited for has ended, together. Cancelling this cancels it."""
+        waiting, self.waiting = self.waiting, []
+        if len(waiting) > 1:
+            for error in await asyncio.gather(*waiting, return_exceptions=True):
+                if isinstance(error, asyncio.CancelledError):
+                    self.errors.append(exc.Canceled("A handler was cancelled."))
+                elif isinstance(error, Exception):
+                    self.errors.append(error)
+            return
+        for one in waiting:
+            try:
+                await one
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                self.errors.append(exc.Canceled("A handler was cancelled."))
+            except Exception as error:
+                self.errors.append(error)
+
+    def judge(self, name: str) -> None:
+        """Raises what was raised, if anything was, as one ExceptionGroup: of handlers of *name*."""
+        if self.errors:
+            found = tuple(self.errors)
+            # Each of them holds, by its traceback, frames that hold the list: a circle, with all that handlers had.
+            self.errors.clear()
+            raise ExceptionGroup(f"{name}: handlers failed", found)
+
+    async def finish(self, name: str) -> None:
+        """… when all has ended."""
+        await self.ended()
+        self.judge(name)
 
 
 class _Strong:
@@ -50,7 +106,7 @@ class Handlers:
 
     >>> heard = Handlers()
     >>> undo = heard.connect(print)
-    >>> heard.call(("hello",), {}, [], [])
+    >>> heard.call(("hello",), {}, Round())
     hello
     >>> undo(), len(heard)
     (None, 0)
@@ -88,15 +144,9 @@ class Handlers:
         key = _key(handler)
         return _Undo(self._by_key, key, self._by_key.get(key))
 
-    def call(
-        self,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        errors: list[Exception],
-        waiting: list[Awaitable[object]],
-    ) -> None:
-        """Calls all; what they raise goes to *errors*, what async ones have to do to *waiting*."""
-        connected = self._by_key
+    def call(self, args: Sequence[Any], kwargs: Mapping[str, Any], round: Round) -> None:
+        """Calls all, in *round*."""
+        connected, errors, waiting = self._by_key, round.errors, round.waiting
         for key, connection in tuple(connected.items()):
             if connected.get(key) is not connection:
                 continue  # disconnected by one of those before it
@@ -151,47 +201,3 @@ def _key(handler: Handler) -> Any:
     if type(handler) is BuiltinMethodType:
         return id(handler.__self__), handler.__name__
     return id(handler)
-
-
-# -- calling ----------------------------------------------------------------------------------------------------
-def called(
-    function: Handler, args: Sequence[Any], kwargs: Mapping[str, Any], errors: list[Exception]
-) -> Awaitable[object] | None:
-    """Calls one; gives what is still to be awaited."""
-    try:
-        result = function(*args, **kwargs)
-    except Exception as error:
-        errors.append(error)
-        return None
-    return result if result is not None and isawaitable(result) else None
-
-
-async def ended(waiting: list[Awaitable[object]], errors: list[Exception]) -> None:
-    """Awaits all, together; what they raise goes to *errors*. Cancelling this cancels them."""
-    if len(waiting) > 1:
-        found = await asyncio.gather(*waiting, return_exceptions=True)
-        for error in found:
-            if isinstance(error, asyncio.CancelledError):
-                errors.append(exc.Canceled("A handler was cancelled."))
-            elif isinstance(error, Exception):
-                errors.append(error)
-        return
-    for one in waiting:
-        try:
-            await one
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            errors.append(exc.Canceled("A handler was cancelled."))
-        except Exception as error:
-            errors.append(error)
-
-
-def raise_all(errors: list[Exception], what: str) -> None:
-    """Raises *errors*, if there are any, as one ExceptionGroup, which says *what*."""
-    if errors:
-        found = tuple(errors)
-        # Each of them holds, by its traceback, frames that hold the list: a circle, with all that handlers had.
-        errors.clear()
-        raise ExceptionGroup(what, found)

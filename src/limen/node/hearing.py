@@ -18,7 +18,7 @@ from limen import exc
 from .calling import Calling
 from .context import EVENT_IN_PROGRESS, Heard
 from .declared import declared
-from .handlers import ended, raise_all
+from .handlers import Round
 from .listening import Listening
 from .passing import across, incoming, is_plain, outgoing, passed
 
@@ -72,8 +72,7 @@ class Hearing(Calling):
         and does if it is here."""
         _, tree = self._where()
         address, _, name = topic.rpartition(".")
-        errors: list[Exception] = []
-        waiting: list[Awaitable[object]] = []
+        round = Round()
         node = tree.nodes.get(address) if anothers else None
         own: BoundSignal | None = None
         if node is not None and name in declared(type(node)).signals:
@@ -82,18 +81,17 @@ class Hearing(Calling):
             own.signal.checked(node, tuple(given), named)  # what does not fit is not published either
         if tree.session is not None:
             out, sent = passed(outgoing, args, kwargs)
-            waiting.append(tree.session.publish(topic, *out, **sent))
+            round.waiting.append(tree.session.publish(topic, *out, **sent))
         if own is not None:
             try:
                 left = own.heard(given, named)
             except ExceptionGroup as group:
-                errors += group.exceptions
+                round.errors += group.exceptions
             else:
-                waiting += [left] if left is not None else []
+                round.waiting += [left] if left is not None else []
         for listening in tree.listeners.of(address, name):
-            listening.call(args, kwargs, errors, waiting)
-        await ended(waiting, errors)
-        raise_all(errors, f"of {topic}: handlers failed")
+            listening.call(args, kwargs, round)
+        await round.finish(f"of {topic}")
 
     # -- what it listens to -------------------------------------------------------------------------------------
     async def _listen(self, address: str, handler: Handler) -> Callable[[], Awaitable[None]]:
@@ -163,12 +161,12 @@ class Hearing(Calling):
         handlers = listening.by_node.get(cast("Node", self))
         if handlers is None:
             return None
-        errors: list[Exception] = []
-        waiting: list[Awaitable[object]] = []
-        handlers.call(args, kwargs, errors, waiting)
-        for error in errors:
+        round = Round()
+        handlers.call(args, kwargs, round)
+        for error in round.errors:
             self._log(error, topic)
-        return _ended(waiting, topic) if waiting else None
+        round.errors.clear()
+        return round.finish(f"of {topic}") if round.waiting else None
 
     async def _take_in_wrapped(
         self, listening: Listening | None, topic: str, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -192,12 +190,6 @@ class Hearing(Calling):
             log.warning("%r did not hear %s: %s", self, topic, error)
         else:
             log.error("A handler of %s in %r failed", topic, self, exc_info=error)
-
-
-async def _ended(waiting: list[Awaitable[object]], topic: str) -> None:
-    errors: list[Exception] = []
-    await ended(waiting, errors)
-    raise_all(errors, f"of {topic}: handlers failed")
 
 
 def _confirmed(confirmed: Awaitable[object] | None) -> asyncio.Future[None]:

@@ -14,7 +14,7 @@ from limen import exc
 
 from .context import Heard
 from .declared import travels
-from .handlers import Handler, Handlers
+from .handlers import Handler, Handlers, Round
 from .passing import across, is_plain, passed
 from .wiring import failed, matches, refused, taken_back
 
@@ -36,13 +36,7 @@ class Listening:
         self.asked: Asked | None = None
         """What was asked of the router; None: nothing yet, or it has taken that back."""
 
-    def call(
-        self,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        errors: list[Exception],
-        waiting: list[Awaitable[object]],
-    ) -> None:
+    def call(self, args: Sequence[Any], kwargs: Mapping[str, Any], round: Round) -> None:
         """As `Handlers.call`, for what is said by this connection."""
         plain = is_plain(args, kwargs)
         by_node = self.by_node
@@ -50,14 +44,14 @@ class Listening:
             if by_node.get(node) is not handlers:
                 continue  # one of those before it has unbound it
             if plain:
-                handlers.call(args, kwargs, errors, waiting)
+                handlers.call(args, kwargs, round)
                 continue
             try:
                 given, named = passed(across, args, kwargs, node)
             except exc.Error as error:
-                errors.append(error)
+                round.errors.append(error)
             else:
-                handlers.call(given, named, errors, waiting)
+                handlers.call(given, named, round)
 
     def heard(self, topic: str, args: Sequence[Any], kwargs: dict[str, Any], details: Mapping[str, Any]) -> None:
         """Somebody elsewhere has said something."""

@@ -35,7 +35,7 @@ from types import MethodType
 from typing import Any, Protocol, TypeAlias, overload
 
 from limen.node.declared import LOCAL, DeclaredSignal, Order, declared, handler
-from limen.node.handlers import Handlers, Undo, called, ended, raise_all
+from limen.node.handlers import Handlers, Round, Undo
 from limen.service.binding import Binding
 
 __all__ = ["BoundSignal", "Owner", "Signal", "handler", "listened_to", "signal"]
@@ -292,29 +292,33 @@ class BoundSignal:
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any], here: bool) -> Awaitable[None] | None:
         """*here*: it was notified in this place, so it is published, and others in this place are told."""
         owner, name = self.owner, self.signal.name
-        errors: list[Exception] = []
-        waiting: list[Awaitable[object]] = []
+        round = Round()
         here = here and not name.startswith(LOCAL)
         if here and (publish := getattr(owner, "_signal_notified", None)) is not None:
             published = publish(name, args, kwargs)
             if published is not None:
-                waiting.append(published)
+                round.waiting.append(published)
         own = declared(type(owner)).own.get(name, ())
-        for at, attribute in enumerate(own):
-            begun = called(getattr(owner, attribute), args, kwargs, errors)
-            if begun is not None:
-                waiting.append(self._in_turn(begun, own[at + 1 :], args, kwargs, errors))
+        before = len(round.waiting)
+        for at, attribute in enumerate(own, 1):
+            round.call(getattr(owner, attribute), args, kwargs)
+            if len(round.waiting) > before:
+                round.waiting.append(self._in_turn(round.waiting.pop(), own[at:], args, kwargs, round.errors))
                 break
         connected: Handlers | None = getattr(owner, self.signal._slot, None)
         if connected is not None:
-            connected.call(args, kwargs, errors, waiting)
+            connected.call(args, kwargs, round)
         if here and (listeners := getattr(owner, "_signal_listeners", None)) is not None:
             for listening in listeners(name):
-                listening.call(args, kwargs, errors, waiting)
-        if waiting:
-            return self._ended(waiting, errors)
-        self._raise(errors)
+                listening.call(args, kwargs, round)
+        if round.waiting:
+            return round.finish(self._whose())
+        if round.errors:
+            round.judge(self._whose())
         return None
+
+    def _whose(self) -> str:
+        return f"{type(self.owner).__name__}.{self.name}"
 
     async def _in_turn(
         self,
@@ -324,18 +328,12 @@ class BoundSignal:
         kwargs: dict[str, Any],
         errors: list[Exception],
     ) -> None:
-        await ended([begun], errors)
+        round = Round(errors)
+        round.waiting.append(begun)
+        await round.ended()
         for attribute in rest:
-            begun_next = called(getattr(self.owner, attribute), args, kwargs, errors)
-            if begun_next is not None:
-                await ended([begun_next], errors)
-
-    async def _ended(self, waiting: list[Awaitable[object]], errors: list[Exception]) -> None:
-        await ended(waiting, errors)
-        self._raise(errors)
-
-    def _raise(self, errors: list[Exception]) -> None:
-        raise_all(errors, f"{type(self.owner).__name__}.{self.name}: handlers failed")
+            round.call(getattr(self.owner, attribute), args, kwargs)
+            await round.ended()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, BoundSignal):
