@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .node import Node
     from .port import Session
-    from .proxy import Offline
+    from .proxy import CallOptions
     from .tree import Tree
 
 log = logging.getLogger("limen.node")
@@ -57,34 +57,21 @@ class Calling:
 
     # -- calls that go out --------------------------------------------------------------------------------------
     def _call_from(
-        self,
-        address: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        timeout: float | None,
-        offline: Offline,
+        self, address: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Coroutine[Any, Any, Any]:
         context, tree = self._where()
         if context.wraps("wrap_call"):
-            return _passed(
-                context.wrapped("wrap_call", partial(self._call, tree, timeout, offline)), address, args, kwargs
-            )
-        return self._call(tree, timeout, offline, address, args, kwargs)
+            return _asked(context.wrapped("wrap_call", partial(self._call, tree, options)), address, args, kwargs)
+        return self._call(tree, options, address, args, kwargs)
 
     def _call(
-        self,
-        tree: Tree,
-        timeout: float | None,
-        offline: Offline,
-        address: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
+        self, tree: Tree, options: CallOptions, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Coroutine[Any, Any, Any]:
         found = tree.find(address)
         if found is None:
-            return self._call_far(tree, timeout, offline, address, args, kwargs)
+            return self._call_far(tree, options, address, args, kwargs)
         work = partial(self._call_near, *found, address, args, kwargs)
-        return work() if timeout is None else _within(timeout, work, address)
+        return work() if options.timeout is None else _within(options.timeout, work, address)
 
     async def _call_near(
         self, node: Node, called: Called, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -103,20 +90,14 @@ class Calling:
         return across(outcome, self)
 
     async def _call_far(
-        self,
-        tree: Tree,
-        timeout: float | None,
-        offline: Offline,
-        address: str,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
+        self, tree: Tree, options: CallOptions, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Any:
-        session = _reaching(tree, address, offline)
+        session = _reaching(tree, address, options)
         out, named = passed(outgoing, args, kwargs)
-        return incoming(await session.apply(address, out, named, timeout=timeout), self)
+        return incoming(await session.apply(address, out, named, timeout=options.timeout), self)
 
     async def _values_from(
-        self, address: str, args: tuple[Any, ...], kwargs: dict[str, Any], offline: Offline
+        self, address: str, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> AsyncGenerator[Any, None]:
         """The values of a streaming call, from near or far; of another one its result, if that is a list."""
         context, tree = self._where()
@@ -124,7 +105,7 @@ class Calling:
         async def begin(address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             found = tree.find(address)
             if found is None:
-                return self._values_far(tree, offline, address, args, kwargs)
+                return self._values_far(tree, options, address, args, kwargs)
             return await self._values_near(*found, address, args, kwargs)
 
         values = await context.wrapped("wrap_call", begin)(address, args, kwargs)
@@ -163,9 +144,9 @@ class Calling:
                 yield across(value, self)
 
     async def _values_far(
-        self, tree: Tree, offline: Offline, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
+        self, tree: Tree, options: CallOptions, address: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> AsyncGenerator[Any, None]:
-        session = _reaching(tree, address, offline)
+        session = _reaching(tree, address, options)
         out, named = passed(outgoing, args, kwargs)
         async with aclosing(session.stream(address, *out, **named)) as values:
             async for value in values:
@@ -185,7 +166,7 @@ class Calling:
             raise exc.NotFound(f"Nothing is called by {invoked.uri} any more.")
         if context.wraps("wrap_invocation"):
             go = context.wrapped("wrap_invocation", partial(self._do, called))
-            return _finished(_passed(go, invoked.uri, tuple(invoked.args), dict(invoked.kwargs)), invoked)
+            return _finished(_asked(go, invoked.uri, tuple(invoked.args), dict(invoked.kwargs)), invoked)
         token = IN_PROGRESS.set(invoked)
         try:
             args, kwargs = called.bind(invoked.args, invoked.kwargs)
@@ -210,7 +191,7 @@ class Calling:
 _STREAMS = (AsyncIterator, GeneratorType)
 
 
-async def _passed(go: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _asked(go: Next, address: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What *go* gives; it is asked when this is awaited: of a call that is cancelled before, nothing is left."""
     return await go(address, args, kwargs)
 
@@ -225,12 +206,12 @@ async def _finished(work: Awaitable[Any], invoked: Invoked) -> Any:
     return _stepped(outcome, invoked) if isinstance(outcome, _STREAMS) else outcome
 
 
-def _reaching(tree: Tree, address: str, offline: Offline) -> Session:
+def _reaching(tree: Tree, address: str, options: CallOptions) -> Session:
     """The session that reaches *address*."""
     session = tree.session
     if session is None:
         raise exc.NotFound(f"Nothing is called by {address}.")
-    if offline == "fail" and session.state != "online":
+    if options.offline == "fail" and session.state != "online":
         raise exc.ConnectionLost(f"The connection is lost, so {address} was not called.")
     return session
 

@@ -39,7 +39,7 @@ from .declared import declared
 from .growth import APART, REGISTERING, Growth, is_within, leaving, left
 from .hearing import Hearing
 from .mirror import STREAM
-from .proxy import Offline, Proxy
+from .proxy import CallOptions, Offline, Proxy
 from .signal import Signal, listened_to
 from .state import State
 from .tree import Tree
@@ -297,7 +297,7 @@ class Node(Hearing, State):
         """What stands at *address*, from here: "test.third", "@third" from the base, "#view" by its role. *timeout*:
         seconds that a call may take. *offline*: calls made while the connection is lost wait for it, or "fail"."""
         path = self.node_path.resolve(address, *self.node_context.resolvers)
-        return Proxy(self, str(path), path.base, timeout, offline)
+        return Proxy(self, str(path), path.base, CallOptions(timeout, offline))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Node) and value._path is None and value._parent is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from limen import exc
 from limen.base.path import Path
@@ -26,23 +26,28 @@ if TYPE_CHECKING:
 Offline: TypeAlias = Literal["wait", "fail"]
 
 
-class Proxy:
-    """What stands at *path*, seen from *node*: with its identity, its wrappers and its connection.
+class CallOptions(NamedTuple):
+    """*timeout*: seconds that a call may take; None: as long as it takes. *offline*: what becomes of one while the
+    connection is lost: "wait" for it to come back, as long as the time-out allows, or "fail" at once."""
 
-    *timeout*: seconds that each call may take; None: as long as it takes. *offline*: what becomes of a call while the
-    connection is lost: "wait" for it to come back, as long as the time-out allows, or "fail" at once. Names that begin
-    with `_` do not cross: they raise AttributeError here.
+    timeout: float | None = None
+    offline: Offline = "wait"
+
+
+USUAL: Final = CallOptions()
+
+
+class Proxy:
+    """What stands at *uri*, seen from *node*: with its identity, its wrappers and its connection. *options*: of each
+    call. Names that begin with `_` do not cross: they raise AttributeError here.
     """
 
-    __slots__ = ("_base", "_node", "_offline", "_timeout", "_uri")
+    __slots__ = ("_base", "_node", "_options", "_uri")
 
     _limen_node_ = True
 
-    def __init__(
-        self, node: Node, uri: str, base: Path, timeout: float | None = None, offline: Offline = "wait"
-    ) -> None:
-        self._node, self._uri, self._base = node, uri, base
-        self._timeout, self._offline = timeout, offline
+    def __init__(self, node: Node, uri: str, base: Path, options: CallOptions = USUAL) -> None:
+        self._node, self._uri, self._base, self._options = node, uri, base, options
 
     @property
     def node_path(self) -> Path:
@@ -58,12 +63,12 @@ class Proxy:
             if name.startswith(LOCAL):
                 raise AttributeError(f"{name!r} is local: signals that begin with {LOCAL} never travel.")
             return RemoteSignal(self._node, f"{self._uri}.{name}")
-        return Proxy(self._node, f"{self._uri}.{name}", self._base, self._timeout, self._offline)
+        return Proxy(self._node, f"{self._uri}.{name}", self._base, self._options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         """Calls the procedure at this address. Raises what it raises: its own error's class where that is known here,
         else `exc.RemoteError`; `exc.NotFound` where nothing stands there; `exc.Timeout`, `exc.ConnectionLost`."""
-        return self._node._call_from(self._uri, args, kwargs, self._timeout, self._offline)
+        return self._node._call_from(self._uri, args, kwargs, self._options)
 
     def node_call(
         self,
@@ -74,13 +79,14 @@ class Proxy:
         **kwargs: Any,
     ) -> Coroutine[Any, Any, Any]:
         """Calls *name* of this node, with a time-out of its own; "." calls the node itself."""
-        seconds = self._timeout if timeout is None else timeout
-        return self._node._call_from(self._address(name), args, kwargs, seconds, offline or self._offline)
+        usual = self._options
+        options = CallOptions(usual.timeout if timeout is None else timeout, offline or usual.offline)
+        return self._node._call_from(self._address(name), args, kwargs, options)
 
     async def node_values(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         """The values of a streaming call, as they come: `async for value in proxy.node_values("count", 3)`. Leaving the
         loop cancels it, once the iterator is closed (`contextlib.aclosing`). Time-outs are not for streams."""
-        async with aclosing(self._node._values_from(self._address(name), args, kwargs, self._offline)) as values:
+        async with aclosing(self._node._values_from(self._address(name), args, kwargs, self._options)) as values:
             async for value in values:
                 yield value
 
@@ -94,7 +100,7 @@ class Proxy:
     async def stream(self) -> Mirror:
         """The dictionary of the node, mirrored here: it follows every change until it is closed or the node unbound.
         Raises as a call does."""
-        return await self._node._mirrored(self._uri, self._offline)
+        return await self._node._mirrored(self._uri, self._options)
 
     def __eq__(self, other: object) -> bool:
         """Two proxies are equal that stand for the same place, seen from the same node."""

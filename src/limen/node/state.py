@@ -26,7 +26,7 @@ from .frozen import frozen
 from .mirror import STREAM, Mirror, Sender
 
 if TYPE_CHECKING:
-    from .proxy import Offline
+    from .proxy import CallOptions
     from .signal import Signal
 
 
@@ -106,10 +106,10 @@ class State(MutableMapping[str, Any]):
             undo()
             sender.close()
 
-    async def _mirrored(self, address: str, offline: Offline) -> Mirror:
+    async def _mirrored(self, address: str, options: CallOptions) -> Mirror:
         """The mirror of the node at *address*, as this one sees it; it ends with this one, too."""
         mirror = Mirror(address)
-        await mirror.follow(lambda: self._values_from(f"{address}.{STREAM}", (), {}, offline))
+        await mirror.follow(lambda: self._values_from(f"{address}.{STREAM}", (), {}, options))
         self.on_node_unbind.connect(mirror.close)
         return mirror
 
