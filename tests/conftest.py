@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent), str(Path(__file__).parent / "client")]
@@ -42,9 +42,12 @@ SWITCHES = ["--disable-quic", "--disable-background-networking", "--no-first-run
 settings.register_profile("limen", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines differ
 settings.load_profile("limen")
 BROWSER_FIXTURES = {"browser", "context", "page"}
-
+PATIENCE = 20_000
+"""ms that a page may take for what a test waits for: machines differ."""
+expect.set_options(timeout=PATIENCE)
 
 SLOW = (
+    "describe",
     "workers",
     "durability",
     "session",
@@ -147,6 +150,6 @@ def troubles() -> list[str]:
 
 def watch(context: BrowserContext, troubles: list[str]) -> None:
     """Notes in *troubles* what goes wrong in the pages of *context*."""
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     context.on("console", lambda said: said.type == "error" and troubles.append(f"console: {said.text}"))
     context.on("weberror", lambda error: troubles.append(f"script: {error.error}"))
