@@ -76,11 +76,11 @@ def plain(port: int, path: str) -> Callable[[int], bytes]:
 
 def sealed(port: int, session: LaneSession) -> Callable[[int], bytes]:
     """Requests as the session would send them."""
-    slot = session._slot
+    posts = session._posts
 
     def make(count: int) -> bytes:
-        made = session._caller.seal(session._codec.encode(Call(session._caller.next, {}, "sealed", [count])))
-        headers = f"x-limen-slot: {slot}\r\nx-limen-number: {made.number}\r\n"
+        made = posts.caller.seal(posts.codec.encode(Call(posts.caller.next, {}, "sealed", [count])))
+        headers = f"x-limen-slot: {posts.slot}\r\nx-limen-number: {made.number}\r\n"
         head = HEAD % ("/limen/lane/call", port, "application/x-limen-msgpack", headers, len(made.frame))
         return head.encode() + made.frame
 

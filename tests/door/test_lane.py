@@ -238,7 +238,7 @@ async def test_a_slot_with_a_key_goes_on_under_other_keys_and_the_lane_before_is
         assert await (await _resume(again, key, opened)).call("echo", [1]) == 1
         with pytest.raises(exc.UnknownSession):
             await session.call("echo", [1])
-        session.over = None
+        session._posts.over = None
     with pytest.raises(exc.UnknownSession):
         await listening
     with pytest.raises(exc.UnknownSession):
@@ -293,7 +293,7 @@ async def test_what_ends_a_session_ends_it_at_every_process(app: House, two: tup
     with pytest.raises(exc.UnknownSession):
         await session.call("note", ["milk"])
     way.processes = way.processes[::-1]
-    session.over = None
+    session._posts.over = None
     with pytest.raises(exc.UnknownSession):
         await session.call("note", ["milk"])
     assert app.ran == []

@@ -104,7 +104,7 @@ async def test_a_forged_call_changes_nothing_and_charges_who_sent_it(app: House,
     assert process.level(EVE) >= 0.9
     assert process.level() == 0.0
     assert app.vault.lanes.get("localhost", base64.urlsafe_b64decode(theirs + "==")) == kept
-    way.forge, way.client, session.over = None, "192.0.2.1", None
+    way.forge, way.client, session._posts.over = None, "192.0.2.1", None
     assert await session.call("note", ["eggs"]) == 1  # whom it was done to goes on
     assert await stranger.call("note", ["eggs"]) == 2
 

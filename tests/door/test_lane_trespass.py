@@ -25,7 +25,7 @@ def app() -> House:
 
 
 def sealed(session: LaneSession, make: Callable[[int], Message]) -> Sealed:
-    return session._seal(make)
+    return session._posts.seal(make)
 
 
 async def post(process: Process, way: Way, request: Sealed) -> int:
@@ -118,7 +118,7 @@ async def test_what_listens_under_old_keys_ends_where_the_new_ones_come(app: Hou
     _, there, _, session, resume = await two_servers(app)
     got, listening = await listen(session)
     again = await resume()
-    again._exchange.processes = (there,)
+    again._posts.exchange.processes = (there,)
     for value in range(8):  # numbers that the lane before has used as well
         assert await again.call("echo", [value]) == value
     there.hub.publish("localhost", "news", ["after"], {})

@@ -234,10 +234,10 @@ class Inside:
         await self.session.call("echo", [1])
 
     async def say(self, plaintext: Callable[[int], bytes]) -> int:
-        sealed = self.session._caller.seal(b"")
+        sealed = self.session._posts.caller.seal(b"")
         number = sealed.number
-        self.session._caller.unsent(sealed)
-        sealed = self.session._caller.seal(plaintext(number))
+        self.session._posts.caller.unsent(sealed)
+        sealed = self.session._posts.caller.seal(plaintext(number))
         last = self.way.sent[-1]
         named = tuple((name, str(number) if name == "x-limen-number" else value) for name, value in last.headers)
         status, _, stream = await ask(self.process, last._replace(body=sealed.frame, headers=named), self.way.client)

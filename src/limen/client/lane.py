@@ -4,19 +4,16 @@
     await session.call("todo.add", [], {"text": "buy milk"})
     await session.logout()
 
-A request whose answer was lost is sent again, the same bytes: the server answers it and runs nothing twice. Where it
-can't tell any more, that is `exc.OutcomeUnknown`.
+A request whose answer was lost is sent again (`posts`), the same bytes: the server answers it and runs nothing twice.
+Where it can't tell any more, that is `exc.OutcomeUnknown`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
-import json
 import os
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -26,16 +23,17 @@ from limen.base.names import domain_name
 from limen.base.values import Encoding
 from limen.client.address import uri
 from limen.client.calls import answer
-from limen.client.exchange import Answer, Exchange, Request
+from limen.client.exchange import Answer, Exchange
 from limen.client.handshake import LANE_ROLES, NOT_TAKEN
 from limen.client.password import password_min
+from limen.client.posts import MAX_GREETING, TRIES, Posts, decode, post, refusal
 from limen.client.tracing import with_trace
 from limen.core.seal.channel import BadFrame
-from limen.core.seal.lane import LANE, WINDOW, AnswerReader, Caller, Sealed
+from limen.core.seal.lane import LANE, AnswerReader, Caller, Sealed
 from limen.core.seal.login import ClientKey, ClientLogin, ClientResume, LoginRefused
 from limen.core.seal.machine import Credentials
 from limen.core.seal.noise import PrivateKey
-from limen.core.wamp.codecs import Codec, Malformed, Unacceptable, codec
+from limen.core.wamp.codecs import Codec, codec
 from limen.core.wamp.messages import (
     Abort,
     Authenticate,
@@ -57,26 +55,7 @@ from limen.core.wamp.messages import (
 
 Push = Callable[[Any], Awaitable[None] | None]
 
-ROOT: Final = "/limen/lane"
-TRIES: Final = 3
-"""So often is a request sent whose answer does not come."""
-MAX_GREETING: Final = 1 << 20
-_LOST: Final = (exc.ConnectionLost, exc.OutcomeUnknown)
-_NOT_RUN: Final = (
-    exc.UnknownSession,
-    exc.Abusive,
-    exc.RequireSSL,
-    exc.TooLarge,
-    exc.Busy,
-    exc.Forbidden,
-    exc.InvalidCall,
-    exc.NotFound,
-)
-"""Unsealed verdicts that say that nothing ran. As an ABORT they may be anyone's on the way, and are shown as such."""
-
 _GOES_ON: Final = ("wamp.close.system_shutdown", "limen.close.changed")
-_GATEWAY: Final = (502, 503, 504)
-"""A proxy that could not reach the server: it may know the answer, once it is back."""
 
 
 async def login(
@@ -168,7 +147,7 @@ class _Greeting:
         said = await self._send("hello", hello)
         data = await said.read(MAX_GREETING)
         self.ticket = said.headers.get("x-limen-ticket", "")
-        message = _decode(self.codec, data)
+        message = decode(self.codec, data)
         if type(message) is not Challenge or message.method != method or not self.ticket:
             raise exc.ConnectionLost("The server sent no CHALLENGE.")
         return data, message.extra
@@ -183,7 +162,7 @@ class _Greeting:
             frames = reader.feed(await said.read(MAX_GREETING))
         except BadFrame:
             raise exc.OutcomeUnknown from None
-        message = _decode(self.codec, frames[-1]) if reader.whole else None
+        message = decode(self.codec, frames[-1]) if reader.whole else None
         if type(message) is Abort:
             facts = {name: value for name, value in message.details.items() if name != "message"}
             raise exc.from_wire(message.reason, facts, [str(message.details.get("message", ""))])
@@ -192,9 +171,9 @@ class _Greeting:
         return LaneSession(self.exchange, self.codec, caller, message, domain)
 
     async def _send(self, step: str, body: bytes, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
-        said = await _post(self.exchange, step, self.codec, body, headers)
+        said = await post(self.exchange, step, self.codec, body, headers)
         if said.status != 200:
-            raise await _refusal(said) or exc.OutcomeUnknown
+            raise await refusal(said) or exc.OutcomeUnknown
         return said
 
 
@@ -203,27 +182,26 @@ class LaneSession:
 
     def __init__(self, exchange: Exchange, codec: Codec, caller: Caller, welcome: Welcome, domain: str) -> None:
         details = welcome.details
-        self._exchange, self._codec, self._caller = exchange, codec, caller
         slot = details.get("x_slot")
         if not isinstance(slot, bytes):
             raise exc.ConnectionLost("The server's WELCOME names no slot.")
-        self._slot = base64url.encode(slot)
+        self._posts = Posts(exchange, codec, caller, base64url.encode(slot))
         self.domain = domain
         self.user = str(details.get("authid"))
         self.roles: list[str] = details.get("x_roles") or [str(details.get("authrole"))]
         self.profile: Mapping[str, Any] = details.get("x_profile") or {}
-        self._sending: dict[int, float] = {}
         self._telling: set[asyncio.Task[None]] = set()
         """What tells the server that nobody waits for a call."""
-        """Numbers whose answers have not begun, and when they were sent."""
-        self._moved = asyncio.Event()
         self.impersonated_by: str | None = details.get("x_impersonated_by")
         self.password_min = password_min(details)
         self._key: tuple[PrivateKey, dict[str, Any]] | None = None
         """What this session comes back with, once it has to."""
         self._leaving = False
-        self.over: exc.Error | None = None
-        """Why the session has ended."""
+
+    @property
+    def over(self) -> exc.Error | None:
+        """Why the session has ended; None while it has not."""
+        return self._posts.over
 
     async def call(
         self,
@@ -242,8 +220,10 @@ class LaneSession:
         options = with_trace({} if push is None else {"receive_progress": True})
         if timeout is not None:
             options["timeout"] = max(1, round(timeout * 1000))
-        await self._room()
-        sealed = self._seal(lambda number: Call(number, options, uri(name), list(args), dict(kwargs or {}) or None))
+        await self._posts.room()
+        sealed = self._posts.seal(
+            lambda number: Call(number, options, uri(name), list(args), dict(kwargs or {}) or None)
+        )
         try:
             if timeout is None:
                 return await self._result(sealed, push)
@@ -259,7 +239,9 @@ class LaneSession:
     async def publish(self, topic: str, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None) -> None:
         """Publishes an event, where clients may; comes back when the server has taken it."""
         options = with_trace({"acknowledge": True})
-        message = await self._only(lambda n: Publish(n, options, uri(topic), list(args), dict(kwargs or {}) or None))
+        message = await self._posts.only(
+            lambda n: Publish(n, options, uri(topic), list(args), dict(kwargs or {}) or None)
+        )
         if type(message) is not Published:
             raise _unexpected(message)
 
@@ -277,9 +259,9 @@ class LaneSession:
         Raises exc.OutcomeUnknown where the connection was lost (events may be missed; listen again), and what else the
         server says.
         """
-        await self._room()
-        sealed = self._seal(lambda number: Subscribe(number, dict(options or {}), uri(topic)))
-        async with aclosing(self._frames(sealed)) as messages:
+        await self._posts.room()
+        sealed = self._posts.seal(lambda number: Subscribe(number, dict(options or {}), uri(topic)))
+        async with aclosing(self._posts.messages(sealed)) as messages:
             async for message in messages:
                 match message:
                     case Subscribed():
@@ -304,14 +286,15 @@ class LaneSession:
             own,
             slot["key"],
             domain=self.domain,
-            subprotocol=f"limen.1.{self._codec.name}",
+            subprotocol=f"limen.1.{self._posts.codec.name}",
             slot=slot["slot"],
             epoch=slot["epoch"],
             entropy=os.urandom(32),
             lane=LANE,
         )
-        session = await _by_kk(self._exchange, self._codec, machine, "resume", self.domain, self._caller.limit)
-        session._key, self.over = self._key, exc.UnknownSession()
+        posts = self._posts
+        session = await _by_kk(posts.exchange, posts.codec, machine, "resume", self.domain, posts.caller.limit)
+        session._key, posts.over = self._key, exc.UnknownSession()
         return session
 
     async def logout(self) -> None:
@@ -323,46 +306,13 @@ class LaneSession:
         except (exc.UnknownSession, exc.OutcomeUnknown, exc.ConnectionLost):
             pass  # the server does not know it any more, or will forget it
         finally:
-            self.over = self.over or exc.UnknownSession()
+            self._posts.over = self.over or exc.UnknownSession()
             for task in tuple(self._telling):
                 task.cancel()
 
     # -- inside -------------------------------------------------------------------------------------------------
-    async def _room(self) -> None:
-        """Waits while so many requests are on their way that one could overtake another by more than the window. One
-        that was sent a second ago has arrived, though its call may run for long."""
-        while True:
-            late = time.monotonic() - 1.0
-            low = min((number for number, sent in self._sending.items() if sent > late), default=self._caller.next)
-            if self._caller.next - low < WINDOW // 2:
-                return
-            self._moved.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await self._moved.wait()
-
-    def _arrived(self, number: int) -> None:
-        self._sending.pop(number, None)
-        self._moved.set()
-
-    def _seal(self, make: Callable[[int], Message]) -> Sealed:
-        if self.over is not None:
-            raise self.over
-        data = self._codec.encode(make(self._caller.next))  # before a number is used up
-        self._sending[self._caller.next] = time.monotonic()
-        return self._caller.seal(data)
-
-    async def _only(self, make: Callable[[int], Message]) -> Message:
-        """The one message that answers."""
-        await self._room()
-        async with aclosing(self._frames(self._seal(make))) as messages:
-            said = [message async for message in messages]
-        if not said:
-            raise exc.OutcomeUnknown
-        return said[-1]
-
     async def _result(self, sealed: Sealed, push: Push | None) -> Any:
-        async with aclosing(self._frames(sealed)) as messages:
+        async with aclosing(self._posts.messages(sealed)) as messages:
             async for message in messages:
                 if type(message) is not Result:
                     raise self._failure(message)
@@ -373,57 +323,6 @@ class LaneSession:
                     await _pushed(push, value)
         raise exc.OutcomeUnknown("The answer ended before it was whole.")
 
-    async def _frames(self, sealed: Sealed) -> AsyncGenerator[Message, None]:
-        """The messages of an answer. A request is sent again as long as nothing of its answer has come."""
-        sent = False
-        for left in reversed(range(TRIES)):
-            begun = False
-            try:
-                try:
-                    said = await self._post(sealed, sent)
-                finally:
-                    self._arrived(sealed.number)
-                sent = True
-                async with aclosing(said.chunks) as chunks:
-                    async for chunk in chunks:
-                        for frame in sealed.answer.feed(chunk):
-                            begun = True
-                            yield _decode(self._codec, frame)
-                if not sealed.answer.whole:
-                    raise exc.OutcomeUnknown("The answer ended before it was whole.")
-                return
-            except BadFrame:
-                raise exc.OutcomeUnknown("What came is not the server's answer.") from None
-            except _Verdict as verdict:
-                raise verdict.error from None
-            except _LOST as error:
-                sent = sent or isinstance(error, exc.OutcomeUnknown)
-                if not left and not sent:
-                    self._caller.unsent(sealed)
-                if begun or not left:
-                    raise (exc.OutcomeUnknown() if sent else error) from None
-                sealed.answer.rewind()
-                await asyncio.sleep(0.05 * (TRIES - left))
-
-    async def _post(self, sealed: Sealed, again: bool) -> Answer:
-        """The answer with status 200. *again*: an earlier try may have run. Raises `_Verdict`, or that it was lost."""
-        headers = (("x-limen-slot", self._slot), ("x-limen-number", str(sealed.number)))
-        said = await _post(self._exchange, "call", self._codec, sealed.frame, headers)
-        if said.status == 200:
-            return said
-        error = await _refusal(said)
-        if error is None:
-            if said.status in _GATEWAY:
-                raise exc.OutcomeUnknown
-            error = exc.OutcomeUnknown(f"Something on the way answered with status {said.status}.")
-        if again or not isinstance(error, _NOT_RUN):
-            raise _Verdict(
-                exc.OutcomeUnknown(*error.err) if isinstance(error, exc.OutcomeUnknown) else exc.OutcomeUnknown()
-            )
-        if isinstance(error, exc.UnknownSession):
-            self.over = error
-        raise _Verdict(error)
-
     def _failure(self, message: Message) -> exc.Error:
         if type(message) is Error:
             return exc.from_wire(message.error, message.kwargs, message.args)
@@ -432,8 +331,9 @@ class LaneSession:
         if type(message) is Goodbye:
             said = message.details.get("message")
             expired = message.reason == "limen.close.expired"
-            self.over = exc.ExpiredSession() if expired else exc.UnknownSession(*([said] if said else []))
-            return self.over
+            error = exc.ExpiredSession() if expired else exc.UnknownSession(*([said] if said else []))
+            self._posts.over = error
+            return error
         return _unexpected(message)
 
     def _cancel(self, number: int) -> None:
@@ -443,7 +343,7 @@ class LaneSession:
 
         async def tell() -> None:
             try:
-                await self._only(lambda n: Cancel(n, {"call": number}))
+                await self._posts.only(lambda n: Cancel(n, {"call": number}))
             except exc.Error:
                 pass
 
@@ -453,39 +353,6 @@ class LaneSession:
 
     def __repr__(self) -> str:
         return f"LaneSession(user={self.user!r}, domain={self.domain!r})"
-
-
-class _Verdict(Exception):
-    """The server, or somebody on the way, refuses: to send the request again would help nobody."""
-
-    def __init__(self, error: exc.Error) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-async def _post(
-    exchange: Exchange, step: str, codec: Codec, body: bytes, headers: tuple[tuple[str, str], ...] = ()
-) -> Answer:
-    kind = (("content-type", f"application/x-limen-{codec.name}"),)
-    return await exchange.send(Request("POST", f"{exchange.prefix}{ROOT}/{step}", kind + headers, body))
-
-
-async def _refusal(said: Answer) -> exc.Error | None:
-    """What an answer without a seal says; None where it is not Limen's."""
-    try:
-        facts = json.loads(await said.read(MAX_GREETING))
-    except ValueError:
-        return None
-    return exc.from_wire("", facts, None) if isinstance(facts, dict) and "exc" in facts else None
-
-
-def _decode(codec: Codec, data: bytes) -> Message:
-    try:
-        return codec.decode(data)
-    except Unacceptable as error:
-        raise error.error from None
-    except Malformed as error:
-        raise exc.OutcomeUnknown(f"The server sent no message: {error.reason}") from None
 
 
 def _unexpected(message: Message) -> exc.Error:
