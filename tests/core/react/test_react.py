@@ -122,6 +122,99 @@ def test_what_is_read_in_the_place_of_something_else_lets_that_go() -> None:
         stop()
 
 
+def test_what_is_read_in_another_order_and_twice_is_followed_and_let_go_once() -> None:
+    turn, a, b, c, runs = Value(0), Value(1), Value(2), Value(3), []
+    orders = [(a, b, c), (c, b, a), (b, b, a, b), (c,), (a, c, a, b, b)]
+
+    def run() -> None:
+        runs.append([source.value for source in orders[turn.value]])
+
+    stop = effect(run)
+    for turn.value, order in enumerate(orders):
+        assert [bool(source._targets) for source in (a, b, c)] == [source in order for source in (a, b, c)]
+        for source in order:
+            runs.clear()
+            source.value += 1
+            assert runs == [[source.value for source in order]]
+    stop()
+    assert not any(source._targets for source in (turn, a, b, c))
+
+
+def test_what_is_let_go_is_not_held() -> None:
+    on, a = Value(True), Value(1)
+    stop = effect(lambda: (on.value and a.value) and None)
+    gone = weakref.ref(a)
+    on.value = False
+    a = Value(2)  # the cell of the function holds that one now
+    assert gone() is None
+    stop()
+
+
+def test_a_computed_value_that_was_given_up_half_way_is_still_told_of_all_it_read_before() -> None:
+    class Interrupt(BaseException):
+        """No error of the function's."""
+
+    a, b, saw = Value(1), Value(2), []
+
+    def compute() -> int:
+        if a.value == 2:
+            raise Interrupt
+        return a.value + b.value
+
+    total = Computed(compute)
+    stop = effect(lambda: saw.append(total.value))
+    for source, new in ((a, 2), (b, 3)):
+        with pytest.raises(Interrupt):
+            source.value = new
+    a.value = 1
+    stop()
+    assert saw == [3, 4]
+    assert not any(source._targets for source in (a, b))
+
+
+def test_a_circle_that_opens_in_the_batch_in_which_it_was_read_is_told() -> None:
+    on, saw = Value(1), []
+    x: Computed[int] = Computed(lambda: y.value if on.value else 7, name="x")
+    y: Computed[int] = Computed(lambda: x.value + 1, name="y")
+
+    def read() -> Any:
+        try:
+            return x.value
+        except Cycle:
+            return "circle"
+
+    stops = [effect(read)]
+    with batch():
+        on.value = 2
+        stops.append(effect(lambda: saw.append(read())))
+        on.value = 0
+    for stop in stops:
+        stop()
+    assert saw == ["circle", 7]
+
+
+async def test_what_an_async_effect_has_not_read_yet_does_not_call_it_off() -> None:
+    a, b, gate, saw = Value(1), Value(1), asyncio.Event(), []
+
+    async def run() -> None:
+        first = a.value
+        await gate.wait()
+        saw.append((first, b.value))
+
+    stop = effect(run)
+    gate.set()
+    await turns()
+    gate.clear()
+    a.value = 2
+    await turns()
+    b.value = 3  # the run under way will see it
+    await turns()
+    gate.set()
+    await turns()
+    stop()
+    assert saw == [(1, 1), (2, 3)]
+
+
 async def test_what_an_async_effect_does_not_read_any_more_is_let_go() -> None:
     on, a = Value(True), Value(1)
 

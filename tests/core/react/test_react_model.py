@@ -47,6 +47,9 @@ class Graph(RuleBasedStateMachine):
                 return read(other) if read(one) % 2 else read(third)
             case "small":
                 return int(read(one) > 1)
+            case "turn":
+                rest = (other, third) if read(one) % 2 else (third, one, other, third)
+                return (2 * read(rest[0]) + sum(read(at) for at in rest)) % 5
             case "guard":
                 try:
                     return read(one)
@@ -62,7 +65,10 @@ class Graph(RuleBasedStateMachine):
         except Odd:
             return "odd"
 
-    @rule(kind=st.sampled_from(["add", "if", "small", "guard", "odd"]), picks=st.tuples(*[st.integers(0, 999)] * 3))
+    @rule(
+        kind=st.sampled_from(["add", "if", "small", "turn", "guard", "odd"]),
+        picks=st.tuples(*[st.integers(0, 999)] * 3),
+    )
     def a_computed_value_is_made(self, kind: str, picks: tuple[int, int, int]) -> None:
         one, other, third = (pick % len(self.nodes) for pick in picks)
         self.formulas.append((kind, one, other, third))

@@ -7,7 +7,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from limen.core.react.effects import effect
-from limen.core.react.signals import _CURRENT, Value, _same, batch, untracked
+from limen.core.react.reading import current, untracked
+from limen.core.react.signals import Value, _same, batch
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -134,7 +135,7 @@ class ReactiveDict(MutableMapping[K, V], Generic[K, V]):
                 self._shape.value = self._shape.peek() + 1
 
     def _read(self, key: Any) -> Any:
-        if _CURRENT.get().reader is None:
+        if current().reader is None:
             return self._data.get(key, ABSENT)
         return self._cell(key).value
 

@@ -12,35 +12,24 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, Final
+from typing import Any
 
-from limen.core.react.signals import (
-    _BATCH,
-    _CURRENT,
-    Computed,
-    _drop,
-    _opened,
-    _Reading,
-    _settle,
-    _Sources,
-    batch,
-    untracked,
-)
+from limen.core.react.reading import CURRENT, END, Consumer, Reading, current, opened, untracked
+from limen.core.react.signals import _BATCH, Computed, _let_go, _settle, batch
 
 
-class Effect:
+class Effect(Consumer):
     """A running effect; calling it, or `dispose()`, ends it. Made by `effect()`."""
 
-    __slots__ = ("__weakref__", "_busy", "_cleanup", "_ended", "_function", "_moved", "_sources", "_targets", "name")
-
-    _acts: Final = True
+    __slots__ = ("_busy", "_cleanup", "_ended", "_function")
 
     def __init__(self, function: Callable[[], Any], name: str) -> None:
-        self._function = function
         self.name = name or getattr(function, "__qualname__", "effect")
-        self._sources: _Sources = {}
-        self._targets: Final = True  # it is always watched
-        self._moved = False
+        self._sources = {}
+        self._first = self._last = self._next = END
+        self._aside = None
+        self._targets = True
+        self._function = function
         self._busy = False
         self._ended = False
         self._cleanup: Callable[[], object] | None = None
@@ -52,11 +41,11 @@ class Effect:
         """Ends it; in the middle of its run, when that is over. The last clean-up is called."""
         self._ended = True
         if not self._busy:
-            self._let_go()
+            self._end()
 
-    def _let_go(self) -> None:
-        old, self._sources = self._sources, {}
-        _drop(self, old)
+    def _end(self) -> None:
+        self._next = self._first
+        _let_go(self)
         self._clean()
 
     def _clean(self) -> None:
@@ -64,34 +53,43 @@ class Effect:
         if cleanup is not None:
             untracked(cleanup)
 
-    def _is_due(self) -> bool:
-        """Whether one of its sources is another now."""
+    def _is_due(self, reading: Reading) -> bool:
+        """Whether one of its sources is another now; in the middle of a run, of those that it has read so far."""
         if self._ended:
             return False
-        source: Any
-        for source, seen in self._sources.items():
-            if source._version == seen and not source._until:  # it is watched: stale or not, no clock
-                _settle(source, _CURRENT.get())
-            if source._version != seen:
+        link = self._first
+        while link is not self._next:
+            source = link.source
+            if source._version == link.version and source._stale is not None:  # it is watched: no clock
+                _settle(source, reading)
+            if source._version != link.version:
                 return True
+            link = link.next
         return False
 
-    def _run(self) -> None:
-        self._clean()
-        old, self._sources, self._moved, self._busy = self._sources, {}, False, True
+    def _run(self, reading: Reading) -> None:
+        if self._cleanup is not None:
+            self._clean()
+        self._next, self._busy = self._first, True
+        reading.reader = self
         try:
-            result = _opened(lambda _: self._function(), self)
+            result = self._function()
             if callable(result):
                 self._cleanup = result
         finally:
-            self._busy = False
-            _drop(self, old)
-            if self._ended:
-                self._let_go()
+            reading.reader = None
+            self._ran()
+
+    def _ran(self) -> None:
+        self._busy = False
+        if self._next is not END or self._aside:
+            _let_go(self)
+        if self._ended:
+            self._end()
 
 
 class _AsyncEffect(Effect):
-    __slots__ = ("_again", "_context", "_failed", "_loop", "_old", "_reading", "task")
+    __slots__ = ("_again", "_context", "_failed", "_loop", "_reading", "task")
 
     def __init__(
         self,
@@ -104,40 +102,36 @@ class _AsyncEffect(Effect):
         self._context = copy_context()
         self._failed = failed
         self._again = False
-        self._old: _Sources = {}
-        self._reading = _Reading(open=False)
+        self._reading = Reading(open=False)
         self.task: asyncio.Task[object] | None = None
 
     def dispose(self) -> None:
         self._ended = True
         if self.task is None:
-            self._let_go()
-        elif _CURRENT.get() is not self._reading:  # a run that ends its own effect goes on to its end
+            self._end()
+        elif current() is not self._reading:  # a run that ends its own effect goes on to its end
             self.task.cancel()
 
-    def _run(self) -> None:
+    def _run(self, reading: Reading | None = None) -> None:
         if self.task is not None:
             if not self._again:
                 self._again = True
                 self.task.cancel()
             return
         context = self._context.copy()
-        self._reading = _Reading(self, open=False)  # of a task: other stacks run between
-        context.run(_CURRENT.set, self._reading)
+        self._reading = Reading(self, open=False)  # of a task: other stacks run between
+        context.run(CURRENT.set, self._reading)
         context.run(_BATCH.set, None)
-        self._old, self._sources, self._moved, self._busy = self._sources, {}, False, True
+        self._next, self._busy = self._first, True
         self.task = self._loop.create_task(self._function(), name=self.name, context=context)
         self.task.add_done_callback(self._over)
 
     def _over(self, task: asyncio.Task[object]) -> None:
-        self.task, self._busy, self._reading.reader = None, False, None
-        _drop(self, self._old)
-        self._old = {}
+        self.task, self._reading.reader = None, None
         error = None if task.cancelled() else task.exception()
         again, self._again = self._again, False
-        if self._ended:
-            self._let_go()
-        elif again:
+        self._ran()
+        if again and not self._ended:
             self._run()
         if isinstance(error, Exception) and self._failed is not None:
             self._failed(error)
@@ -156,7 +150,7 @@ def effect(
     An async *function* runs in a task, in the context in which the effect was made; a change cancels the run, and the
     next one starts when it has ended. *failed* is told its errors; without it, the loop's exception handler.
     """
-    reader = _CURRENT.get().reader
+    reader = current().reader
     if isinstance(reader, Computed):
         raise RuntimeError(f"{reader.name} makes an effect: a computed value only reads.")
     made: Effect
@@ -167,7 +161,7 @@ def effect(
     made = Effect(function, name)
     with batch():
         try:
-            made._run()
+            opened(made._run)
         except BaseException:
             made.dispose()
             raise

@@ -17,31 +17,32 @@ the same behaviour. What holds at any time:
 
 1. *Push marks, pull computes.* A write marks what is watched below it as stale and queues effects; it runs nothing.
    Only a reader, or an effect whose turn it is, computes. So nobody ever sees a value made of old and new parts.
-2. *A version counts changes.* A consumer holds, of each source in the order of use, the version that it saw. It runs
-   again if one of them is another now; sources are asked in that order, so a branch no longer taken is not computed.
-   A computed value that comes out equal keeps its version: what is below does not run.
-3. *Watched means: an effect stands below.* Only then a source knows its targets. What nobody watches is held by nobody,
-   computes when it is read, and only if anything at all was written since (`_clock`).
-4. A source is in a consumer's `_sources` if and only if, when the consumer is watched, the consumer is in the source's
+2. *A version counts changes.* A consumer has a row of links (`reading.py`), one for each source in the order of use,
+   with the version that it saw. It runs again if one of them is another now; sources are asked in that order, so a
+   branch no longer taken is not computed. A computed value that comes out equal keeps its version: what is below does
+   not run.
+3. *Watched means: an effect stands below.* Only then a source knows its targets, and is told when it may be stale. What
+   nobody watches is held by nobody, computes when it is read, and only if anything at all was written since (`_clock`).
+4. A source is in a consumer's row if and only if, when the consumer is watched, the consumer is in the source's
    `_targets`. This holds also while the consumer runs, for what it has read so far, and after it failed.
 5. *Errors are values.* What a computed's function raises is kept, and raised to each reader until a source changes.
    A computed only reads: a write in one is an error. An effect's error goes to whoever wrote, when all have run.
-6. *No depth of ours.* Marking, checking, watching and letting go use a list as their stack. Where functions themselves
-   lead deeper than `_DEEPEST` into what was never computed, the outermost reader begins again from the bottom: then a
-   function is called, given up (by a BaseException) and called again.
-7. *Who is reading* is found by a context variable: neither another task's reads nor another thread's are taken for
-   it. A graph as a whole belongs to one thread.
+6. *No depth of ours.* Marking, watching and letting go use a list as their stack, checking goes back by `_asker`. Where
+   functions themselves lead deeper than `_DEEPEST` into what was never computed, the outermost reader begins again from
+   the bottom: then a function is called, given up (by a BaseException) and called again.
+7. A graph as a whole belongs to one thread. Who is reading is known for each task and thread.
 
 What an effect is, and those that are async: `effects.py`.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
+
+from limen.core.react.reading import END, NOBODY, Consumer, Reading, append, current, cut, opened, untracked
 
 if TYPE_CHECKING:
     from limen.core.react.effects import Effect
@@ -53,11 +54,10 @@ _DEEPEST: Final = 64
 _TURNS: Final = 100
 """How often an effect may run before what set it off is called a circle."""
 
-_ALWAYS: Final = sys.maxsize
-"""A time that never comes: what is up to date until then need not ask."""
-
 _NONE: Final = object()
 """The value of what was not computed yet, or failed; it is no other's."""
+_ALONE: Final = object()
+"""Why it may be stale: nobody watches it."""
 
 _clock: int = 1  # counts all writes
 
@@ -77,25 +77,9 @@ class _Deep(BaseException):
         self.node = node
 
 
-_Sources: TypeAlias = "dict[Value[Any] | Computed[Any], int]"
-_Consumer: TypeAlias = "Computed[Any] | Effect"
+_Source: TypeAlias = "Value[Any] | Computed[Any]"
 
 
-class _Reading:
-    """One stack of functions that read. It is written to while it is *open*; a task that was started meanwhile finds
-    it closed, with nobody reading."""
-
-    __slots__ = ("depth", "open", "reader", "waiting")
-
-    def __init__(self, reader: _Consumer | None = None, *, open: bool = True) -> None:
-        self.reader = reader
-        self.open = open
-        self.depth = 0  # how many functions of computed values stand in each other
-        self.waiting: dict[Computed[Any], None] = {}  # those that were too deep, outermost first
-
-
-_NOBODY: Final = _Reading(open=False)
-_CURRENT: ContextVar[_Reading] = ContextVar("limen.react.current", default=_NOBODY)
 _BATCH: ContextVar[batch | None] = ContextVar("limen.react.batch", default=None)
 
 
@@ -112,23 +96,25 @@ class Value(Generic[T]):
     __slots__ = ("__weakref__", "_targets", "_value", "_version", "name")
 
     _sources: Final = None
-    _until: Final = _ALWAYS
+    _stale: Final = None
 
     def __init__(self, value: T, *, name: str = "") -> None:
         self._value = value
         self._version = 1
-        self._targets: dict[_Consumer, None] = {}
+        self._targets: dict[Consumer, None] = {}
         self.name = name or "Value"
 
     @property
     def value(self) -> T:
         """Reading it inside a computed value or an effect makes that follow it."""
-        reader = _CURRENT.get().reader
-        if reader is not None and self not in reader._sources:
-            reader._sources[self] = self._version
-            if reader._targets and reader not in self._targets:
-                self._targets[reader] = None
-                reader._moved = True
+        reader = current().reader
+        if reader is not None:
+            link = reader._next
+            if link.source is self:
+                link.version = self._version
+                reader._next = link.next
+            else:
+                _follow(self, reader, NOBODY)
         return self._value
 
     @value.setter
@@ -136,7 +122,7 @@ class Value(Generic[T]):
         global _clock
         if _same(self._value, new):
             return
-        writer = _CURRENT.get().reader
+        writer = current().reader
         if isinstance(writer, Computed):
             raise RuntimeError(f"{writer.name} sets {self.name}: a computed value only reads. Set it in an effect.")
         among = _BATCH.get()
@@ -161,50 +147,45 @@ class Value(Generic[T]):
         return f"<{self.name}: {self._value!r}>"
 
 
-class Computed(Generic[T]):
+class Computed(Consumer, Generic[T]):
     """What *compute* returns, which reads other values and changes nothing. It is called when somebody reads, and only
     if what it read the last time is another now.
 
     *name*: how errors call it; without one the function's.
     """
 
-    __slots__ = (
-        "__weakref__", "_anew", "_busy", "_compute", "_error", "_moved", "_sources", "_targets", "_told",
-        "_until", "_value", "_version", "name",
-    )  # fmt: skip
-
-    _acts: Final = False
+    __slots__ = ("_anew", "_asker", "_compute", "_error", "_stale", "_until", "_value", "_version")
 
     def __init__(self, compute: Callable[[], T], *, name: str = "") -> None:
-        self._compute = compute
         self.name = name or getattr(compute, "__qualname__", "Computed")
+        self._sources = {}
+        self._first = self._last = self._next = END
+        self._aside = None
+        self._targets = {}
+        self._compute = compute
         self._value: Any = _NONE
         self._error: tuple[Exception, TracebackType | None] | None = None
         self._version = 0  # 0: never computed
-        self._sources: _Sources = {}
-        self._targets: dict[_Consumer, None] = {}
-        self._until = 0  # the clock when it was up to date; while it is watched _ALWAYS, or 0: it is stale
-        self._told: batch | None = None  # the batch that marked it last
+        self._stale: object = _ALONE  # why it may be: the batch that said so, or _ALONE
+        self._until = 0  # the clock when it was up to date
         self._anew = True  # to be run whatever has become of its sources
-        self._moved = False  # it has read what it did not read the last time
-        self._busy = False
+        self._asker: Any = None  # while it is being computed: who reads it, or else the Reading
 
     @property
     def value(self) -> T:
         """Up to date; raises what the function raised, or Cycle."""
-        reading = _CURRENT.get()
+        reading = current()
         reader = reading.reader
-        if reader is None or self in reader._sources:
-            if self._until < _clock:
+        if reader is None:
+            if self._stale is not None and self._until != _clock:
                 _settle(self, reading)
         else:
-            if reader._targets and reader not in self._targets:
-                reader._sources[self], reader._moved = -1, True
-                _watch(self, reader)
-            if self._until < _clock:
-                reader._sources[self] = -1  # first, so that whatever happens the reader can let go of it
-                _settle(self, reading)
-            reader._sources[self] = self._version
+            link = reader._next
+            if link.source is self and (self._stale is None or self._until == _clock):
+                link.version = self._version
+                reader._next = link.next
+            else:
+                _follow(self, reader, reading)
         if self._error is not None:
             raise self._error[0].with_traceback(self._error[1])
         return self._value  # type: ignore[no-any-return]
@@ -216,44 +197,49 @@ class Computed(Generic[T]):
     def __repr__(self) -> str:
         return f"<{self.name}: computed>"
 
-    def _run(self, reading: _Reading) -> None:
-        old, self._sources, self._moved = self._sources, {}, False
-        outer, reading.reader = reading.reader, self
-        value: object = _NONE
-        error = None
-        try:
-            value = self._compute()
-        except Exception as failure:
-            error = (failure, failure.__traceback__)
-        except BaseException:  # given up half-way: as if it had not been called
-            old, self._sources = self._sources, old
-            _drop(self, old)
-            raise
-        finally:
-            reading.reader = outer
-        if self._moved or len(old) != len(self._sources):
-            _drop(self, old)
-        old_value = self._value
-        if error is None and (value is old_value or (type(value) is type(old_value) and value == old_value)):
-            return  # `_same`, without a call
-        self._value, self._error = value, error
-        # A circle may be open the next time, and what closed it is not among the sources: reading that raised.
-        self._anew = error is not None and isinstance(error[0], Cycle)
-        self._version += 1
 
-
-def _way_round(node: Computed[Any], reader: _Consumer | None) -> list[str]:
+def _way_round(node: Computed[Any], reader: Consumer | None) -> list[str]:
     """From *node*, which is being computed, by what is being computed for it, to *reader*, which reads it."""
-    way, passed = [node], {node}
-    while way and way[-1] is not reader:
-        busy = (source for source in way[-1]._sources if isinstance(source, Computed) and source._busy)
-        below = next((source for source in busy if source not in passed), None)
-        if below is None:
-            way.pop()
-        else:
-            way.append(below)
-            passed.add(below)
-    return [*(step.name for step in way or [node]), node.name]
+    way: list[Any] = [node]
+    step: Any = reader
+    while step is not node and isinstance(step, Computed):
+        way.append(step)
+        step = step._asker
+    return [step.name for step in (node, *reversed(way))]
+
+
+# -- following ------------------------------------------------------------------------------------------------------
+
+
+def _follow(source: Any, reader: Consumer, reading: Reading) -> None:
+    """*reader* reads *source*, which is stale, or not what it read here the last time."""
+    link = reader._next
+    if link.source is not source:
+        if reader._sources.get(source, END).at < link.at:  # it has read it before
+            if source._stale is not None and source._until != _clock:
+                _settle(source, reading)
+            return
+        if link is not END:
+            cut(reader)
+        link = append(source, reader)
+        if reader._targets and source._targets:
+            source._targets[reader] = None
+        elif reader._targets:
+            _watch(source, reader)
+    reader._next = link.next
+    if source._stale is not None and source._until != _clock:
+        link.version = -1  # should there be none
+        _settle(source, reading)
+    link.version = source._version
+
+
+def _let_go(reader: Consumer) -> None:
+    """Of what *reader* has not read again."""
+    if reader._next is not END:
+        cut(reader)
+    aside, reader._aside = reader._aside, None
+    for source in aside or ():
+        _unwatch(source, reader)
 
 
 # -- marking, watching, letting go ----------------------------------------------------------------------------------
@@ -262,65 +248,63 @@ def _way_round(node: Computed[Any], reader: _Consumer | None) -> list[str]:
 def _tell(value: Value[Any], among: batch) -> None:
     """Marks what is watched below *value*, and queues its effects. One batch may be held open by a task while another
     writes: what the one marked is told to the other's effects all the same."""
-    todo: list[Any] = [value]
-    while todo:
-        for target in todo.pop()._targets:
-            if target._acts:
-                among._effects[target] = None
-            elif target._until or target._told is not among:
-                target._until, target._told = 0, among
-                todo.append(target)
+    effects = among._effects
+    todo: list[Any] = [value._targets]
+    for targets in todo:
+        for target in targets:
+            below = target._targets
+            if below is True:
+                effects[target] = None
+            elif target._stale is not among:
+                target._stale = among
+                todo.append(below)
 
 
-def _watch(source: Value[Any] | Computed[Any], target: _Consumer) -> None:
-    todo: list[tuple[Value[Any] | Computed[Any], _Consumer]] = [(source, target)]
+def _watch(source: _Source, target: Consumer) -> None:
+    todo: list[tuple[_Source, Consumer]] = [(source, target)]
     while todo:
         source, target = todo.pop()
         if isinstance(source, Computed) and not source._targets:
-            source._until = 0 if source._until < _clock else _ALWAYS
+            source._stale = None if source._until == _clock else _ALONE
             todo += [(above, source) for above in source._sources]
         source._targets[target] = None
 
 
-def _unwatch(source: Value[Any] | Computed[Any], target: _Consumer) -> None:
-    todo: list[tuple[Value[Any] | Computed[Any], _Consumer]] = [(source, target)]
+def _unwatch(source: _Source, target: Consumer) -> None:
+    todo: list[tuple[_Source, Consumer]] = [(source, target)]
     while todo:
         source, target = todo.pop()
         if source._targets.pop(target, source) is None and not source._targets and isinstance(source, Computed):
-            source._until = 0 if source._until < _clock else _clock
-            source._told = None
+            if source._stale is None:
+                source._until = _clock
+            source._stale = _ALONE
             todo += [(above, source) for above in source._sources]
-
-
-def _drop(consumer: _Consumer, old: _Sources) -> None:
-    """Lets go of what *consumer* read the last time and does not read any more."""
-    if consumer._targets:
-        for source in old:
-            if source not in consumer._sources:
-                _unwatch(source, consumer)
 
 
 # -- computing ------------------------------------------------------------------------------------------------------
 
 
-def _settle(node: Computed[Any], reading: _Reading) -> None:
+def _settle(node: Computed[Any], reading: Reading) -> None:
     """Brings *node* up to date."""
-    if node._busy:
+    if node._asker is not None:
         raise Cycle(_way_round(node, reading.reader))
     if reading.depth:
         if reading.depth >= _DEEPEST or node in reading.waiting:
             raise _Deep(node)
         return _bring(node, reading)
     if not reading.open:
-        return _opened(lambda reading: _settle(node, reading))
+        return opened(lambda reading: _settle(node, reading))
+    try:
+        return _bring(node, reading)
+    except _Deep as deep:
+        below = deep.node
     waiting = reading.waiting
-    waiting[node] = None
+    waiting[node] = waiting[below] = None
     try:
         while waiting:
             node = next(reversed(waiting))
             try:
-                if node._until < _clock:
-                    _bring(node, reading)
+                _bring(node, reading)
                 del waiting[node]
             except _Deep as deep:
                 if deep.node in waiting:
@@ -328,67 +312,83 @@ def _settle(node: Computed[Any], reading: _Reading) -> None:
                 waiting[deep.node] = None
     finally:
         waiting.clear()
-    return None
 
 
-def _opened(function: Callable[[_Reading], T], reader: _Consumer | None = None) -> T:
-    """Calls *function* with an open reading, of which *reader* is the one who reads."""
-    reading = _CURRENT.get()
-    if reading.open:
-        outer, reading.reader = reading.reader, reader
-        try:
-            return function(reading)
-        finally:
-            reading.reader = outer
-    reading = _Reading(reader)
-    token = _CURRENT.set(reading)
-    try:
-        return function(reading)
-    finally:
-        _CURRENT.reset(token)
-        reading.open, reading.reader = False, None
-
-
-def _bring(node: Computed[Any], reading: _Reading) -> None:
-    """Asks the sources of *node* one after the other; what is stale among them is brought up to date first."""
-    waiting = []  # for one of their sources: themselves, their other sources, and the version of that one that they saw
-    rest: Iterator[tuple[Any, int]] = iter(node._sources.items())
-    changed = node._anew
-    node._busy = True
+def _bring(node: Computed[Any], reading: Reading) -> None:
+    """Asks the sources of *node* one after the other; what is stale among them is brought up to date first. Runs it if
+    one is another now."""
+    outer = reading.reader
+    node._asker = first = outer or reading
+    link, changed = node._first, node._anew
     reading.depth += 1
     try:
         while True:
-            stale = None
-            if not changed:
-                for source, seen in rest:
-                    if source._version != seen:
-                        changed = True
-                        break
-                    if source._until < _clock:
-                        if source._busy:  # a circle, unless the function does not read it this time: it shall say
-                            changed = True
-                        else:
-                            stale = source
-                        break
-            if stale is not None:
-                waiting.append((node, rest, seen))
-                node, rest, changed = stale, iter(stale._sources.items()), stale._anew
-                node._busy = True
-                continue
+            while not changed and link is not END:
+                source = link.source
+                if source._version != link.version:
+                    changed = True
+                elif source._stale is None or source._until == _clock:
+                    link = link.next
+                elif source._asker is not None:  # a circle, unless it is not read this time: the function shall say
+                    changed = True
+                else:
+                    node._next = link
+                    source._asker = node
+                    node = source
+                    link, changed = node._first, node._anew
             if changed:
-                node._run(reading)
-            node._until = 0 if node._anew else _ALWAYS if node._targets else _clock
-            node._busy = False
-            if not waiting:
+                reading.reader = node
+                node._next = node._first
+                _run(node)
+            if node._anew:
+                node._stale, node._until = _ALONE, 0
+            else:
+                node._stale, node._until = None if node._targets else _ALONE, _clock
+            source, node = node, node._asker
+            source._asker = None
+            if node is first:
                 return
-            version = node._version
-            node, rest, seen = waiting.pop()
-            changed = version != seen
+            link = node._next
+            changed = source._version != link.version
+            link = link.next
     finally:
         reading.depth -= 1
-        node._busy = False
-        for node, _, _ in waiting:
-            node._busy = False
+        reading.reader = outer
+        while node is not first:
+            node._asker, node = None, node._asker
+
+
+def _run(node: Computed[Any]) -> None:
+    value: object = _NONE
+    error = None
+    try:
+        value = node._compute()
+    except Exception as failure:
+        error = (failure, failure.__traceback__)
+    except BaseException:
+        _give_up(node)
+        raise
+    if node._next is not END or node._aside:
+        _let_go(node)
+    old = node._value
+    if error is None and (value is old or (type(value) is type(old) and value == old)):  # `_same`, without a call
+        node._anew = False
+        return
+    node._value, node._error = value, error
+    # A circle may be open the next time, and what closed it is not among the sources: reading that raised.
+    node._anew = error is not None and isinstance(error[0], Cycle)
+    node._version += 1
+
+
+def _give_up(node: Computed[Any]) -> None:
+    """It is run again when it is read next, and until then told of all that it read before."""
+    if node._version:
+        for source in list(node._aside or ()):
+            append(source, node)
+        node._aside, node._next, node._anew = None, END, True
+    else:
+        node._next = node._first
+        _let_go(node)
 
 
 # -- batches --------------------------------------------------------------------------------------------------------
@@ -422,7 +422,7 @@ class batch:  # noqa: N801 - reads as a verb: `with batch():`
         try:
             self._take_back()
             if self._effects:
-                _opened(lambda _: self._flush())
+                opened(self._flush)
         finally:
             self._open = False
             _BATCH.reset(self._token)
@@ -439,48 +439,29 @@ class batch:  # noqa: N801 - reads as a verb: `with batch():`
         for value, (old, version) in firsts.items():
             if value._version != version and _same(old, value._value):
                 for target in value._targets:
-                    if target._sources.get(value) == version:
-                        target._sources[value] = value._version
+                    link = target._sources.get(value)
+                    if link is not None and link.version == version:
+                        link.version = value._version
 
-    def _flush(self) -> None:
+    def _flush(self, reading: Reading) -> None:
         errors: list[Exception] = []
         turns: dict[Effect, int] = {}
         while self._effects:
-            due = next(iter(self._effects))
-            del self._effects[due]
-            try:
-                if not due._is_due():
-                    continue
-                turns[due] = turns.get(due, 0) + 1
-                if turns[due] > _TURNS:
-                    names = [other.name for other, count in turns.items() if count >= _TURNS - 1]
-                    self._effects.clear()
-                    raise Cycle([*names, names[0]])
-                due._run()
-            except Exception as error:
-                errors.append(error)
+            effects, self._effects = self._effects, {}
+            for due in effects:
+                try:
+                    if not due._is_due(reading):
+                        continue
+                    turns[due] = turn = turns.get(due, 0) + 1
+                    if turn > _TURNS:
+                        names = [other.name for other, count in turns.items() if count >= _TURNS - 1]
+                        errors.append(Cycle([*names, names[0]]))
+                        self._effects.clear()
+                        break
+                    due._run(reading)
+                except Exception as error:
+                    errors.append(error)
         if len(errors) > 1:
             raise ExceptionGroup("Several effects failed", errors)
         if errors:
             raise errors[0]
-
-
-def is_followed() -> bool:
-    """Whether what is read now is followed: a computed value or an effect reads."""
-    return _CURRENT.get().reader is not None
-
-
-def untracked(function: Callable[[], T]) -> T:
-    """What *function* returns; whoever reads does not follow what it read.
-
-    >>> from limen.core.react import effect
-    >>> seen = Value(1)
-    >>> stop = effect(lambda: print(untracked(lambda: seen.value)))
-    1
-    >>> seen.value = 2
-    """
-    token = _CURRENT.set(_NOBODY)
-    try:
-        return function()
-    finally:
-        _CURRENT.reset(token)
