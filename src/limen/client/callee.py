@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from limen import exc
 from limen.client.calls import Answer
 from limen.client.events import ConfirmedUndo
+from limen.client.requests import Requests
 from limen.client.standing import TAKEN, Owner, Standing, Standings
 from limen.client.stream import Push
 from limen.core.wamp.messages import INVOCATION, Error, Interrupt, Invocation, Register, Unregister, Yield
@@ -90,8 +91,8 @@ class Callee(Standings[_Registration]):
 
     kind = "registration"
 
-    def __init__(self, session: Owner) -> None:
-        super().__init__(session, Register, Unregister)
+    def __init__(self, session: Owner, requests: Requests) -> None:
+        super().__init__(session, requests, Register, Unregister)
         self._running: dict[int, asyncio.Task[Any]] = {}
         """By the id of the INVOCATION, on the connection that there is."""
         self._ending: set[asyncio.Task[Any]] = set()

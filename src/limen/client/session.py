@@ -8,9 +8,9 @@
 
     await session.register("clinic.example.echo", lambda call: call.args[0])
 
-Reading order: `opening` · this file · `line` (the connection, and its return) · `calls` · `stream` · `standing` (what
-outlives a connection) · `subscriptions` · `callee` · `dial` · `handshake` · `connection`. Messages go out and come in
-in one order each; no task, no queue stands between a frame and who waits.
+Reading order: `opening` · this file · `line` (the connection, and its return) · `requests` · `calls` · `stream` ·
+`standing` (what outlives a connection) · `subscriptions` · `callee` · `dial` · `handshake` · `connection`. Messages go
+out and come in in one order each; no task, no queue stands between a frame and who waits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from limen.client.files import ahead, received
 from limen.client.first import First, Work
 from limen.client.line import Line
 from limen.client.password import password_min
-from limen.client.standing import EXACT, Kind, Reply
+from limen.client.requests import Requests
+from limen.client.standing import EXACT, Kind
 from limen.client.stream import Push, Stream
 from limen.client.subscriptions import Subscriptions
 from limen.client.tracing import Begun, begun, with_trace, within
@@ -70,9 +71,9 @@ class Session(Account):
         self._line = Line(dial, settings, self, self._open_slot)
         self._timeout = settings.timeout
         self._calls = Calls(self._line)
-        self._subscriptions = Subscriptions(self, self._line)
-        self._callee = Callee(self)
-        self._replies: dict[int, Reply] = {}
+        self._requests = Requests(self._line)
+        self._subscriptions = Subscriptions(self, self._requests, self._line)
+        self._callee = Callee(self, self._requests)
         self._events = Events()
         self._known = self._returning = False
         self.discloses = False
@@ -261,7 +262,7 @@ class Session(Account):
 
             said = {"acknowledge": True, "disclose_me": True} if self.discloses else {"acknowledge": True}
             options = with_trace(said)
-            self.request(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
+            self._requests.send(lambda id: Publish(id, options, uri(topic), list(args), kwargs or None), settle)
             return taken, taken.cancel
 
         spans = self._line.settings.spans
@@ -278,18 +279,6 @@ class Session(Account):
         been lost) · "taken_over" (details: when, from) · "signed_out" (the error: why).
         """
         return self._events.on(event, handler)
-
-    def request(self, make: Callable[[int], Message], settle: Reply) -> None:
-        """Sends a message that is answered by an acknowledgement or an ERROR; *settle* gets its id or the error.
-
-        Offline nothing is sent, and *settle* gets exc.ConnectionLost at once.
-        """
-        try:
-            request = self._line.send(make)
-        except exc.ConnectionLost as error:
-            settle(error)
-        else:
-            self._replies[request] = settle
 
     # -- what the line says -------------------------------------------------------------------------------------
     def entered(self, welcome: Welcome) -> None:
@@ -342,21 +331,21 @@ class Session(Account):
                 if message.kind == CALL:
                     self._calls.error(message.request, error)
                 else:
-                    self._settle(message.request, error)
+                    self._requests.answered(message.request, error)
             case Invocation():
                 if (link := self._line.connection) is not None:
                     self._callee.invoked(link, message, flaw)
             case Interrupt():
                 self._callee.interrupted(message)
             case Subscribed():
-                self._settle(message.request, message.subscription)
+                self._requests.answered(message.request, message.subscription)
             case Registered():
-                self._settle(message.request, message.registration)
+                self._requests.answered(message.request, message.registration)
             case Unregistered(0, details):
                 facts = details or {}
                 self._callee.revoked(facts.get("registration", 0), facts.get("reason", "it did not say why"))
             case Unsubscribed() | Unregistered() | Published():
-                self._settle(message.request, 0)
+                self._requests.answered(message.request, 0)
             case Goodbye():
                 self._goodbye(message)
             case _:
@@ -367,7 +356,7 @@ class Session(Account):
         self._returning = False
         self._calls.lost(keep=self._line.sealed)
         self._first.over()
-        self._refuse_replies(reason)
+        self._requests.lost(reason)
         self._callee.lost()
         self._subscriptions.lost()
         self._emit("offline")
@@ -376,7 +365,7 @@ class Session(Account):
         """The session is over."""
         self._calls.over()
         self._first.over()
-        self._refuse_replies(str(error))
+        self._requests.lost(str(error))
         self._callee.over(error)
         self._subscriptions.over(error)
         if not self._line.closing:
@@ -396,16 +385,6 @@ class Session(Account):
                 raise
             return
         self._line.slot = handshake.Slot(key, opened["slot"], opened["key"], opened["epoch"])
-
-    def _settle(self, request: int, reply: int | exc.Error) -> None:
-        settle = self._replies.pop(request, None)
-        if settle is not None:
-            settle(reply)
-
-    def _refuse_replies(self, reason: str) -> None:
-        replies, self._replies = self._replies, {}
-        for settle in replies.values():
-            settle(exc.ConnectionLost(reason))
 
     def _goodbye(self, message: Goodbye) -> None:
         if self._line.closing:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from limen import exc
+from limen.client.requests import Requests
 from limen.core.wamp.messages import Message
 
 log = logging.getLogger("limen.client")
@@ -26,15 +27,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 Key: TypeAlias = tuple[str, str]
 """The URI and how it matches: to the router they are one address."""
 Kind: TypeAlias = Literal["registration", "subscription"]
-Reply: TypeAlias = Callable[[int | exc.Error], None]
-"""Gets the id of an acknowledgement, or the error."""
 
 
 class Owner(Protocol):
     """The session, as far as it is needed here."""
-
-    def request(self, make: Callable[[int], Message], settle: Reply) -> None:
-        """Sends a message that is answered by an acknowledgement or an ERROR, or tells *settle* that it can't."""
 
     def settled(self) -> None:
         """The router has answered for something that is to stand."""
@@ -72,10 +68,11 @@ class Standings(Generic[S]):
     def __init__(
         self,
         session: Owner,
+        requests: Requests,
         ask: Callable[[int, dict[str, Any], str], Message],
         unask: Callable[[int, int], Message],
     ) -> None:
-        self._session, self._ask, self._unask = session, ask, unask
+        self._session, self._requests, self._ask, self._unask = session, requests, ask, unask
         self._by_key: dict[Key, S] = {}
         self._by_id: dict[int, S] = {}
         self._asked: set[S] = set()
@@ -159,7 +156,7 @@ class Standings(Generic[S]):
     def _request(self, standing: S) -> None:
         self._asked.add(standing)
         try:
-            self._session.request(
+            self._requests.send(
                 lambda id: self._ask(id, standing.options, standing.uri), lambda reply: self._answered(standing, reply)
             )
         except exc.InvalidValue:
@@ -201,7 +198,7 @@ class Standings(Generic[S]):
             self._session.revoked(*standing.key, error, self.kind)
 
     def _take_back(self, standing: S) -> None:
-        self._session.request(lambda id: self._unask(id, standing.id), lambda reply: self._gone(standing))
+        self._requests.send(lambda id: self._unask(id, standing.id), lambda reply: self._gone(standing))
 
     def _gone(self, standing: S) -> None:
         if self._leaving.get(standing.key) is standing:

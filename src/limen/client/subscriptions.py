@@ -16,6 +16,7 @@ from limen.core.wamp.trace import headers
 
 if TYPE_CHECKING:
     from limen.client.line import Line
+    from limen.client.requests import Requests
     from limen.client.standing import Owner
 
 log = logging.getLogger("limen.client")
@@ -34,8 +35,8 @@ class Subscriptions(Standings[_Topic]):
 
     kind = "subscription"
 
-    def __init__(self, session: Owner, line: Line) -> None:
-        super().__init__(session, Subscribe, Unsubscribe)
+    def __init__(self, session: Owner, requests: Requests, line: Line) -> None:
+        super().__init__(session, requests, Subscribe, Unsubscribe)
         self._line = line
         self._tasks: set[asyncio.Task[Any]] = set()
 
