@@ -231,3 +231,23 @@ test("what no node can hold is taken for a gap, and changes nothing", () => {
   assert.throws(() => mirror.take(["changes", 2, [["a", 2], ["b", NaN]]]), Gap);
   assert.deepEqual(mirror.toJSON(), { a: 1 });
 });
+
+test("a mirror that may not follow any more says so, once, and goes on asking", async (t) => {
+  const said = t.mock.method(console, "warn", () => {});
+  const mirror = new Mirror("test.source");
+  const rounds = [];
+  let asked = 0;
+  const ask = async (push) => {
+    if (asked++ === 0 || asked === 6) push(["snapshot", 1, { a: asked }]);
+    throw new LimenError("Forbidden", ["No longer."]);
+  };
+  await mirror.follow(ask, (again) => rounds.push(again));
+  for (let round = 0; round < 5; round++) {
+    await new Promise(setImmediate);
+    rounds[round]();
+  }
+  await new Promise(setImmediate);
+  assert.equal(mirror.get("a"), 6);
+  assert.deepEqual(said.mock.calls.map(({ arguments: [, error] }) => error.message), ["No longer."]);
+  mirror.close();
+});

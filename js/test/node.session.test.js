@@ -146,6 +146,45 @@ test("a generator that is canceled is ended, where it stands", async () => {
   await ended;
 });
 
+test("what fails when its caller is gone is told to the console", async (t) => {
+  const said = t.mock.method(console, "error", () => {});
+  const [here, there, , thence] = await pair();
+  const [begun, begin] = gone();
+  const [over, end] = gone();
+  await there.register("wait", async ({ signal }) => {
+    begin();
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    queueMicrotask(() => setImmediate(end));
+    throw new Error("the file was not closed");
+  });
+  const call = here.apply("wait");
+  await begun;
+  thence.cut();
+  await assert.rejects(call, LimenError);
+  await over;
+  assert.deepEqual(said.mock.calls.map(({ arguments: [, error] }) => error.message), ["the file was not closed"]);
+});
+
+test("why a router lets a session not come back is told to the console, once", async (t) => {
+  const said = t.mock.method(console, "warn", () => {});
+  class Closing extends MemoryRouter {
+    refused = 0;
+    heard(peer, message) {
+      if (!this.refused || message[0] !== 1) return super.heard(peer, message);
+      this.refused--;
+      peer.send([3, { message: "Closed for today." }, "wamp.error.no_such_realm"]);
+    }
+  }
+  const router = new Closing();
+  const [session, , connection] = await pair({ router });
+  router.refused = 3;
+  const back = happening(session, "restored");
+  connection.cut();
+  await back;
+  assert.equal(router.refused, 0);
+  assert.equal(said.mock.callCount(), 1);
+});
+
 test("events come in the order of publication, to others only, with their topic", async () => {
   const [here, there] = await pair();
   const heard = [];

@@ -230,6 +230,29 @@ async def test_what_runs_ends_with_the_session(house: House, open_callee: Open) 
             await task
 
 
+async def test_what_fails_when_its_caller_is_gone_is_in_the_log(
+    house: House, open_callee: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    began = asyncio.Event()
+
+    async def wait(call: Invoked) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("the file was not closed")
+
+    async with connect(house.url) as caller:
+        async with open_callee() as callee:
+            await callee.register("wait", wait)
+            task = asyncio.ensure_future(caller.call("wait"))
+            await began.wait()
+        with pytest.raises(exc.Error):
+            await task
+    assert "wait failed" in caplog.text
+    assert "the file was not closed" in caplog.text
+
+
 async def test_a_returned_session_has_registered_again_before_its_calls_go(house: House, open_callee: Open) -> None:
     async with open_callee() as callee, connect(house.url) as listener:
         heard: list[Any] = []

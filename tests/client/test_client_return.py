@@ -302,3 +302,12 @@ async def test_a_server_that_shuts_down_is_waited_for(house: House) -> None:
         await until(lambda: session.state == "closed")
         with pytest.raises(exc.UnknownSession, match="asked to leave"):
             await session.call("add", 1)
+
+
+async def test_why_it_does_not_come_back_is_said_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    async with connect(house.url) as session:
+        await house.stop()
+        await until(lambda: "It is tried again until it is there." in caplog.text)
+        await house.start()
+        await until(lambda: session.state == "online")
+    assert caplog.text.count("It is tried again until it is there.") == 1

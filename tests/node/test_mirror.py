@@ -11,12 +11,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from waiting import followed
+from waiting import followed, until
 
 from limen import Node, batch, exc
 from limen.base.values import natural
 from limen.core.react import ReactiveDict
-from limen.node.context import NodeContext
+from limen.node.context import Next, NodeContext
 from limen.node.mirror import Gap, Mirror, Sender
 from limen.node.tree import Tree
 from limen.testing import connections
@@ -321,6 +321,30 @@ async def test_any_client_can_read_the_stream() -> None:
         await source.node_unbind()
         with pytest.raises(StopAsyncIteration):
             await anext(messages)
+
+
+async def test_a_mirror_that_may_not_follow_any_more_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    allowed = True
+
+    async def guard(next: Next, address: str, args: Any, kwargs: Any) -> Any:
+        if not allowed:
+            raise exc.Forbidden("No longer.")
+        return await next(address, args, kwargs)
+
+    async with (
+        connections(2) as (a, b),
+        Node().bound("test.source", a.new_context(wrap_invocation=guard)) as source,
+        Node().bound("test.reader", b.new_context()) as reader,
+    ):
+        source["a"] = 1
+        mirror = await reader.remote("test.source").stream()
+        allowed = False
+        a.cut()
+        await until(lambda: "the mirror of test.source is out of step" in caplog.text)
+        assert "No longer." in caplog.text
+        allowed = True
+        await followed(lambda: mirror.synced)
+        assert dict(mirror) == {"a": 1}
 
 
 async def test_who_follows_a_mirror_and_fails_does_not_stop_it() -> None:

@@ -253,6 +253,7 @@ export class Callee {
       if (live()) this.#yield(request, result, {});
     } catch (error) {
       if (live()) this.#fail(request, error);
+      else if (!(error instanceof LimenError || /** @type {any} */ (error)?.name === "AbortError")) failed(error);
     }
     if (live()) this.#running.delete(request);
   }
@@ -274,7 +275,7 @@ export class Callee {
   #fail(request, problem) {
     this.#running.delete(request);
     const error = problem instanceof LimenError ? problem : new LimenError("InternalError");
-    if (error !== problem) console.error("Limen: a call that came in failed:", problem);
+    if (error !== problem) failed(problem);
     try {
       const kwargs = /** @type {Record<string, any>} */ (error.toJSON());
       for (const key of Object.keys(kwargs)) kwargs[key] = this.#wire.write(kwargs[key], `$.${key}`);
@@ -285,6 +286,9 @@ export class Callee {
     }
   }
 }
+
+/** @param {unknown} problem of which no caller is told */
+const failed = (problem) => console.error("Limen: a call that came in failed:", problem);
 
 /** An iterator, which a list or a text is not. @param {any} value */
 const iterates = (value) =>

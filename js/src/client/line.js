@@ -244,10 +244,15 @@ export class Line {
 
   /** Comes back, with longer and longer pauses, each cut at random: many clients do not come at once. */
   async #return() {
+    let told = false;
     for (let limit = PAUSE.first; !this.over && !this.link; limit = Math.min(2 * limit, PAUSE.most)) {
       await this.#pause(Math.random() * limit);
       if (this.over) return;
-      await this.#attempt().catch(() => {}); // a router that starts may refuse at first
+      await this.#attempt().catch((error) => {
+        if (told || this.over || error.is("ConnectionLost")) return; // the browser tells of those
+        told = true; // a router that starts may refuse at first
+        console.warn("Limen: the router lets this session not come back; it is tried again:", error);
+      });
     }
   }
 

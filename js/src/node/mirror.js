@@ -24,6 +24,8 @@ const SNAPSHOT = "snapshot";
 const CHANGES = "changes";
 /** ms before a mirror asks again for a node that cannot be found, or has failed: the first time, the second, … */
 const PAUSES = [50, 200, 500, 1000, 2000];
+/** After so many failures one after the other it says so. */
+const OFTEN = 2;
 
 /** The messages for one mirror: `take` gives the next one, if there is something to say. */
 export class Sender {
@@ -236,6 +238,7 @@ export class Mirror extends ReactiveDict {
         } catch (error) {
           const lost = error instanceof LimenError && error.is("OutcomeUnknown"); // the connection, amid the question
           if (!begun && !lost) return reject(error);
+          if (failures === OFTEN) console.warn(`Limen: the mirror of ${this.#path} is out of step, and asks again:`, error);
         }
         if (this.#closed.peek()) return resolve();
         this.lost();

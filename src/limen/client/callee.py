@@ -179,8 +179,8 @@ class Callee(Standings[_Registration]):
         if self._running.get(request) is task:
             del self._running[request]
             _answer(link, request, uri, task)
-        elif not task.cancelled():
-            task.exception()  # its connection is gone, and whoever waited
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            _told(error, uri)  # in the log: its connection is gone, and whoever waited
 
 
 async def streamed(values: AsyncIterator[Any], push: Push | None) -> Any:

@@ -175,7 +175,7 @@ class Line:
     async def _return(self) -> None:
         """Comes back, with longer and longer pauses, each cut at random: many clients do not come at once."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.settings.patience
+        deadline, told = loop.time() + self.settings.patience, False
         for pause in self._pauses():
             await asyncio.sleep(pause)
             try:
@@ -192,6 +192,9 @@ class Line:
                 if loop.time() >= deadline:
                     self.end(exc.ConnectionLost(f"The connection was lost and did not come back: {error}"))
                     return
+                if not told:
+                    told = True
+                    log.warning("The connection was lost: %s It is tried again until it is there.", error)
         self._returning = None
         self._enter(connection, welcome)
         if self.is_machine and self.slot is None:

@@ -18,6 +18,7 @@ while a reader is slow is merged, key by key, so that nobody waits and nothing g
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Final, NoReturn
@@ -27,12 +28,16 @@ from limen.core.react import ABSENT, ReactiveDict, Value, batch
 
 from .frozen import frozen
 
+log = logging.getLogger("limen.node")
+
 STREAM: Final = "node_stream"
 """The call that mirrors are made of: offered by nodes that hold something, or have."""
 SNAPSHOT: Final = "snapshot"
 CHANGES: Final = "changes"
 PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0)
 """Seconds before a mirror asks again for a node that cannot be found, or has failed, the first time, the second, …"""
+OFTEN: Final = 2
+"""After so many failures one after the other it says so."""
 
 
 class Sender:
@@ -189,6 +194,8 @@ class Mirror(ReactiveDict[str, Any]):
                 if not first.done() and not isinstance(error, exc.OutcomeUnknown):
                     first.set_exception(error)
                     return
+                if failures == OFTEN:
+                    log.warning("%s is out of step, and asks again: %s", self.name, error)
             if self._closed.peek():
                 return
             self.lost()

@@ -21,7 +21,6 @@ it is unbound and freed.
 from __future__ import annotations
 
 import base64
-import contextlib
 import hashlib
 import logging
 import secrets
@@ -220,8 +219,12 @@ class ApplicationService(Node):
                 await self.ended(root, why)
             except Exception:
                 log.exception("%r.ended failed", self)
-            with contextlib.suppress(Exception):  # whoever it is for may be gone
+            try:
                 await root.on_end.notify(why)
+            except* (exc.ConnectionLost, exc.OutcomeUnknown):
+                pass  # the page may not hear it
+            except* Exception:
+                log.exception("A handler of on_end in %r failed", root)
             root._over(why)
             await root.node_unbind()
         if self._doorkeeper is not None and self.node_bound:
