@@ -335,10 +335,12 @@ BOMBS: dict[str, tuple[str, bytes]] = {
 def test_a_bomb_takes_no_more_memory_than_its_own_size(case: str) -> None:
     encoding, data = BOMBS[case]
     tracemalloc.start()
-    with pytest.raises(InvalidValue):
-        LOADERS[encoding](data)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    try:
+        with pytest.raises(InvalidValue):
+            LOADERS[encoding](data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert peak < 2 * len(data) + 2**20
 
 

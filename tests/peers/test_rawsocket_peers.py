@@ -42,7 +42,7 @@ def serve(path: str, said: Queue[dict[str, str] | BaseException], stop: threadin
             Listener(type="rawsocket", port=0),
             Listener(type="rawsocket", unix=path),
         )
-        limits = Limits(ping=0.5, pong=0.5)
+        limits = Limits(ping=0.5, pong=30)  # a client that waits for its turn on a busy machine is not gone
         router = Router(Settings(realms=(anyone("realm1"),), listeners=listeners, limits=limits))
         async with router.alive() as (websocket, tcp, _):
             said.put({"ws": websocket, "tcp": tcp, "unix": f"unix:{path}"})

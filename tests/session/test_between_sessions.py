@@ -77,11 +77,10 @@ async def test_a_controller_reaches_no_session_of_another_though_it_knows_the_ad
         assert "user of" in await own.secret(), "the service itself may"
 
 
-async def test_it_does_where_the_policy_lets_its_user() -> None:
-    global supervisor
+async def test_it_does_where_the_policy_lets_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
     async with connections(3) as (server, one, two), Watched().bound("shop", server.new_context()):
         ada, boss = await start_session(one, "shop"), await start_session(two, "shop")
-        supervisor = f"user of {two.session.id}"
+        monkeypatch.setitem(globals(), "supervisor", f"user of {two.session.id}")
         mine = f"{boss.address}.desk.controller"
         assert "user of" in await two.session.apply(f"{mine}.asks", [place(ada, ".secret")])
         with pytest.raises(exc.NotFound):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import pytest
 import uvloop
 from uvicorn_here import uvicorn_serving
 
@@ -136,9 +137,17 @@ async def test_a_grown_read_buffer_is_given_back() -> None:
     assert door.peers[0].log.count("lost") == 1
 
 
-async def test_a_thousand_idle_connections_need_no_tasks_and_no_timers_of_their_own() -> None:
+@pytest.fixture
+def files() -> Iterator[None]:
+    """As many as a thousand connections need, at both ends."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("files")
+async def test_a_thousand_idle_connections_need_no_tasks_and_no_timers_of_their_own() -> None:
     door = Door()
     async with serving(door, Config()) as (server, port):
         clients = [await SocketClient.connect(port) for _ in range(1000)]
@@ -146,7 +155,6 @@ async def test_a_thousand_idle_connections_need_no_tasks_and_no_timers_of_their_
         assert len(asyncio.all_tasks()) < 10
         for client in clients:
             client.abort()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_the_end_of_the_server_says_1001() -> None:

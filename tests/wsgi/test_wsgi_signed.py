@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import waitress
-from signed import crossbar, header, program
 
 from limen import App
+
+sys.path.append(str(Path(__file__).parent.parent / "door"))
+
+from signed import crossbar, header, program
 
 
 @pytest.fixture

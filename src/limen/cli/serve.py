@@ -90,6 +90,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         begun = asyncio.get_running_loop().time()
+        gc.unfreeze()  # in a test the process lives on
         if self._evenly is not None:
             self._evenly.stop()
         for server in self.servers:
