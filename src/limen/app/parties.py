@@ -13,8 +13,8 @@ runs. `limen.session` declares grounds; this is its `Doorkeeper`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from limen.core.wamp.realm import Realm
     from limen.core.wamp.session import Session
     from limen.door.hub.hub import Hub
-    from limen.session.port import Known
+    from limen.session.port import Known, Policy
 
     from .verdicts import Verdicts
 
@@ -33,9 +33,6 @@ OPEN: Final = frozenset({("call", "start_session"), ("subscribe", "on_begin")})
 """What may be done on the ground itself."""
 THEIRS: Final = "client"
 """What a party may register of its place: what lies below that."""
-
-Policy: TypeAlias = Callable[[int | None, str | None, str, str], bool]
-"""(WAMP session, user, role, place) -> whether they may reach the place, though it is not theirs."""
 
 
 class Ground(Struct, frozen=True, array_like=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypedDict, runtime_checkable
 
-Lets: TypeAlias = Callable[[int | None, str | None, str, str], bool]
+Policy: TypeAlias = Callable[[int | None, str | None, str, str], bool]
 """(WAMP session, user, role, address of a session) -> whether they may reach it though it is not theirs."""
 
 
@@ -40,7 +40,7 @@ class Doorkeeper(Protocol):
     """Knows each session of the realm, and lets through whom the program names."""
 
     def declare(
-        self, uri: str, *, safe: bool = True, roles: Iterable[str] = (), policy: Lets | None = None
+        self, uri: str, *, safe: bool = True, roles: Iterable[str] = (), policy: Policy | None = None
     ) -> Awaitable[None]:
         """From now on nobody but the program reaches what is below *uri*, save by `admit` and *policy*; and
         `start_session` there, who is logged in (`safe`), in one of *roles* if there are any."""
