@@ -32,12 +32,11 @@ sys.path[:0] = [str(ROOT / "tools"), str(Path(__file__).parent), str(Path(__file
 
 import chromium  # noqa: E402  tools/chromium.py
 from postgres import postgresql, postgresql_server, postgresql_url  # noqa: E402, F401  tests/postgres.py
-from served import Server  # noqa: E402  tests/served.py
+from served import LIMEN, Server  # noqa: E402  tests/served.py
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's, in the background; each server would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-LIMEN = str(Path(sys.executable).with_name("limen"))
 SWITCHES = ["--disable-quic", "--disable-background-networking", "--no-first-run", "--disable-dev-shm-usage"]
 settings.register_profile("limen", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # machines differ
 settings.load_profile("limen")

@@ -6,9 +6,13 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+LIMEN = str(Path(sys.executable).with_name("limen"))
+"""The command of this environment."""
 
 
 class Server:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LIMEN
 from playwright.async_api import Page, expect
-from served import Server
+from served import LIMEN, Server
 
 APP = Path(__file__).parent / "filing" / "filing_app.py"
 

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from chromium import find
 from client.between import Between
-from conftest import LIMEN
 from playwright.async_api import BrowserContext, Page, WebSocket, async_playwright, expect
-from served import Server
+from served import LIMEN, Server
 
 APP = Path(__file__).parent / "app.py"
 Serve = Callable[..., Server]

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import LIMEN
 from playwright.async_api import Page, Request, Route, WebSocketRoute, expect
-from served import Server
+from served import LIMEN, Server
 from test_client import APP, call, events, log_in, until
 
 

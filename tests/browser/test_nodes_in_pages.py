@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from client.between import Between
-from conftest import LIMEN
 from playwright.async_api import BrowserContext, Page
-from served import Server
+from served import LIMEN, Server
 from test_client import until
 
 from limen.app.router import Router

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 from client.between import Between
-from conftest import LIMEN
 from playwright.async_api import BrowserContext, Page
-from served import Server
+from served import LIMEN, Server
 from test_client import until
 
 APP = Path(__file__).parent / "sessions_app.py"

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LIMEN
 from playwright.async_api import BrowserContext, Page
-from served import Server
+from served import LIMEN, Server
 from test_client import until
 
 APP = Path(__file__).parent / "tabs_app.py"
