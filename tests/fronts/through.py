@@ -38,8 +38,7 @@ class Through(HTTPSConnection):
     def ask(self, path: str, body: Any = None, **headers: str) -> HTTPResponse:
         data = None if body is None else json.dumps(body).encode()
         kind = {} if body is None else {"Content-Type": "application/json"}
-        with contextlib.suppress(
-            ssl.SSLEOFError, ConnectionError
-        ):  # Caddy may cut who writes on: its answer is there all the same
+        # Caddy may cut who writes on: its answer is there all the same.
+        with contextlib.suppress(ssl.SSLEOFError, ConnectionError):
             self.request("GET" if body is None else "POST", path, data, kind | headers)
         return self.getresponse()
