@@ -11,10 +11,11 @@
  *
  * @module
  */
-import { batch, effect as bareEffect, Signal, signal, untracked } from "@preact/signals-core";
-import { Computed, Cycle, named } from "./computed.js";
+import { batch, effect as bareEffect, Signal, signal } from "@preact/signals-core";
+import { Computed, Cycle, untracked } from "./computed.js";
+import { effect } from "./effect.js";
 
-export { batch, Computed, Cycle, untracked };
+export { batch, Computed, Cycle, effect, untracked };
 
 /** A value that is set from outside. Setting the same one is no change. @template T @extends {Signal<T>} */
 export class Value extends Signal {
@@ -23,72 +24,6 @@ export class Value extends Signal {
     super(value, { name: options.name || "Value" });
   }
 }
-
-/**
- * Runs *run* now, and again whenever what it read has changed, until what is returned is called. A function that it
- * returns is its clean-up: called before the next run and at the end.
- *
- * A *run* that returns a promise is async: a change aborts the signal that it was given, and the next run starts when
- * the promise has settled. *failed* is told its errors; without it, they are reported as uncaught ones are. (A *run* that
- * is no `async` function is given the signal if it names a parameter for it: to make one costs more than most effects.)
- * @param {(signal: AbortSignal) => unknown} run
- * @param {{ name?: string, failed?: (error: unknown) => void }} [options]
- * @returns {() => void}
- */
-export function effect(run, options = {}) {
-  const name = options.name || run.name || "effect";
-  const failed = options.failed ?? ((error) => void Promise.reject(error));
-  const listens = run.length > 0 || run.constructor.name === "AsyncFunction";
-  /** Counts the async runs that had to begin again. @type {Signal<number> | undefined} */
-  let again;
-  /** @type {AbortController | null} of the async run under way */
-  let task = null;
-  let waits = false;
-  let ended = false;
-
-  /** @param {AbortController} mine @param {PromiseLike<unknown>} promise */
-  async function follow(mine, promise) {
-    task = mine;
-    waits = false;
-    try {
-      await promise;
-    } catch (error) {
-      if (!mine.signal.aborted) failed(error);
-    }
-    task = null;
-    if (waits && again && !ended) again.value = again.peek() + 1;
-  }
-
-  const stop = bareEffect(
-    () => {
-      if (task) {
-        waits = true;
-        (again ??= signal(0)).value; // it reads nothing else: whatever changes, the next run will see it
-        return task.abort();
-      }
-      const mine = listens ? new AbortController() : undefined;
-      let result;
-      try {
-        result = run(/** @type {AbortSignal} */ (mine?.signal));
-      } catch (error) {
-        throw named(error, [name, name]);
-      }
-      if (result === undefined) return undefined;
-      if (typeof result === "function") return /** @type {() => void} */ (result);
-      if (isPromise(result)) void follow(mine ?? new AbortController(), result);
-      return undefined;
-    },
-    { name },
-  );
-  return () => {
-    ended = true;
-    stop();
-    task?.abort();
-  };
-}
-
-/** @param {any} value @returns {value is PromiseLike<unknown>} */
-const isPromise = (value) => typeof value?.then === "function";
 
 /** No value: what `old` is of a key that was added, and `new` of one that was removed. */
 export const ABSENT = Symbol("ABSENT");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { build } from "esbuild";
-import { ABSENT, batch, Computed, Cycle, effect, ReactiveDict, Value } from "../src/react.js";
+import { ABSENT, batch, Computed, Cycle, effect, ReactiveDict, untracked, Value } from "../src/react.js";
 import { vectors } from "./support.js";
 
 const DEEP = 10_000;
@@ -327,4 +327,162 @@ test("deep: a circle of 10,000 is one", () => {
   assert.throws(() => last.value, (error) => error instanceof Cycle && error.names.length > 2);
   assert.throws(() => effect(() => void last.value), Cycle);
   assert.equal(new Computed(() => 1).value, 1);
+});
+
+test("deep: a chain that is watched from the bottom up, one by one", () => {
+  const a = new Value(0);
+  const saw = [];
+  const stops = [];
+  let node = a;
+  for (let index = 0; index < DEPTH; index++) {
+    const above = node;
+    const made = new Computed(() => above.value + 1);
+    stops.push(effect(() => void (saw[index] = made.value)));
+    node = made;
+  }
+  a.value = 1;
+  assert.deepEqual([saw[0], saw[DEPTH / 2], saw[DEPTH - 1]], [2, DEPTH / 2 + 2, DEPTH + 1]);
+  batch(() => {
+    a.value = 5;
+    assert.equal(node.value, DEPTH + 5); // before an effect has gone from below
+  });
+  for (const stop of stops.splice(0, DEPTH / 2)) stop();
+  a.value = 2;
+  assert.deepEqual([saw[0], saw[DEPTH - 1]], [6, DEPTH + 2]);
+  for (const stop of stops) stop();
+  a.value = 3;
+  assert.deepEqual([saw[DEPTH - 1], node.value], [DEPTH + 2, DEPTH + 3]);
+});
+
+for (const [name, width] of [["each", 1], ["150 at a time", 150]])
+  test(`deep: chains that are watched, ${name}, turn to each other at once, and back`, () => {
+    const a = new Value(0);
+    const joined = new Value(false);
+    const stops = [];
+    const saw = [];
+    let last = a;
+    for (let index = 0; index < DEPTH; index += width) {
+      const below = last;
+      last = new Computed(() => 1 + (joined.value ? below.value : a.value));
+      for (let more = 1; more < width; more++) {
+        const above = last;
+        last = new Computed(() => above.value + 1);
+      }
+      const top = last;
+      stops.push(effect(() => void (saw[index / width] = top.value)));
+    }
+    const length = stops.length * width;
+    const expect = (first, final) => assert.deepEqual([saw[0], saw.at(-1), last.value], [first, final, final]);
+    const turn = (to, value) =>
+      batch(() => {
+        joined.value = to;
+        a.value = value;
+        assert.equal(last.value, value + (to ? length : width)); // before an effect has gone from below
+      });
+    expect(width, width);
+    turn(true, 0);
+    expect(width, length);
+    turn(true, 1);
+    expect(width + 1, length + 1);
+    turn(false, 2);
+    expect(width + 2, width + 2);
+    turn(true, 3);
+    expect(width + 3, length + 3);
+    turn(false, 4);
+    for (const stop of stops) stop();
+    joined.value = true; // while nobody watches
+    assert.equal(last.value, length + 4);
+  });
+
+for (const quiet of [true, false])
+  test(`deep: chains of 100 that are watched are joined one by one${quiet ? "" : " while they change"}`, () => {
+    const a = new Value(0);
+    const saw = [];
+    const blocks = [];
+    for (let last = a, index = 0; index < DEPTH / 100; index++) {
+      const joined = new Value(false);
+      const below = last;
+      last = new Computed(() => 1 + (joined.value ? below.value : a.value));
+      for (let more = 1; more < 100; more++) {
+        const above = last;
+        last = new Computed(() => above.value + 1);
+      }
+      const top = last;
+      blocks.push({ joined, top, stop: effect(() => void (saw[index] = top.value)) });
+    }
+    const { top } = blocks.at(-1);
+    const turn = (to, value, expected) => {
+      for (const { joined, top } of blocks)
+        batch(() => {
+          joined.value = to;
+          if (quiet) return;
+          a.value = a.peek() - 1;
+          top.value; // before an effect has gone from below
+        });
+      batch(() => {
+        a.value = value;
+        assert.equal(top.value, expected);
+      });
+      assert.equal(saw.at(-1), expected);
+    };
+    turn(true, 1, DEPTH + 1);
+    turn(false, 2, 100 + 2);
+    blocks.reverse(); // from the top
+    turn(true, 3, DEPTH + 3);
+    for (const { stop } of blocks) stop();
+  });
+
+test("deep: those that look at each other without following, each watched", () => {
+  for (const look of [(node) => node.peek(), (node) => untracked(() => node.value)]) {
+    const a = new Value(0);
+    const saw = [];
+    let node = a;
+    const stops = Array.from({ length: DEPTH }, (_, index) => {
+      const above = node;
+      const made = new Computed(() => (a.value, 1 + look(above)));
+      node = made;
+      return effect(() => void (saw[index] = made.value));
+    });
+    batch(() => {
+      a.value = 1;
+      assert.equal(node.value, DEPTH + 1); // before an effect has gone from below
+    });
+    assert.deepEqual([saw[0], saw[DEPTH - 1]], [2, DEPTH + 1]);
+    for (const stop of stops) stop();
+  }
+});
+
+test("deep: who is given up before it has followed anything runs again", () => {
+  const a = new Value(0);
+  const on = new Value(0);
+  let below = a;
+  const top = new Computed(() => below.peek() + on.value);
+  assert.equal(top.value, 0);
+  below = chain(a);
+  on.value = 1;
+  assert.equal(top.value, DEPTH + 1);
+});
+
+test("deep: an error that a short one had comes through again when one below has become deep", () => {
+  const on = new Value(false);
+  const a = new Value(0);
+  const last = chain(a);
+  const short = new Computed(() => {
+    if (!on.value) throw new Error("off");
+    return last.value;
+  });
+  const saw = [];
+  const read = () => {
+    try {
+      saw.push(short.value);
+    } catch (error) {
+      saw.push(error.message);
+    }
+  };
+  const stop = effect(read);
+  on.value = true;
+  a.value = 1;
+  on.value = false;
+  stop();
+  assert.deepEqual(saw, ["off", DEPTH, DEPTH + 1, "off"]);
 });
