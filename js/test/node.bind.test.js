@@ -8,7 +8,7 @@ import { Signal } from "../src/node/signal.js";
 import { Tree } from "../src/node/tree.js";
 import { effect } from "../src/react.js";
 import { connections, MemoryRouter } from "../src/testing.js";
-import { ERROR, REGISTER } from "../src/wamp.js";
+import { ERROR, REGISTER, SUBSCRIBE } from "../src/wamp.js";
 
 class Offers extends Node {
   static on_foo = new Signal();
@@ -126,7 +126,10 @@ test("what the router refuses leaves nothing, and is told", async () => {
     const before = held(router);
     const second = await tree(1, Told);
     const context = other.new_context();
-    await assert.rejects(second.node_bind("taken", context), { uri: "wamp.error.procedure_already_exists" });
+    await assert.rejects(second.node_bind("taken", context), {
+      uri: "wamp.error.procedure_already_exists",
+      message: /^Somebody else stands at 'taken(\.\w+)?' already: /,
+    });
     assert.deepEqual(
       failures,
       ["taken", "child0"].map((name) => [name, "wamp.error.procedure_already_exists"]),
@@ -135,6 +138,26 @@ test("what the router refuses leaves nothing, and is told", async () => {
     await second.node_bind("free", context);
     assert.equal(await second.remote("free.child0").one(), 1);
   }
+});
+
+test("who may not register or listen is told what was refused, and the rule that lets it", async () => {
+  const router = new MemoryRouter();
+  const { heard } = router;
+  router.heard = (peer, message) =>
+    message[0] === REGISTER || (message[0] === SUBSCRIBE && message[3] !== "root.")
+      ? peer.send([ERROR, message[0], message[1], {}, FORBIDDEN])
+      : heard.call(router, peer, message);
+  const [one] = connections(1, { router });
+  const told = (action, address, matching = "") => ({
+    exc: "Forbidden",
+    message: new RegExp(`let this session ${action} '${address}': .* limen.realm_rule\\('${action}', '${address}'${matching}, `),
+  });
+  const context = one.new_context();
+  await assert.rejects(new Offers().node_bind("root", context), told("register", "root\\.", ", match='prefix'"));
+  const asks = new Node();
+  await asks.node_bind("asks", context);
+  await assert.rejects(asks.remote("root").on_foo.connect(() => {}), told("subscribe", "root\\.on_foo"));
+  assert.deepEqual(held(router), NOTHING);
 });
 
 test("what a node listened to in on_node_bind goes with a bind that fails", async () => {

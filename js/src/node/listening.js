@@ -7,7 +7,7 @@
  * @module
  */
 import { LimenError } from "../exc.js";
-import { travels } from "./wiring.js";
+import { refused, travels } from "./wiring.js";
 
 /** @typedef {import("./node.js").Node} Node */
 /** @typedef {import("./port.js").Session} Session */
@@ -113,9 +113,15 @@ function subscribe(session, address, listening) {
       if (listening.handlers.includes(each)) void each[0]._hear(each[1], { topic, args, kwargs, details });
   };
   return parted(address)[1].startsWith("on_")
-    ? session.subscribe(address, heard, { topic: true })
-    : session.subscribe(`${address}.`, heard, { match: "wildcard", topic: true });
+    ? telling(session.subscribe(address, heard, { topic: true }), address, "exact")
+    : telling(session.subscribe(`${address}.`, heard, { match: "wildcard", topic: true }), `${address}.`, "wildcard");
 }
+
+/** @param {Promise<Undo>} asked @param {string} uri @param {"exact" | "wildcard"} match */
+const telling = (asked, uri, match) =>
+  asked.catch((error) => {
+    throw refused(error, "subscribe", uri, match);
+  });
 
 /** An address without its last part, and that. @param {string} address @returns {[above: string, name: string]} */
 export function parted(address) {

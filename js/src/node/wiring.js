@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { LimenError } from "../exc.js";
 import { declared } from "./declared.js";
 
 /** @typedef {import("./node.js").Node} Node */
@@ -27,6 +28,7 @@ import { declared } from "./declared.js";
 export const SELF = ".";
 /** The call by which the state of a node is mirrored: each node has it, and offers it once there is a state. */
 export const STREAM = "node_stream";
+const TAKEN = "wamp.error.procedure_already_exists";
 
 export class Wiring {
   #session;
@@ -103,10 +105,14 @@ export class Wiring {
   }
 
   /** @param {Fact} fact @returns {Promise<Undo>} */
-  #say({ uri, kind, match }) {
-    return kind === "call"
-      ? this.#session.register(uri, this.#invoked, { match })
-      : this.#session.subscribe(uri, this.#said, { match, topic: true });
+  async #say({ uri, kind, match }) {
+    try {
+      return kind === "call"
+        ? await this.#session.register(uri, this.#invoked, { match })
+        : await this.#session.subscribe(uri, this.#said, { match, topic: true });
+    } catch (error) {
+      throw refused(error, kind === "call" ? "register" : "subscribe", uri, match);
+    }
   }
 
   /**
@@ -135,6 +141,26 @@ export class Wiring {
       }
     }
   }
+}
+
+/**
+ * *error*, with what the router has refused, and what lets it.
+ * @param {unknown} error
+ * @param {"register" | "subscribe"} action
+ * @param {string} uri
+ * @param {"exact" | "prefix" | "wildcard"} match
+ */
+export function refused(error, action, uri, match) {
+  if (!(error instanceof LimenError)) return error;
+  const { exc, message, facts } = error;
+  if (error.uri === TAKEN)
+    return new LimenError(exc, [`Somebody else stands at '${uri.replace(/\.$/, "")}' already: ${message}`], facts, TAKEN);
+  if (!error.is("Unauthorized")) return error;
+  const matching = match === "exact" ? "" : `, match='${match}'`;
+  const said =
+    `The router does not let this session ${action} '${uri}': ${message} A Limen server lets it by a rule: ` +
+    `limen.realm_rule('${action}', '${uri}'${matching}, roles=[…]).`;
+  return new LimenError(exc, [said], facts, error.uri);
 }
 
 /** Whether *name* is a signal that leaves its process. @param {string} name */
