@@ -55,7 +55,7 @@ test("a node stands where it was bound, and knows its way", async () => {
   assert.equal(child.node_context, root.node_context);
   assert.equal(child.node_away, false);
   await root.node_unbind();
-  assert.throws(() => child.node_path, { exc: "InvalidCall", message: /not bound: await node_bind/ });
+  assert.throws(() => child.node_path, { exc: "InvalidCall", message: /not bound, or not any more: await node_bind/ });
   assert.equal(root.second, child, "it stays with its parent, and can be bound again with it");
 });
 

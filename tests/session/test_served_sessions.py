@@ -100,7 +100,7 @@ async def test_without_a_login_there_is_the_stall_and_not_the_shop(server: Serve
             await logs_out(await start_session(connection, "stall", views=VIEWS))
             with pytest.raises(exc.Error):
                 await connection.session.apply("shop.start_session")
-            with pytest.raises(exc.Unauthorized, match=r"'shop' begins no session for this client: .* a login"):
+            with pytest.raises(exc.Unauthorized, match=r"begins no session .* no application stands there, .* a login"):
                 await start_session(connection, "shop", views=VIEWS)
 
 

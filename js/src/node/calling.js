@@ -40,7 +40,7 @@ export class Calling extends State {
   _where() {
     if (this._context) return this._context;
     throw new LimenError("InvalidCall", [
-      `This ${this.constructor.name} is not bound: await node_bind(path, context) first.`,
+      `This ${this.constructor.name} is not bound, or not any more: await node_bind(path, context) first.`,
     ]);
   }
 

@@ -172,8 +172,9 @@ export class Joined {
       throw new LimenError(
         exc,
         [
-          `"${this.#application}" begins no session for this client: ${message} It asks for a login (SAFE), or for a ` +
-            "role (USER_ROLES); another router must let this client subscribe what is below that address.",
+          `"${this.#application}" begins no session for this client: ${message} Either no application stands ` +
+            "there, or it asks for a login (SAFE), or for a role (USER_ROLES); another router must let this client " +
+            "subscribe what is below that address.",
         ],
         facts,
       );
@@ -243,7 +244,7 @@ export class Joined {
       if (newest === this.#resumes) this.#remember(told);
     } catch (error) {
       if (newest !== this.#resumes || is(error, "OutcomeUnknown") || is(error, "ConnectionLost")) return; // the next return asks again
-      console.warn(`Limen: the session at ${this.#application} was not found again:`, error);
+      console.warn(`Limen: the session at ${this.#application} was not found again: ${/** @type {Error} */ (error).message}`);
       this.#lost = true; // what there is to do then is done when all else stands again
     }
   }

@@ -47,7 +47,9 @@ class Calling:
 
     def _where(self) -> tuple[NodeContext, Tree]:
         if self._context is None or self._tree is None:
-            raise exc.InvalidCall(f"{type(self).__name__} is not bound: await node_bind(path, context) first.")
+            raise exc.InvalidCall(
+                f"{type(self).__name__} is not bound, or not any more: await node_bind(path, context) first."
+            )
         return self._context, self._tree
 
     @property

@@ -313,4 +313,6 @@ class Node(Hearing, State):
         return f"{type(self).__name__}({'unbound' if self._path is None else str(self._path)!r})"
 
     def _unbound(self) -> exc.Error:
-        return exc.InvalidCall(f"{type(self).__name__} is not bound: await node_bind(path, context) first.")
+        return exc.InvalidCall(
+            f"{type(self).__name__} is not bound, or not any more: await node_bind(path, context) first."
+        )

@@ -149,8 +149,9 @@ class Joined:
             return await self._session.subscribe(f"{self._application}.on_begin", self._restored)
         except exc.Unauthorized as error:
             raise type(error)(
-                f"{self._application!r} begins no session for this client: {error} It asks for a login (SAFE), or for "
-                "a role (USER_ROLES); another router must let this client subscribe what is below that address.",
+                f"{self._application!r} begins no session for this client: {error} Either no application "
+                "stands there, or it asks for a login (SAFE), or for a role (USER_ROLES); another router must let this "
+                "client subscribe what is below that address.",
                 **error.facts,
             ) from None
 
