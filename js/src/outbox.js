@@ -60,15 +60,21 @@ export class Outbox {
   }
 
   /**
-   * There is a session again: sends all that wait.
+   * There is a session again; nothing that waits is sent yet.
    * @param {number | null} [received] how many frames of the last connection the server opened, if that is known
    */
-  open(received) {
+  returned(received) {
+    for (const call of this.#calls)
+      if (call.frame !== undefined && !call.repeat) {
+        if (typeof received === "number" && call.frame >= received) call.frame = undefined;
+        else call.repeat = true;
+      }
+  }
+
+  /** Sends all that wait. */
+  open() {
     this.#isOpen = true;
-    for (const call of [...this.#calls]) {
-      if (call.frame !== undefined && !(typeof received === "number" && call.frame >= received)) call.repeat = true;
-      this.#send(call);
-    }
+    for (const call of [...this.#calls]) this.#send(call);
   }
 
   /** The connection is lost: calls wait for the next one. */

@@ -359,20 +359,21 @@ export class Session {
       impersonated_by: details.x_impersonated_by ?? null,
     });
     const { connection } = this.#requests;
+    this.#outbox.returned(received); // of the last connection: now or never
     const begun = this.first();
-    const goOn = () => this.#requests.connection === connection && this.#renew(session, details.roles, resumed, received);
+    const goOn = () => this.#requests.connection === connection && this.#renew(session, details.roles, resumed);
     if (begun) {
       this.#outbox.begin(); // for what is asked first
       void begun.catch((error) => console.warn("Limen:", error)).then(goOn);
     } else goOn();
   }
 
-  /** @param {number} session @param {Record<string, any>} roles @param {boolean} resumed @param {number | null} [received] */
-  #renew(session, roles, resumed, received) {
+  /** @param {number} session @param {Record<string, any>} roles @param {boolean} resumed */
+  #renew(session, roles, resumed) {
     const topics = this.#subscriptions.names;
     const renewed = this.#subscriptions.renew(); // before all calls: what changes after their answers is heard of
     this.events.emit("entered", (this.entered = { session, roles, renewed }));
-    this.#outbox.open(received);
+    this.#outbox.open();
     this.events.emit("state", this.state);
     this.events.emit("online", this.state);
     if (resumed && topics.length) this.events.emit("missed", { topics });

@@ -104,6 +104,29 @@ test("after a restart a call that may have run is OutcomeUnknown, one that was n
   ]);
 });
 
+test("lost again while something is done first: what may have run on the connection before is not run again", async () => {
+  const { session, server, again } = await loggedIn();
+  for (let n = 0; n < 5; n++) await calling(session, "add", n, n); // so its frame is one that the next never comes to
+  const before = calling(session, "slow", 1);
+  let over = false;
+  before.catch(() => (over = true));
+  await until(() => server.release);
+  let losses = 1;
+  session.first = () => {
+    if (!losses--) return undefined;
+    for (const slot of server.slots.values()) slot.tab.calls.clear(); // as of a callee's calls: nobody keeps the answer
+    server.cut();
+    return new Promise(() => {});
+  };
+  const back = again();
+  server.cut();
+  await back;
+  await until(() => over || server.ran.filter(([name]) => name === "slow").length > 1);
+  server.release();
+  await assert.rejects(before, { exc: "OutcomeUnknown" });
+  assert.equal(server.ran.filter(([name]) => name === "slow").length, 1);
+});
+
 test("when WELCOME was lost, x_received is taken for nothing: what may have run is not run again", async () => {
   const { session, server, again } = await loggedIn();
   const before = calling(session, "slow", 1);

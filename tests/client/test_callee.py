@@ -379,3 +379,34 @@ async def test_a_call_of_a_callee_is_not_made_again_when_a_sealed_connection_ret
         with pytest.raises(exc.OutcomeUnknown):
             await asked
         assert len(runs) == 1
+
+
+async def test_a_call_is_not_made_again_either_when_the_connection_is_lost_twice_before_it_could_be(
+    house: House,
+) -> None:
+    runs, held, losses = [], asyncio.Event(), 1
+
+    async def work(call: Invoked) -> None:
+        runs.append(call)
+        if len(runs) == 1:
+            await held.wait()
+
+    async with near(house.app.open(), "localhost") as program, connect(house.url, **ADA) as session:
+        await program.register("work", work)
+
+        async def losing() -> None:
+            nonlocal losses
+            if losses:
+                losses -= 1
+                house.cut()
+                await held.wait()
+
+        session.first.append(losing)
+        for _ in range(5):
+            await session.call("add", 1)  # so its frame is one that the next connection never comes to
+        asked = asyncio.create_task(session.call("work"))
+        await until(lambda: bool(runs))
+        house.cut()
+        with pytest.raises(exc.OutcomeUnknown):
+            await asked
+        assert len(runs) == 1

@@ -213,15 +213,19 @@ class Calls:
         for call in sent:
             call.lost()
 
-    def resume(self, received: int | None) -> None:
-        """There is a connection again. *received*: frames of the last one that the server opened, None: unknown."""
+    def returned(self, received: int | None) -> None:
+        """There is a connection again; nothing is sent yet. *received*: frames of the last one that the server opened,
+        None: unknown."""
+        for call in self._waiting:
+            if call.sent and not call.repeat:
+                call.sent = call.repeat = received is None or call.frame < received
+
+    def resume(self) -> None:
+        """Sends all that waits."""
         waiting, self._waiting = self._waiting, []
         for call in waiting:
-            if call.future.done():
-                continue
-            if call.sent and (received is None or call.frame < received):
-                call.repeat = True
-            self._send_again(call)
+            if not call.future.done():
+                self._send_again(call)
 
     def _send_again(self, call: PendingCall) -> None:
         """The same id, the same content, a new request."""

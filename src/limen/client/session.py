@@ -293,13 +293,14 @@ class Session(Account):
             self.impersonated_by = details.get("x_impersonated_by")
             self._password_min = password_min(details)
         self._returning = self._known
-        self._first.begin(self.first if self._known else (), details)
+        received = details.get("x_received")
+        self._calls.returned(received if isinstance(received, int) else None)  # of the last connection: now or never
+        self._first.begin(self.first if self._known else ())
 
-    def _renew(self, details: Mapping[str, Any]) -> None:
+    def _renew(self) -> None:
         self._callee.renew()
         self._subscriptions.renew()
-        received = details.get("x_received")
-        self._calls.resume(received if isinstance(received, int) else None)
+        self._calls.resume()
         if self._known:
             self._emit("online")
             if len(self._subscriptions):
