@@ -50,6 +50,22 @@ async function visiting(connection) {
   return { joined, ended, started: () => new Promise((resolve) => joined.on("started", resolve)) };
 }
 
+test("a connection that is lost while the session begins leaves one session", async () => {
+  for (let turns = 0; turns < 30; turns += 3) {
+    const [server, page] = connections(2);
+    await application(server);
+    await when_connected(page);
+    const visit = visiting(page);
+    for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+    page.cut();
+    const { joined, ended } = await visit;
+    assert.deepEqual([joined.address, ended], ["shop.first", []]);
+    assert.deepEqual(await joined.remote("#session").contexts(), []);
+    await page.close();
+    await server.close();
+  }
+});
+
 test("a connection that is lost again while the session is being found again loses nothing", async () => {
   const [server, page] = connections(2);
   let losses = 3;

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from shop import VIEWS, Shop
 
+from limen.node.connection import when_connected
 from limen.node.context import Next
 from limen.session import start_session
 from limen.testing import Clock, connections
@@ -44,5 +45,22 @@ def test_a_connection_that_is_lost_again_while_the_session_is_being_found_again_
                 assert joined.views["desktop"] is view
                 assert await view.remote("#controller").save("milk") == "saved milk"
                 assert shop.sessions == (root,)
+
+    Clock().run(test())
+
+
+@pytest.mark.parametrize("turns", range(0, 60, 3))
+def test_a_connection_that_is_lost_while_the_session_begins_leaves_one_session(turns: int) -> None:
+    async def test() -> None:
+        async with connections(2) as (server, page), Shop().bound("shop", server.new_context()) as shop:
+            await when_connected(page)
+            joining = asyncio.ensure_future(start_session(page, "shop", views=VIEWS))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            page.cut()
+            joined = await joining
+            assert await joined.views["desktop"].remote("#controller").save("milk") == "saved milk"
+            assert joined.address in {str(root.node_path) for root in shop.sessions}
+            await joined.end()
 
     Clock().run(test())

@@ -196,8 +196,12 @@ export class Joined {
     return session.apply(`${this.#application}.start_session`, [address, token, this.#details]);
   }
 
-  /** Has a session, the one that is known or a new one; there is none here yet. */
+  /**
+   * Has a session, the one that is known or a new one, if there is none here yet: the connection may have been lost
+   * meanwhile, and it has begun with its return.
+   */
   async #start() {
+    if (this.address) return;
     const known = this.#known();
     let told = null;
     if (known)

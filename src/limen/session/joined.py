@@ -156,7 +156,10 @@ class Joined:
             ) from None
 
     async def _start(self) -> None:
-        """Has a session, the one that is known or a new one; there is none here yet."""
+        """Has a session, the one that is known or a new one, if there is none here yet: the connection may have been
+        lost meanwhile, and it has begun with its return."""
+        if self.address:
+            return
         known, told = self._store.get(self._application), None
         if isinstance(known, Mapping):
             try:
