@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { View, start_session } from "../src/application.js";
-import { LimenError, Node, when_connected } from "../src/node.js";
-import { connections } from "../src/testing.js";
+import { Connection, LimenError, Node, when_connected } from "../src/node.js";
+import { MemoryRouter, connections } from "../src/testing.js";
+import { setting } from "./page.js";
 
 test("a view that is no class of View is refused, by the name that it has", async () => {
   const [connection] = connections(1);
@@ -105,4 +106,31 @@ test("a session that was found again is not given up for an answer to an earlier
   assert.deepEqual([joined.address, joined.new, ended], ["shop.first", false, []]);
   await page.close();
   await server.close();
+});
+
+test("a question that was lost on its way is not asked again after the next one", async () => {
+  const place = await setting();
+  const [program] = connections(1, { router: (place.server.router = new MemoryRouter()) });
+  await when_connected(program);
+  const page = Connection.over({ _session: place.session });
+  await place.session.login("ada", "correct horse");
+  await when_connected(page);
+  await application(program);
+  const { joined, ended, started } = await visiting(page);
+  let swallows = true;
+  page.session.first.unshift(async () => {
+    if (!swallows) return;
+    swallows = false;
+    for (const connection of place.server.connections) connection.deaf = true;
+    setTimeout(() => place.server.cut(), 5); // once the question has left
+  });
+  for (let times = 0; times < 2; times++) {
+    const back = started();
+    place.server.cut();
+    await back;
+    await when_connected(page);
+    assert.deepEqual([joined.address, joined.new, ended], ["shop.first", false, []]);
+  }
+  await page.close();
+  await program.close();
 });

@@ -85,8 +85,8 @@ export class Joined {
   /** Views of which the server does not know yet. @type {string[]} */ #untold = [];
   /** The server has the session no more. */
   #lost = false;
-  /** How often it was asked whether the server has it still. */
-  #resumes = 0;
+  /** Ends the question whether the server has it still. */
+  #resuming = new AbortController();
   /** One thing after the other. @type {Promise<unknown>} */ #turn = Promise.resolve();
   /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map(EVENTS.map((event) => [event, new Set()]));
   /** @type {(() => unknown)[]} */ #undos = [];
@@ -190,10 +190,10 @@ export class Joined {
     }
   }
 
-  /** @param {string | null} address @param {string | null} token */
-  #ask(address, token) {
+  /** @param {string | null} address @param {string | null} token @param {AbortSignal} [signal] */
+  #ask(address, token, signal) {
     const { session } = this.#connection;
-    return session.apply(`${this.#application}.start_session`, [address, token, this.#details]);
+    return session.apply(`${this.#application}.start_session`, [address, token, this.#details], {}, signal && { signal });
   }
 
   /**
@@ -242,12 +242,13 @@ export class Joined {
   async #resume() {
     const known = this.#known();
     if (!this.address || !known) return;
-    const newest = ++this.#resumes; // an answer to an earlier one tells of a token that is worth nothing by now
+    this.#resuming.abort(); // what was asked before must not be asked after this: the token would be another again
+    const { signal } = (this.#resuming = new AbortController());
     try {
-      const told = await this.#ask(known.address, known.token);
-      if (newest === this.#resumes) this.#remember(told);
+      const told = await this.#ask(known.address, known.token, signal);
+      if (!signal.aborted) this.#remember(told);
     } catch (error) {
-      if (newest !== this.#resumes || is(error, "OutcomeUnknown") || is(error, "ConnectionLost")) return; // the next return asks again
+      if (signal.aborted || is(error, "OutcomeUnknown") || is(error, "ConnectionLost")) return; // the next return asks again
       console.warn(`Limen: the session at ${this.#application} was not found again: ${/** @type {Error} */ (error).message}`);
       this.#lost = true; // what there is to do then is done when all else stands again
     }
