@@ -359,3 +359,17 @@ test("what the framework calls by itself is not replaced by a method that happen
   declared(Theirs);
   assert.throws(() => new Wrong(), /In the class Wrong: _call is a name that the class above works by itself/);
 });
+
+test("what stands there uncalled declares nothing, and is refused with what was meant", () => {
+  for (const [uncalled, meant] of [
+    [call, "call()"],
+    [handler, 'handler("on_foo")'],
+    [signal, "signal()"],
+    [Signal, "new Signal()"],
+  ]) {
+    class Wrong extends Node {
+      static on_bar = uncalled;
+    }
+    assert.throws(() => declared(Wrong), { message: `In the class Wrong: static on_bar declares nothing yet: write ${meant}.` });
+  }
+});

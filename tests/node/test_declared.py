@@ -223,6 +223,7 @@ def fresh() -> Any:
     ("attributes", "why"),
     [
         ({"foo": Signal()}, "'foo' has to begin with on_: `on_foo = Signal"),
+        ({"on_bar": Signal}, "on_bar is the class of signals, and none of them: `on_bar = Signal"),
         ({"_hidden": call(fresh())}, "'_hidden' begins with _"),
         ({"a1": call("x")(fresh()), "a2": call("x")(fresh())}, "a1 and a2 are both the call 'x'"),
         ({"again": call("one")(fresh())}, "one = None"),

@@ -21,7 +21,7 @@
  * @module
  */
 import { Path } from "../path.js";
-import { BoundSignal, Signal } from "./signal.js";
+import { BoundSignal, Signal, signal } from "./signal.js";
 
 /** @typedef {import("./handlers.js").Handler} Handler */
 /** @typedef {import("./signal.js").Owner} Owner */
@@ -66,6 +66,14 @@ export const call = (name) => new Marked("call", name);
  */
 export const handler = (address) => new Marked("handler", address);
 
+/** What was meant where they stand uncalled. @type {[unknown, string][]} */
+const MEANT = [
+  [call, "call()"],
+  [handler, 'handler("on_foo")'],
+  [signal, "signal()"],
+  [Signal, "new Signal()"],
+];
+const UNCALLED = new Map(MEANT);
 /** @type {WeakMap<Function, Declared>} */
 const KNOWN = new WeakMap();
 /** @type {WeakMap<Signal, Handler>} */
@@ -124,6 +132,7 @@ class Reading {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(one))) {
       const marks = (Array.isArray(value) ? value : [value]).filter((each) => each instanceof Marked);
       if (value instanceof Signal) this.signal(one, name, value);
+      else if (UNCALLED.has(value)) this.wrong(`static ${name} declares nothing yet: write ${UNCALLED.get(value)}.`);
       else if (value === null) this.taken(name);
       else if (marks.length) {
         if (this.signals.has(name)) this.wrong(`${name} is a signal already.`);

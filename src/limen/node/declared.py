@@ -146,6 +146,8 @@ class _Reading:
                     self.wrong(f"{attribute} is a name that the class above works by itself; call yours otherwise.")
                 if isinstance(value, DeclaredSignal):
                     self.signal(attribute, value)
+                elif isinstance(value, type) and issubclass(value, DeclaredSignal):
+                    self.wrong(f"{attribute} is the class of signals, and none of them: `{attribute} = Signal()`.")
                 elif attribute in self.signals:
                     self.no_signal(attribute, value)
                 elif marks := _marks(value):
