@@ -55,6 +55,61 @@ async def test_a_tree_is_bound_while_its_app_is_served() -> None:
         assert await a.call("shop.counter.add", 2) == 2
 
 
+class Note:
+    why: str
+
+
+class Notes(Node):
+    """Keeps a record at its bind, when it is called, and when it hears something."""
+
+    def __init__(self, app: App) -> None:
+        self.app, self.heard = app, asyncio.Event()
+
+    @limen.handler("on_node_bind")
+    async def began(self) -> None:
+        await self.note("bound")
+
+    @call
+    async def note(self, why: str) -> list[str | None]:
+        async with self.app.storage(why) as db:
+            await db.insert(Note, why=why)
+        state = limen.get_state()
+        return [state.domain, state.user]
+
+    @limen.handler("news.on_said")
+    async def said(self, why: str) -> None:
+        await self.note(why)
+        self.heard.set()
+
+
+async def test_what_a_tree_does_is_nobodys_at_its_domain_whoever_caused_it() -> None:
+    app, nodes = App(), list[Notes]()
+    app.domains.add("b.example")
+    app.add_model(Note)
+
+    def made() -> Notes:
+        nodes.append(Notes(app))
+        return nodes[-1]
+
+    app.bind("notes", made, domain="b.example")
+    async with lifespan(app):
+        hub = app.open()
+
+        @app.service(safe=False)
+        async def tell() -> None:
+            async with app.connection("b.example") as connection:
+                await connection.session.publish("news.on_said", "heard")
+
+        async with near(hub, "b.example") as b:
+            assert await b.call("notes.note", "called") == ["b.example", None]
+        async with near(hub, "localhost", principal=app.local("ada")) as ada:
+            await ada.call("tell")
+        await nodes[0].heard.wait()
+    for domain, kept in (("localhost", []), ("b.example", ["bound", "called", "heard"])):
+        with app.storage(domain=domain) as db:
+            assert sorted(note.why for note in db.select(Note)) == kept
+
+
 async def test_a_tree_that_cannot_be_bound_keeps_the_server_from_starting() -> None:
     app = App()
     app.bind("shop.counter", Counter)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from shop import VIEWS, Shop
 
+from limen import exc
 from limen.node.connection import when_connected
 from limen.node.context import Next
 from limen.session import start_session
@@ -64,3 +65,47 @@ def test_a_connection_that_is_lost_while_the_session_begins_leaves_one_session(t
             await joined.end()
 
     Clock().run(test())
+
+
+class Door:
+    """Somebody who stands at the way in, and takes as long as a test says."""
+
+    def __init__(self) -> None:
+        self.open, self.asked = asyncio.Event(), asyncio.Event()
+        self.open.set()
+        self.places: dict[str, str] = {}
+
+    async def declare(self, uri: str, **more: Any) -> None: ...
+
+    def withdraw(self, uri: str) -> None: ...
+
+    async def who(self, id: int) -> dict[str, Any]:
+        who = {"domain": "realm1", "user": "ada", "roles": ["nurse"], "profile": {}, "origin": ""}
+        return {**who, "party": str(id), "sealed": True, "tls": True}
+
+    async def admit(self, place: str, party: str) -> None:
+        self.asked.set()
+        await self.open.wait()
+        self.places[place] = party
+
+    def dismiss(self, place: str) -> None:
+        self.places.pop(place, None)
+
+
+async def test_a_session_that_ends_while_its_page_returns_is_unknown_and_leaves_nothing_at_the_door() -> None:
+    door = Door()
+    async with connections(2) as (server, page):
+        server.doorkeeper = door  # type: ignore[attr-defined]
+        async with Shop().bound("shop", server.new_context()) as shop:
+            told = await page.session.apply("shop.start_session")
+            door.open.clear()
+            door.asked.clear()
+            returning = asyncio.ensure_future(
+                page.session.apply("shop.start_session", [told["address"], told["token"]])
+            )
+            await door.asked.wait()
+            await shop.end(shop.sessions[0].node_name)
+            door.open.set()
+            with pytest.raises(exc.UnknownSession):
+                await returning
+            assert door.places == {}

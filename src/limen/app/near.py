@@ -16,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from limen import exc
-from limen.base.principal import Principal
+from limen.base.principal import Principal, stand_at
 from limen.client.dial import Settings
 from limen.client.handshake import ROLES
 from limen.client.session import Session
@@ -97,13 +98,15 @@ class NearLink:
         self._arrived: deque[bytes] = deque()
         self._live = False
         self._due: asyncio.Handle | None = None
+        self._context = Context()  # of its own: what is said to it may be said in somebody's call
+        self._context.run(stand_at, principal.domain)
 
     async def drained(self) -> None:
         """It is never full."""
 
     def go_live(self) -> None:
         self._live = True
-        self._hand_over()
+        self._context.copy().run(self._hand_over)
 
     def send(self, message: Message) -> None:
         self.write(self._codec.encode(message))
@@ -127,7 +130,7 @@ class NearLink:
             return
         self._arrived.append(data)
         if self._live and self._due is None:
-            self._due = self.seat.hub.loop.call_soon(self._hand_over)
+            self._due = self.seat.hub.loop.call_soon(self._hand_over, context=self._context.copy())
 
     def _hand_over(self) -> None:
         self._due = None

@@ -16,9 +16,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, NamedTuple
 
 from limen import exc
+from limen.base.principal import stand_at
 
 if TYPE_CHECKING:
     from limen.base.path import Path
@@ -108,7 +110,10 @@ class Trees:
                 if any(one.name == name for one in bound) or not await hub.bus.claim(name):
                     continue
                 try:
-                    bound.append(_Bound(name, await self._bound(declared, domain)))
+                    context = copy_context()
+                    context.run(stand_at, domain)
+                    node = await hub.loop.create_task(self._bound(declared, domain), context=context)
+                    bound.append(_Bound(name, node, context))
                 except BaseException:
                     hub.bus.release(name)
                     raise
@@ -128,7 +133,7 @@ class Trees:
     async def _unbind(self, bound: list[_Bound]) -> None:
         for one in reversed(bound):
             try:
-                await one.node.node_unbind()
+                await asyncio.get_running_loop().create_task(one.node.node_unbind(), context=one.context)
             except Exception:
                 log.exception("The tree at %s could not be unbound as it should", one.name)
 
@@ -157,3 +162,5 @@ class Trees:
 class _Bound(NamedTuple):
     name: str
     node: Node
+    context: Context
+    """What its handlers run in: at its domain."""

@@ -116,15 +116,30 @@ current: ContextVar[State] = ContextVar("limen_state")
 """Set by the pipeline around each call; copied into threads and tasks."""
 
 _OUTSIDE: Final = State(Principal("localhost"))
+_outside: ContextVar[State] = ContextVar("limen_outside")
 
 
 def get_state() -> State:
-    """The state of the running call, at any depth, in threads and tasks; outside any call nobody's, at 'localhost'.
+    """The state of the running call, at any depth, in threads and tasks; outside any call nobody's, at 'localhost', or
+    at the domain that the program's own connection is of (`App.connection`), in what is called and heard by it.
 
     >>> get_state().user is None, get_state().domain, get_state().service
     (True, 'localhost', '')
     """
-    return current.get(_OUTSIDE)
+    state = current.get(None)
+    return _outside.get(_OUTSIDE) if state is None else state
+
+
+def stand_at(domain: str) -> None:
+    """From now on what runs in this context, and is no call of a service, is the program's own work for *domain*.
+
+    >>> from contextvars import Context
+    >>> north = Context()
+    >>> north.run(stand_at, "north.example")
+    >>> north.run(get_state).domain, north.run(get_state).user, north.run(in_call)
+    ('north.example', None, False)
+    """
+    _outside.set(State(Principal(domain)))
 
 
 def in_call() -> bool:

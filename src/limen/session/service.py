@@ -163,6 +163,9 @@ class ApplicationService(Node):
             raise exc.UnknownSession
         if self._doorkeeper is not None:
             await self._doorkeeper.admit(address, party)
+            if not root.node_bound:  # it has ended meanwhile, and its place was dismissed before this
+                self._doorkeeper.dismiss(address)
+                raise exc.UnknownSession
         root.principal = root.node_context.principal = principal
         root._page_is_away()
         self._watch()
