@@ -121,8 +121,8 @@ test("a question that was lost on its way is not asked again after the next one"
   page.session.first.unshift(async () => {
     if (!swallows) return;
     swallows = false;
-    for (const connection of place.server.connections) connection.deaf = true;
-    setTimeout(() => place.server.cut(), 5); // once the question has left
+    for (const connection of place.server.connections)
+      Object.assign(connection, { deaf: true, onswallowed: () => queueMicrotask(() => place.server.cut()) });
   });
   for (let times = 0; times < 2; times++) {
     const back = started();

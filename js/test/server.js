@@ -156,6 +156,7 @@ class Connection {
   subscriptions = new Map();
   #step = "hello";
   #queue = Promise.resolve();
+  onswallowed = () => {}; // while it is deaf
 
   constructor(server, socket) {
     this.server = server;
@@ -163,7 +164,8 @@ class Connection {
   }
 
   received(data) {
-    if (!this.deaf)
+    if (this.deaf) this.onswallowed();
+    else
       this.#queue = this.#queue
         .then(() => this.#hear(data))
         .catch((error) => ((this.error = error), this.socket.lose()));

@@ -10,7 +10,8 @@ from shop import VIEWS, Shop
 
 from limen import exc
 from limen.node.connection import when_connected
-from limen.node.context import Next
+from limen.node.context import Next, NodeContext
+from limen.node.tree import Tree
 from limen.session import start_session
 from limen.testing import Clock, connections
 
@@ -109,3 +110,8 @@ async def test_a_session_that_ends_while_its_page_returns_is_unknown_and_leaves_
             with pytest.raises(exc.UnknownSession):
                 await returning
             assert door.places == {}
+
+
+async def test_a_context_of_no_connection_begins_no_session_and_says_so() -> None:
+    with pytest.raises(exc.InvalidCall, match="of no connection"):
+        await start_session(NodeContext(tree=Tree()), "shop")

@@ -190,8 +190,9 @@ class Mirror(ReactiveDict[str, Any]):
                     self._end()
             except Gap:
                 pass
-            except Exception as error:  # not known how it ended: the connection was lost amid the question
-                if not first.done() and not isinstance(error, exc.OutcomeUnknown):
+            except Exception as error:
+                lost = isinstance(error, exc.OutcomeUnknown)  # the connection, amid the question
+                if not first.done() and not lost:
                     first.set_exception(error)
                     return
                 if failures == OFTEN:

@@ -77,7 +77,8 @@ class Joined:
         self._makers, self._store, self._details = views, store, details
         self._application, self._context = address, context
         session = context.tree.session
-        assert session is not None  # a context of a connection has one
+        if session is None:
+            raise exc.InvalidCall("This context is of no connection: await start_session(connection, address).")
         self._session: Session = session
         self._handlers: dict[str, list[Event]] = {event: [] for event in EVENTS}
         self._undos: list[Callable[[], object]] = []

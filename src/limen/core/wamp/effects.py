@@ -166,7 +166,7 @@ def refuse_call(session: Session, message: Call, reason: str) -> Effects:
 
 
 SENTENCES: Final[Mapping[str, str]] = {
-    "limen.error.outcome_unknown": "The connection was lost while a callee had this call: it may have run or not.",
+    "limen.error.outcome_unknown": "The connection was lost while this call was under way: it may have run or not.",
     "wamp.error.invalid_argument": "An option has a value of another type than the specification says.",
     "wamp.error.invalid_uri": (
         "A URI has components divided by dots, none empty, without white space and #; wamp. and limen. are reserved."
